@@ -1,0 +1,122 @@
+"""What an answer means: by its HTTP status first, then by its body."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import pendulum
+
+from airflow_provider_importstatus.conversation import Response, scrub
+from airflow_provider_importstatus.exceptions import (
+    ImportAuthError,
+    ImportProtocolError,
+    ImportRequestError,
+    ImportUnavailableError,
+)
+
+__all__ = ["check", "check_login", "count", "instant", "read_json", "said"]
+
+#: Besides 5xx: Request Timeout, Too Early, Too Many Requests.
+PASSING_STATUSES = frozenset({408, 425, 429})
+
+
+def check(response: Response, what: str) -> None:
+    """Raise what an answer means that is none of success; `what` was asked for, in words."""
+    said = f"{what}: HTTP {response.status} ({response.excerpt()})"
+    match response.status:
+        case status if 200 <= status < 300:
+            return
+        case status if 300 <= status < 400:
+            raise ImportProtocolError(
+                f"{what}: HTTP {status}, a redirect. It is not followed: credentials never go to another"
+                " address. Check the host of the connection.",
+                passing=False,
+            )
+        case status if status >= 500 or status in PASSING_STATUSES:
+            raise ImportUnavailableError(f"{said}. The vendor is busy or down.", response.retry_after)
+        case status if status < 200:
+            raise ImportProtocolError(f"{said}. That is no answer.")
+    raise ImportRequestError(f"{said}. The vendor refuses the question: check the import_id and the host.")
+
+
+def check_login(response: Response, what: str) -> Mapping[str, Any]:
+    """The JSON object of a token endpoint, of which nothing is ever quoted but an OAuth error code."""
+    if response.status in (400, 401, 403):
+        code = _oauth_error(response)
+        raise ImportAuthError(f"{what} was refused: HTTP {response.status}{code}. Check login and password.")
+    check(replace(response, body=b"***"), what)
+    return read_json(response, what, quote_body=False)
+
+
+def _oauth_error(response: Response) -> str:
+    try:
+        code = json.loads(response.body)["error"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return ""
+    is_code = isinstance(code, str) and len(code) <= 40 and code.replace("_", "").isalpha()
+    return f" {code}" if is_code else ""
+
+
+def read_json(response: Response, what: str, quote_body: bool = True) -> Mapping[str, Any]:
+    """The JSON object in an answer. Keys that stand there twice lose nothing: their values become a list."""
+    try:
+        data = json.loads(response.body, object_pairs_hook=_all_pairs)
+    except (ValueError, RecursionError):
+        data = None
+    if isinstance(data, dict):
+        return data
+    quoted = f": {response.excerpt()}" if quote_body else ""
+    kind = response.headers.get("content-type", "no content type")
+    raise ImportProtocolError(f"{what}: HTTP {response.status} without a JSON object, but {kind}{quoted}")
+
+
+class Repeated(list[Any]):
+    """The values of a key that stood in one JSON object more than once."""
+
+
+def _all_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    data: dict[str, Any] = {}
+    for key, value in pairs:
+        if key not in data:
+            data[key] = value
+        elif isinstance(data[key], Repeated):
+            data[key].append(value)
+        else:
+            data[key] = Repeated([data[key], value])
+    return data
+
+
+def said(response: Response, *values: Any) -> tuple[str, ...]:
+    """What the vendor says in these values, without secrets: of lists each item, of objects their JSON."""
+    texts: list[str] = []
+    for value in values:
+        if isinstance(value, list):
+            texts += said(response, *value)
+        elif value is not None and value != "":
+            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            texts += [scrub(text.strip(), response.secrets)] if text.strip() else []
+    return tuple(texts)
+
+
+def count(value: Any) -> int | None:
+    """A number of rows; None where it is none."""
+    if isinstance(value, str) and value.strip().isdecimal():
+        value = int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def instant(value: Any) -> datetime | None:
+    """An instant given as ISO 8601 or as milliseconds since 1970, in UTC; None where it is none."""
+    try:
+        if isinstance(value, str):
+            parsed = pendulum.parse(value, strict=True)
+            return parsed.in_timezone("UTC") if isinstance(parsed, pendulum.DateTime) else None
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return pendulum.from_timestamp(value / 1000)
+    except (ValueError, OverflowError, OSError):
+        return None
+    return None

@@ -1,0 +1,1 @@
+"""One hook a vendor: its connection, its login, its questions, its words."""

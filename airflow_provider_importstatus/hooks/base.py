@@ -1,0 +1,282 @@
+"""What every vendor's hook has in common, and what a further vendor subclasses."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import requests
+from airflow import __version__ as airflow_version
+from airflow.providers.common.compat.sdk import (
+    AirflowException,
+    AirflowNotFoundException,
+    BaseHook,
+    Connection,
+    mask_secret,
+)
+
+from airflow_provider_importstatus import __version__, shared_token
+from airflow_provider_importstatus.conversation import (
+    Conversation,
+    Credential,
+    NeedCredential,
+    Purse,
+    Recall,
+    Request,
+    Reread,
+    Response,
+    Share,
+    Step,
+)
+from airflow_provider_importstatus.exceptions import (
+    ImportAuthError,
+    ImportNotFoundError,
+    ImportSettingsError,
+    ImportStatusError,
+    ImportUnavailableError,
+)
+from airflow_provider_importstatus.settings import Settings
+from airflow_provider_importstatus.status import ImportStatus
+from airflow_provider_importstatus.transports import blocking
+
+__all__ = ["ImportStatusHook", "hook_for"]
+
+T = TypeVar("T")
+
+USER_AGENT = f"airflow-provider-importstatus/{__version__} Airflow/{airflow_version}"
+
+
+class ImportStatusHook(BaseHook):
+    """Asks one vendor how its imports are going.
+
+    A vendor is one subclass: three class attributes, `sign`, `look`, and `given` or `log_in`. Its methods are
+    scripts that yield what they need and are sent the answer (see `conversation`), so that the same lines
+    run on workers and in triggerers.
+
+    :param conn_id: the connection; the vendor's default connection unless given
+    """
+
+    conn_type: ClassVar[str] = ""
+    conn_name_attr: ClassVar[str] = "conn_id"
+    default_conn_name: ClassVar[str] = ""
+    hook_name: ClassVar[str] = ""
+    #: The vendor's address where the connection has none.
+    default_host: ClassVar[str] = ""
+    #: An id that no import has: `test_connection` asks for it.
+    no_import: ClassVar[str] = "00000000-0000-0000-0000-000000000000"
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        # Otherwise it would fail later, out of sight, in the triggerer.
+        super().__init_subclass__(**kwargs)
+        missing = [name for name in ("conn_type", "default_conn_name", "hook_name") if not getattr(cls, name)]
+        missing += [
+            name for name in ("sign", "look") if getattr(cls, name) is getattr(ImportStatusHook, name)
+        ]
+        if cls.given is ImportStatusHook.given and cls.log_in is ImportStatusHook.log_in:
+            missing.append("given or log_in")
+        if missing:
+            raise TypeError(f"{cls.__name__} is no complete vendor: it lacks {', '.join(missing)}.")
+
+    def __init__(self, conn_id: str | None = None) -> None:
+        super().__init__()
+        self.conn_id = conn_id or self.default_conn_name
+        self._settings: Settings | None = None
+        self._owner: _Owner | None = None
+
+    # What a vendor is: see `conversation.Vendor`.
+
+    def given(self, settings: Settings) -> Credential | None:  # noqa: ARG002 - for those who override it
+        """The credential that stands ready in the connection, if one does."""
+        return None
+
+    def log_in(self, settings: Settings) -> Conversation[Credential]:
+        """Get a credential from the vendor."""
+        raise ImportAuthError(f"{self.hook_name} needs a credential in connection {settings.conn_id!r}.")
+        yield
+
+    def shared_as(self, settings: Settings) -> str | None:  # noqa: ARG002 - for those who override it
+        """The name under which processes must share one credential; None where each may have its own."""
+        return None
+
+    def sign(self, request: Request, credential: Credential) -> Request:
+        """The request with the credential presented."""
+        raise NotImplementedError
+
+    def meant_status(self, response: Response) -> int:
+        """The HTTP status that an answer means, whatever it was sent with."""
+        return response.status
+
+    def look(self, import_id: str) -> Conversation[ImportStatus]:
+        """Ask once how an import is going."""
+        raise NotImplementedError
+
+    # What a DAG uses.
+
+    @property
+    def settings(self) -> Settings:
+        """The connection as it was last read."""
+        if self._settings is None:
+            self._settings = self.read_settings()
+        return self._settings
+
+    @settings.setter
+    def settings(self, settings: Settings) -> None:
+        self._settings = settings
+
+    @property
+    def base_url(self) -> str:
+        """The vendor's address: scheme, host, port and path, without a slash at the end."""
+        return self.settings.base_url
+
+    def get_import_status(self, import_id: str) -> ImportStatus:
+        """Look at an import once.
+
+        :param import_id: what the vendor's submit call returned
+        :raises ImportStatusError: one of its subclasses, by what went wrong
+        """
+        return self._blocking_owner().converse(self.look(import_id))
+
+    async def aget_import_status(self, import_id: str) -> ImportStatus:
+        """Look at an import once, without blocking the event loop."""
+        # Workers that only block need no aiohttp.
+        from airflow_provider_importstatus.triggers.client import connected
+
+        async with connected(self.conn_id) as client:
+            return await client.look(self, import_id)
+
+    def get_conn(self) -> requests.Session:
+        """A session for the vendor's other calls, such as submitting a file.
+
+        It resolves URLs that begin with a slash against the connection's base, signs requests to the
+        connection's own origin and no other, and renews a refused credential once.
+        """
+        from airflow_provider_importstatus.transports.signing import SigningSession
+
+        owner = self._blocking_owner()
+        return SigningSession(self, lambda refused: owner.converse(owner.credential(refused)), USER_AGENT)
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Whether the connection works, and what is wrong with it."""
+        try:
+            self.get_import_status(self.no_import)
+        except ImportNotFoundError:
+            return True, f"{self.hook_name} answers and accepts the credential."
+        except ImportStatusError as error:
+            return False, str(error)
+        return True, f"{self.hook_name} answers and accepts the credential."
+
+    def read_settings(self) -> Settings:
+        """The connection as it is now. Talks to Airflow: never on an event loop."""
+        connection = _read_connection(self.conn_id)
+        settings = Settings(
+            conn_id=self.conn_id,
+            conn_type=self.conn_type,
+            host=connection.host or self.default_host,
+            schema=connection.schema or "",
+            port=connection.port or None,
+            login=connection.login or "",
+            password=connection.password or "",
+            extra=connection.extra_dejson,
+        )
+        if isinstance(settings.verify, str) and not Path(settings.verify).exists():
+            raise settings.wrong("verify", "names no file", "give true, false or the path of a CA file")
+        return settings
+
+    @classmethod
+    def check_params(cls, hook_params: Mapping[str, Any]) -> None:
+        """Refuse what is no parameter of this hook.
+
+        :raises ImportSettingsError: naming what is unknown, and what there is
+        """
+        known = [
+            name for name in inspect.signature(cls.__init__).parameters if name not in ("self", "conn_id")
+        ]
+        if unknown := [name for name in hook_params if name not in known]:
+            there_is = f"It takes {', '.join(known)}." if known else "It takes none."
+            raise ImportSettingsError(
+                f"hook_params: {cls.__name__} has no parameter {', '.join(map(repr, unknown))}. {there_is}"
+            )
+
+    def _blocking_owner(self) -> _Owner:
+        if self._owner is None:
+            self._owner = _Owner(self)
+        return self._owner
+
+
+def hook_for(conn_id: str, hook_params: Mapping[str, Any] | None = None) -> ImportStatusHook:
+    """The hook that the connection's type chooses. Talks to Airflow: never on an event loop.
+
+    :raises ImportSettingsError: for a connection of another kind, or parameters that its hook has not
+    """
+    connection = _read_connection(conn_id)
+    try:
+        hook = connection.get_hook()
+    except (AirflowException, ImportError):
+        hook = None
+    if not isinstance(hook, ImportStatusHook):
+        raise ImportSettingsError(
+            f"Connection {conn_id!r} is of the type {connection.conn_type!r}, which has no hook for imports."
+            " Choose a connection of a vendor's type, such as clear, tao_advance, zilliant or thalamus."
+        )
+    params = dict(hook_params or {})
+    hook.check_params(params)
+    return type(hook)(conn_id=conn_id, **params)
+
+
+def _read_connection(conn_id: str) -> Connection:
+    try:
+        return BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException:
+        raise ImportSettingsError(
+            f"There is no connection {conn_id!r}. Create it; nothing was sent."
+        ) from None
+    except Exception as error:
+        # Airflow's own database or API was out of reach: the wait must outlive that.
+        raise ImportUnavailableError(
+            f"Connection {conn_id!r} cannot be read: {type(error).__name__}."
+        ) from error
+
+
+class _Owner:
+    """Answers a hook's scripts on a worker."""
+
+    def __init__(self, hook: ImportStatusHook) -> None:
+        self._hook = hook
+        self._purse = Purse()
+
+    def converse(self, talk: Conversation[T]) -> T:
+        """Run one of the hook's scripts to its result."""
+        with blocking.Session(self._hook.settings, USER_AGENT) as session:
+            return blocking.converse(talk, partial(self._answer, session))
+
+    def credential(self, refused: Credential | None = None) -> Conversation[Credential]:
+        """A script that gets the credential in hand, or another where it was refused."""
+        before = self._purse.held
+        credential = yield from self._purse.credential(self._hook, refused, time.time())
+        if credential != before:
+            mask(credential)
+        return credential
+
+    def _answer(self, session: blocking.Session, step: Step) -> Any:
+        match step:
+            case Request():
+                return blocking.exchange(step, session, self._hook.settings.timeout)
+            case NeedCredential(refused):
+                return blocking.converse(self.credential(refused), partial(self._answer, session))
+            case Reread():
+                return self._hook.read_settings()
+            case Recall(name, after):
+                time.sleep(after)
+                return shared_token.recall(name)
+            case Share(name, credential):
+                return shared_token.share(name, credential)
+
+
+def mask(credential: Credential) -> None:
+    """Keep a credential out of the logs. Talks to Airflow: never on an event loop."""
+    for secret in (credential.value, *credential.secrets):
+        mask_secret(secret)

@@ -1,0 +1,163 @@
+"""Clear One Integration: how it is asked about an ingestion, and what its answers mean.
+
+https://docs.cleartax.in/cleartax-docs/gls-api/gls-api-reference/advanced-ingestion-api/get-ingestion-activity-status
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlencode
+
+from airflow_provider_importstatus import shared_token
+from airflow_provider_importstatus.answers import check, check_login, instant, read_json, said
+from airflow_provider_importstatus.conversation import Conversation, Credential, Request, Response, ask
+from airflow_provider_importstatus.exceptions import (
+    ImportNotFoundError,
+    ImportProtocolError,
+    ImportRequestError,
+    ImportStatusError,
+)
+from airflow_provider_importstatus.hooks.base import ImportStatusHook
+from airflow_provider_importstatus.settings import Settings
+from airflow_provider_importstatus.status import ImportState, ImportStatus, StageStatus
+
+__all__ = ["ClearHook"]
+
+WHAT = "Clear's ingestion status"
+
+WORKFLOWS = {
+    "CREATED": ImportState.QUEUED,
+    "PROCESSING": ImportState.RUNNING,
+    "SUCCESS": ImportState.SUCCEEDED,
+    "FAILED": ImportState.FAILED,
+}
+#: Activities have words of their own.
+ACTIVITIES = {
+    "CREATED": ImportState.QUEUED,
+    "PROCESSING": ImportState.RUNNING,
+    "SUCCESS": ImportState.SUCCEEDED,
+    "PARTIAL_SUCCESS": ImportState.PARTIAL,
+    "FAILURE": ImportState.FAILED,
+}
+
+
+class ClearHook(ImportStatusHook):
+    """Asks Clear One Integration how an ingestion workflow is going.
+
+    :param conn_id: a connection of the type ``clear``
+    :param integration_id: in place of the connection's
+    """
+
+    conn_type = "clear"
+    default_conn_name = "clear_default"
+    hook_name = "Clear One Integration"
+    default_host = "https://api.clear.in"
+
+    def __init__(self, conn_id: str | None = None, integration_id: str | None = None) -> None:
+        super().__init__(conn_id)
+        self.integration_id = integration_id
+
+    def given(self, settings: Settings) -> Credential | None:
+        """The ready access token, which nobody else's login revokes."""
+        token = settings.header("access_token")
+        return Credential(token) if token else None
+
+    def log_in(self, settings: Settings) -> Conversation[Credential]:
+        """Mint a token from the client secret. It revokes the one before; 288 a day are allowed.
+
+        https://docs.cleartax.in/cleartax-docs/clear-finance-cloud/cfc-api-reference/generate-access-token-api
+        """
+        settings.require("password")
+        headers = {"x-clear-client-secret": settings.header("password"), "Accept": "application/json"}
+        response = yield Request("GET", f"{settings.base_url}/integration/v1/authz/token", headers)
+        answer = check_login(response, "Clear's token request")
+        # One regional copy of the page writes the name with a hyphen.
+        token = answer.get("access_token") or answer.get("access-token")
+        if not isinstance(token, str):
+            raise ImportProtocolError("Clear's token request was answered without an access_token.")
+        valid_till = instant(answer.get("valid_till"))
+        expires_at = valid_till.timestamp() - 60 if valid_till else None
+        return Credential(token, minted_at=response.received_at, expires_at=expires_at)
+
+    def shared_as(self, settings: Settings) -> str:
+        """One token for all who use this secret."""
+        return shared_token.name_for(self.conn_type, settings.base_url, settings.text("password"))
+
+    def sign(self, request: Request, credential: Credential) -> Request:
+        """Present the token and the integration id."""
+        headers = {"x-clear-auth-token": credential.value, "x-integration-id": self._integration()}
+        return replace(request, headers={**request.headers, **headers})
+
+    def meant_status(self, response: Response) -> int:
+        """The status in the envelope, where that is an error's and the HTTP status is none."""
+        if response.status >= 300:
+            return response.status
+        try:
+            status = read_json(response, WHAT).get("status")
+        except ImportStatusError:
+            return response.status
+        return status if isinstance(status, int) and 400 <= status < 600 else response.status
+
+    def look(self, import_id: str) -> Conversation[ImportStatus]:
+        """Ask for the workflow's status and that of its activities."""
+        self._integration()  # Before a token is minted in vain.
+        query = urlencode({"taskId": import_id})
+        response = yield from ask(self, Request("GET", f"/one-integration/workflow/status?{query}"))
+        check(response, WHAT)
+        envelope = read_json(response, WHAT)
+        error, result = envelope.get("error"), envelope.get("result")
+        if error:
+            words = "; ".join(said(response, error))
+            raise ImportRequestError(f"{WHAT}: refused with {words[:500]}. Check the import_id.")
+        if result is None:
+            raise ImportNotFoundError(
+                f"Clear knows no task {import_id!r}. Is it the taskId of the ingest call?"
+            )
+        if not isinstance(result, Mapping) or envelope.get("success") is False:
+            raise ImportProtocolError(f"{WHAT}: no usable result ({response.excerpt()})")
+        return _to_status(import_id, result, response)
+
+    def _integration(self) -> str:
+        settings = self.settings
+        integration = self.integration_id or settings.header("login") or settings.header("integration_id")
+        if not integration:
+            raise settings.wrong(
+                "login", "is empty", "put the integration id there or into the extra integration_id"
+            )
+        return integration
+
+
+def _to_status(import_id: str, result: Mapping[str, Any], response: Response) -> ImportStatus:
+    word = result.get("workflowStatus")
+    if not isinstance(word, str) or not word.strip():
+        raise ImportProtocolError(f"{WHAT}: no workflowStatus ({response.excerpt()})")
+    activities = result.get("activityStatusList") or []
+    if not isinstance(activities, list) or not all(isinstance(item, Mapping) for item in activities):
+        raise ImportProtocolError(f"{WHAT}: activityStatusList is no list of objects")
+    stages = tuple(_to_stage(activity, response) for activity in activities)
+    state = WORKFLOWS.get(word.strip().upper(), ImportState.UNKNOWN)
+    # SUCCESS hides rows that were refused, all of them perhaps: only the activities tell.
+    if state is ImportState.SUCCEEDED and any(stage.state is not state for stage in stages):
+        state = ImportState.PARTIAL
+    reports = (activity.get("errorReportPreSign") for activity in activities)
+    return ImportStatus(
+        vendor="clear",
+        import_id=import_id,
+        state=state,
+        vendor_state=word,
+        messages=said(response, result.get("message"), *(item.get("errorMessage") for item in activities)),
+        stages=stages,
+        error_report_urls=tuple(url for url in reports if isinstance(url, str) and url),
+    )
+
+
+def _to_stage(activity: Mapping[str, Any], response: Response) -> StageStatus:
+    template = activity.get("ingestionTemplate")
+    return StageStatus(
+        stage=str(activity.get("stage") or "?"),
+        template=template if isinstance(template, str) else None,
+        state=ACTIVITIES.get(str(activity.get("status")).strip().upper(), ImportState.UNKNOWN),
+        message="; ".join(said(response, activity.get("errorMessage"))) or None,
+    )

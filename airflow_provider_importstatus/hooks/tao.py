@@ -1,0 +1,120 @@
+"""TAO Advance: how it is asked about a rostering upload, and what its answers mean.
+
+https://userguide.taotesting.com/developer-documentation/latest/public/check-upload-status-via-api
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from urllib3.filepost import encode_multipart_formdata
+
+from airflow_provider_importstatus.answers import check, check_login, count, read_json, said
+from airflow_provider_importstatus.conversation import (
+    Conversation,
+    Credential,
+    Request,
+    ask,
+    form,
+    segment,
+)
+from airflow_provider_importstatus.exceptions import ImportNotFoundError, ImportProtocolError
+from airflow_provider_importstatus.hooks.base import ImportStatusHook
+from airflow_provider_importstatus.settings import Settings
+from airflow_provider_importstatus.status import ImportState, ImportStatus, RowCounts
+
+__all__ = ["TaoAdvanceHook"]
+
+WHAT = "TAO Advance's upload status"
+#: A gateway's prefix in front of the service's own path; the page's own answer has it twice.
+DEFAULT_PREFIX = "/api/v1/upload"
+#: What the page's example says, for answers that leave it out; in seconds.
+DEFAULT_LIFE = 3600.0
+
+STATES = {
+    "pending": ImportState.RUNNING,
+    "processed": ImportState.SUCCEEDED,
+    "failed": ImportState.FAILED,
+}
+
+
+class TaoAdvanceHook(ImportStatusHook):
+    """Asks TAO Advance how a rostering upload is going.
+
+    :param conn_id: a connection of the type ``tao_advance``
+    """
+
+    conn_type = "tao_advance"
+    default_conn_name = "tao_advance_default"
+    hook_name = "TAO Advance"
+
+    def log_in(self, settings: Settings) -> Conversation[Credential]:
+        """Get a token with the client's credentials.
+
+        https://userguide.taotesting.com/user-documentation/latest/public/api-authentication
+        """
+        settings.require("login", "password")
+        url = settings.text("token_url") or f"{settings.base_url}{_prefix(settings)}/v1/oauth2/tokens"
+        fields = {
+            "grant_type": "client_credentials",
+            "client_id": settings.text("login"),
+            "client_secret": settings.text("password"),
+        }
+        response = yield _token_request(settings, url, fields)
+        answer = check_login(response, "TAO Advance's token request")
+        token = answer.get("access_token")
+        if not isinstance(token, str) or not token:
+            raise ImportProtocolError("TAO Advance's token request was answered without an access_token.")
+        stated = count(answer.get("expires_in"))
+        life = DEFAULT_LIFE if stated is None else stated
+        # Given up a little early, so that no request carries a token that dies on its way.
+        expires_at = response.received_at + life - min(60.0, life * 0.1)
+        return Credential(token, minted_at=response.received_at, expires_at=expires_at)
+
+    def sign(self, request: Request, credential: Credential) -> Request:
+        """Present the token."""
+        headers = {"Authorization": f"Bearer {credential.value}"}
+        return replace(request, headers={**request.headers, **headers})
+
+    def look(self, import_id: str) -> Conversation[ImportStatus]:
+        """Ask for the upload's status."""
+        path = f"{_prefix(self.settings)}/api/v1/status/{segment(import_id)}"
+        response = yield from ask(self, Request("GET", path))
+        if response.status == 404:
+            raise ImportNotFoundError(
+                f"TAO Advance knows no upload {import_id!r}. Is it the referenceId of the upload call?"
+            )
+        check(response, WHAT)
+        result = read_json(response, WHAT).get("result")
+        word = result.get("status") if isinstance(result, Mapping) else None
+        if not isinstance(result, Mapping) or not isinstance(word, str) or not word.strip():
+            raise ImportProtocolError(f"{WHAT}: no result.status ({response.excerpt()})")
+        state = STATES.get(word.strip().lower(), ImportState.UNKNOWN)
+        # An import that was successfully completed has no messages, says the page.
+        if state is ImportState.SUCCEEDED and result.get("messages"):
+            state = ImportState.PARTIAL
+        return ImportStatus(
+            vendor=self.conn_type,
+            import_id=import_id,
+            state=state,
+            vendor_state=word,
+            rows=RowCounts(total=count(result.get("fileLine"))),
+            messages=said(response, result.get("messages")),
+        )
+
+
+def _prefix(settings: Settings) -> str:
+    # Older deployments have none, so an empty one is not a missing one.
+    prefix = settings.text("api_prefix") if "api_prefix" in settings.extra else DEFAULT_PREFIX
+    return f"/{prefix.strip('/')}" if prefix.strip("/") else ""
+
+
+def _token_request(settings: Settings, url: str, fields: Mapping[str, str]) -> Request:
+    match settings.text("token_request_encoding", "multipart"):
+        case "urlencoded":
+            return form(url, fields)
+        case "multipart":
+            body, content_type = encode_multipart_formdata(fields)
+            return Request("POST", url, {"Content-Type": content_type, "Accept": "application/json"}, body)
+    raise settings.wrong("token_request_encoding", "is neither", "give multipart or urlencoded")

@@ -1,0 +1,171 @@
+"""Thalamus: how it is asked about an import, and what its answers mean.
+
+https://doc.thalamus.global/api-reference/api-rest-json-v4/imports/get-status
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from airflow_provider_importstatus.answers import check, count, instant, read_json, said
+from airflow_provider_importstatus.conversation import (
+    Conversation,
+    Credential,
+    Request,
+    Response,
+    ask,
+    segment,
+)
+from airflow_provider_importstatus.exceptions import (
+    ImportNotFoundError,
+    ImportProtocolError,
+    ImportStatusError,
+)
+from airflow_provider_importstatus.hooks.base import ImportStatusHook
+from airflow_provider_importstatus.settings import Settings
+from airflow_provider_importstatus.status import ImportState, ImportStatus, RowCounts
+
+__all__ = ["ThalamusHook"]
+
+WHAT = "Thalamus' import status"
+API = "/api/v4"
+
+#: The numbers under which the list of imports filters by state.
+NUMBERS = {
+    1: ImportState.QUEUED,
+    2: ImportState.RUNNING,
+    3: ImportState.SUCCEEDED,
+    4: ImportState.FAILED,
+    5: ImportState.BLOCKED,
+    6: ImportState.CANCELLED,
+}
+#: Only CANCELED is documented as a word; the others are known as labels. Letters only, upper case.
+#: Whatever ends a wait is matched as a whole: PROCESSEDWITHERRORS or CANCELING must not pass for it.
+WORDS = (
+    (re.compile(r"WAIT(ING.*)?"), ImportState.QUEUED),
+    (re.compile(r"PROCESSING|INPROCESS.*"), ImportState.RUNNING),
+    (re.compile(r"PROCESSED"), ImportState.SUCCEEDED),
+    (
+        re.compile(r"(FILE)?FORMATERROR|ERROR(INFILE|INFILEFORMAT|FILEFORMAT|INFORMAT|FORMAT|FILE)?"),
+        ImportState.FAILED,
+    ),
+    (re.compile(r".*CONFIG.*"), ImportState.BLOCKED),
+    (re.compile(r"CANCELL?ED"), ImportState.CANCELLED),
+)
+#: Rows that are not in the vendor's system although the import is over.
+BAD_ROWS = ("rowsWithErrors", "rowsRollbacked", "rowsRollbackedWithErrors")
+
+
+class ThalamusHook(ImportStatusHook):
+    """Asks Thalamus how an import is going.
+
+    :param conn_id: a connection of the type ``thalamus``
+    """
+
+    conn_type = "thalamus"
+    default_conn_name = "thalamus_default"
+    hook_name = "Thalamus"
+    no_import = "0"
+
+    def given(self, settings: Settings) -> Credential:
+        """Touchpoint, token and user: all stand in the connection, and go with each call.
+
+        https://doc.thalamus.global/api-reference/api-rest-json-v4/account-user-management/user-authentication/login
+        """
+        settings.require("login", "password", "touchpoint", "token")
+        # A document as principal is written `type:number`, but `type$number` in Basic authentication.
+        user = f"{settings.text('login').replace(':', '$')}:{settings.text('password')}"
+        basic = base64.b64encode(user.encode()).decode()
+        token = settings.header("token")
+        return Credential(f"{settings.header('touchpoint')}\n{token}\n{basic}", secrets=(token, basic))
+
+    def sign(self, request: Request, credential: Credential) -> Request:
+        """Present touchpoint, token and user."""
+        touchpoint, token, basic = credential.value.split("\n")
+        headers = {
+            "Thalamus-Touchpoint": touchpoint,
+            "Thalamus-Token": token,
+            "Authorization": f"Basic {basic}",
+        }
+        return replace(request, headers={**request.headers, **headers})
+
+    def meant_status(self, response: Response) -> int:
+        """Thalamus answers 400 to much, and tells in `errors` what is meant."""
+        if response.status >= 300 and response.status != 400:
+            return response.status
+        codes = {code.casefold() for code in _error_codes(response)}
+        if "invalidtouchpointcode" in codes:
+            return 401
+        if "invalidid" in codes:
+            return 404
+        # A body with errors is an error, whatever the HTTP status: the vendor's SDK reads it so.
+        return 400 if codes else response.status
+
+    def look(self, import_id: str) -> Conversation[ImportStatus]:
+        """Ask for the import's status."""
+        api = "" if self.base_url.endswith(API) else API
+        response = yield from ask(self, Request("GET", f"{api}/import/status/{segment(import_id)}"))
+        if response.status == 404:
+            raise ImportNotFoundError(f"Thalamus knows no import {import_id!r} (InvalidID).")
+        check(response, WHAT)
+        data = read_json(response, WHAT)
+        word = data.get("state")
+        if isinstance(word, bool) or not isinstance(word, str | int) or not str(word).strip():
+            raise ImportProtocolError(f"{WHAT}: no state ({response.excerpt()})")
+        return _to_status(import_id, str(word), data)
+
+
+def _error_codes(response: Response) -> list[str]:
+    try:
+        errors = read_json(response, WHAT).get("errors")
+    except ImportStatusError:
+        return []
+    return list(said(response, list(errors.values()) if isinstance(errors, Mapping) else errors))
+
+
+def _to_status(import_id: str, word: str, data: Mapping[str, Any]) -> ImportStatus:
+    state = _read_state(word)
+    if state is ImportState.UNKNOWN:
+        state = _read_state(str(data.get("stateInternationalizableKey") or "").rpartition(".")[2])
+    # Absent or null is none; what is there and is no count cannot be taken for none.
+    bad = [0 if data.get(name) is None else count(data[name]) for name in BAD_ROWS]
+    if state is ImportState.SUCCEEDED and any(rows != 0 for rows in bad):
+        state = ImportState.PARTIAL
+    return ImportStatus(
+        vendor="thalamus",
+        import_id=import_id,
+        state=state,
+        vendor_state=word,
+        rows=RowCounts(
+            total=count(data.get("rows")),
+            succeeded=count(data.get("rowsOk")),
+            failed=_sum_of_bad(data, bad),
+            skipped=count(data.get("rowsSkipped")),
+        ),
+        progress=_progress(data.get("percentageProcessed")),
+        started_at=instant(data.get("creationDate")),
+        finished_at=instant(data.get("modificationDate")) if state.is_terminal else None,
+    )
+
+
+def _read_state(word: str) -> ImportState:
+    if word.strip().isdecimal():
+        return NUMBERS.get(int(word), ImportState.UNKNOWN)
+    letters = "".join(filter(str.isalpha, word)).upper()
+    return next((state for pattern, state in WORDS if pattern.fullmatch(letters)), ImportState.UNKNOWN)
+
+
+def _sum_of_bad(data: Mapping[str, Any], bad: list[int | None]) -> int | None:
+    if data.get("rowsWithErrors") is None or None in bad:
+        return None
+    return sum(rows for rows in bad if rows)
+
+
+def _progress(percentage: Any) -> float | None:
+    # 0 is what it says of ended imports too, and so says nothing.
+    is_number = isinstance(percentage, int | float) and not isinstance(percentage, bool)
+    return percentage / 100 if is_number and 0 < percentage <= 100 else None

@@ -1,0 +1,156 @@
+"""Zilliant: how it is asked about an entity import, and what its answers mean.
+
+https://docs.zilliant.com/apidocs/get-the-import-status
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from airflow_provider_importstatus.answers import check, check_login, count, instant, read_json, said
+from airflow_provider_importstatus.conversation import (
+    Conversation,
+    Credential,
+    Request,
+    Response,
+    ask,
+    form,
+    segment,
+)
+from airflow_provider_importstatus.exceptions import ImportNotFoundError, ImportProtocolError
+from airflow_provider_importstatus.hooks.base import ImportStatusHook
+from airflow_provider_importstatus.settings import Settings
+from airflow_provider_importstatus.status import ImportState, ImportStatus, RowCounts
+
+__all__ = ["ZilliantHook"]
+
+STATUS, REPORT = "Zilliant's import status", "Zilliant's import report"
+LOGIN_URL = "https://login.salesforce.com/services/oauth2/token"
+
+STATES = {
+    "RUNNING": ImportState.RUNNING,
+    "SUCCEEDED": ImportState.SUCCEEDED,
+    "FAILED": ImportState.FAILED,
+}
+#: What the report makes of an import that is over. It knows better than the status: see `_judged`.
+REPORTS = {
+    "SUCCESS": ImportState.SUCCEEDED,
+    "PARTIAL_SUCCESS": ImportState.PARTIAL,
+    "FAILED": ImportState.FAILED,
+}
+
+
+class ZilliantHook(ImportStatusHook):
+    """Asks Zilliant how an EntityImport is going.
+
+    :param conn_id: a connection of the type ``zilliant``
+    """
+
+    conn_type = "zilliant"
+    default_conn_name = "zilliant_default"
+    hook_name = "Zilliant"
+
+    def given(self, settings: Settings) -> Credential | None:
+        """The ready token response."""
+        response = settings.text("token_response")
+        if not response:
+            return None
+        try:
+            access_token = json.loads(response)["access_token"]
+        except (ValueError, LookupError, TypeError):
+            raise settings.wrong(
+                "token_response", "is no JSON object with an access_token", "paste Salesforce's whole answer"
+            ) from None
+        return _credential(response.encode(), str(access_token), minted_at=0.0)
+
+    def log_in(self, settings: Settings) -> Conversation[Credential]:
+        """Get Salesforce's token response. Zilliant wants all of it, not the access token alone.
+
+        https://docs.zilliant.com/v1-api/apidocs/request-an-access-token
+        """
+        settings.require("login", "password", "client_id", "client_secret")
+        fields = {
+            "grant_type": "password",
+            "username": settings.text("login"),
+            "password": settings.text("password"),
+            "client_id": settings.text("client_id"),
+            "client_secret": settings.text("client_secret"),
+        }
+        response = yield form(settings.text("token_url", LOGIN_URL), fields)
+        access_token = check_login(response, "Zilliant's login at Salesforce").get("access_token")
+        if not isinstance(access_token, str) or not access_token:
+            raise ImportProtocolError("Zilliant's login at Salesforce was answered without an access_token.")
+        return _credential(response.body, access_token, response.received_at)
+
+    def sign(self, request: Request, credential: Credential) -> Request:
+        """Present the token response, and the OAuth host that calls from outside must name."""
+        headers = {"Authorization": f"OAuth {credential.value}"}
+        if host := self.settings.header("x_forwarded_host"):
+            headers["X-Forwarded-Host"] = host
+        return replace(request, headers={**request.headers, **headers})
+
+    def look(self, import_id: str) -> Conversation[ImportStatus]:
+        """Ask for the import's status and, when it is over, for its report."""
+        path = f"/v1/EntityImport/{segment(import_id)}"
+        response = yield from ask(self, Request("GET", f"{path}/status"))
+        if response.status == 404:
+            raise ImportNotFoundError(
+                f"Zilliant knows no import {import_id!r}. Is it a mappingId or an uploadId?"
+            )
+        check(response, STATUS)
+        status = read_json(response, STATUS)
+        state = _read_state(status, STATES, response, STATUS)
+        if not state.is_terminal:
+            return _to_status(import_id, state, status, {}, response)
+        # SUCCEEDED hides rows that were refused: only the report tells. Not every import has one.
+        response = yield from ask(self, Request("GET", f"{path}/report"))
+        if response.status == 404:
+            return _to_status(import_id, state, status, {}, response)
+        check(response, REPORT)
+        report = read_json(response, REPORT)
+        judged = _judged(state, _read_state(report, REPORTS, response, REPORT))
+        return _to_status(import_id, judged, status, report, response)
+
+
+def _credential(token_response: bytes, access_token: str, minted_at: float) -> Credential:
+    encoded = base64.b64encode(token_response).decode()
+    return Credential(encoded, minted_at=minted_at, secrets=(access_token,))
+
+
+def _read_state(
+    data: Mapping[str, Any], words: Mapping[str, ImportState], response: Response, what: str
+) -> ImportState:
+    word = data.get("status")
+    if not isinstance(word, str) or not word.strip():
+        raise ImportProtocolError(f"{what}: no status ({response.excerpt()})")
+    return words.get(word.strip().upper(), ImportState.UNKNOWN)
+
+
+def _judged(status: ImportState, report: ImportState) -> ImportState:
+    """What status and report say together: a report can make FAILED partial, but never succeeded."""
+    if report is ImportState.SUCCEEDED:
+        return status
+    return report
+
+
+def _to_status(
+    import_id: str,
+    state: ImportState,
+    status: Mapping[str, Any],
+    report: Mapping[str, Any],
+    response: Response,
+) -> ImportStatus:
+    return ImportStatus(
+        vendor="zilliant",
+        import_id=import_id,
+        state=state,
+        vendor_state=status["status"],
+        rows=RowCounts(total=count(report.get("processedRows")), failed=count(report.get("failedRows"))),
+        messages=said(response, report.get("message")),
+        started_at=instant(status.get("startDate")),
+        finished_at=instant(status.get("stopDate")),
+    )

@@ -1,0 +1,362 @@
+"""The sensors that wait until an import is over, and end the task as the import ended.
+
+Parsed with every DAG file that uses them: hooks, triggers and HTTP libraries are imported by running tasks.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+# Going through common.compat would load three more modules.
+try:
+    from airflow.sdk import BaseSensorOperator
+except ImportError:  # Airflow 2.11
+    from airflow.sensors.base import BaseSensorOperator  # type: ignore[no-redef,import-not-found]
+try:
+    from airflow.sdk.configuration import conf
+except ImportError:  # Airflow 2.11 to 3.1
+    from airflow.configuration import conf
+
+from airflow_provider_importstatus.exceptions import (
+    AirflowFailException,
+    AirflowRescheduleException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    AirflowTaskTimeout,
+    ImportFailedError,
+    ImportSettingsError,
+    ImportStatusError,
+    TaskDeferralError,
+    revive,
+)
+from airflow_provider_importstatus.outcome import Action, Policy, judge
+from airflow_provider_importstatus.progress import XCOM_KEY, Progress, entry
+from airflow_provider_importstatus.status import ImportState, ImportStatus
+from airflow_provider_importstatus.wait import GaveUp, LookAgain, Over, Wait
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_importstatus.hooks.base import ImportStatusHook
+
+__all__ = [
+    "ClearImportSensor",
+    "ImportStatusSensor",
+    "TaoAdvanceImportSensor",
+    "ThalamusImportSensor",
+    "ZilliantImportSensor",
+]
+
+#: Shorter ones are taken for lost tasks by the scheduler (seen on Airflow 3.3.2), in seconds.
+MIN_RESCHEDULE = 10.0
+#: The database's deadline comes so much later than the trigger's, so that the message is ours, in seconds.
+DEADLINE_MARGIN = 120.0
+#: No vendor's id is nearly as long; whatever is, is something else.
+MAX_IMPORT_ID = 500
+SECRET_NAMES = ("password", "secret", "token", "credential", "api_key", "apikey")
+
+
+class ImportStatusSensor(BaseSensorOperator):
+    """Waits until an import is over, and ends the task as the import ended.
+
+    The connection's type chooses the vendor. The result (XCom ``return_value``) is the last status as a
+    dictionary, the same in every mode; while the task waits, the XCom ``import_status`` holds the latest one.
+
+    :param conn_id: the connection (templated)
+    :param import_id: what the vendor's submit call returned, a str or an int (templated)
+    :param hook_params: keyword arguments of the connection's hook, plain JSON (templated)
+    :param on_partial: what becomes of the task after a partial import: ``fail``, ``skip`` or ``succeed``.
+        It fails unless told otherwise, since a vendor's SUCCESS may mean that every row was refused
+    :param max_failed_rows: a partial import with at most this many rejected rows counts as succeeded; where
+        the vendor does not count, ``on_partial`` decides
+    :param not_found_grace: seconds after the first look during which "no such import" means "not yet"
+    :param outage_tolerance: seconds for which looks may go on failing for passing reasons
+    :param deferrable: wait in the triggerer, without a worker's slot
+    :param poke_interval: the shortest time between two looks, in seconds
+    :param max_wait: the longest time between two looks, in seconds
+    :param exponential_backoff: look again after a tenth of the wait so far; if false, after each
+        ``poke_interval``
+    :raises ImportStatusError: one of its subclasses, by what went wrong
+    """
+
+    template_fields: Sequence[str] = ("conn_id", "import_id", "hook_params")
+
+    def __init__(
+        self,
+        *,
+        conn_id: str,
+        import_id: Any,
+        hook_params: dict[str, Any] | None = None,
+        on_partial: str = "fail",
+        max_failed_rows: int = 0,
+        not_found_grace: timedelta | float = 60.0,
+        outage_tolerance: timedelta | float = timedelta(minutes=15),
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        poke_interval: timedelta | float = 10.0,
+        max_wait: timedelta | float = 300.0,
+        exponential_backoff: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            poke_interval=poke_interval,
+            max_wait=max_wait,
+            exponential_backoff=exponential_backoff,
+            **kwargs,
+        )
+        if not self.poke_interval:
+            raise ValueError(
+                "poke_interval is 0 seconds: the vendor would be asked without a pause. Give 1 or more."
+            )
+        _check_hook_params(hook_params)
+        self.conn_id = conn_id
+        self.import_id = import_id
+        self.hook_params = hook_params
+        self.on_partial = on_partial
+        self.max_failed_rows = max_failed_rows
+        self.policy = _policy(on_partial, max_failed_rows)
+        self.not_found_grace = _seconds("not_found_grace", not_found_grace)
+        self.outage_tolerance = _seconds("outage_tolerance", outage_tolerance)
+        self.deferrable = deferrable
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Look until the import is over; between the looks defer, sleep or reschedule, by the mode."""
+        with self._ends_as_configured():
+            self.import_id = checked_import_id(self.import_id)
+            wait = self._begin(context)
+            hook = self._hook()
+            progress = Progress(self.log)
+            while True:
+                outcome = self._look(hook, wait, progress, context)
+                if isinstance(outcome, Over):
+                    return self._finish(outcome.status, context)
+                if isinstance(outcome, GaveUp):
+                    raise outcome.error
+                self._pause(outcome, wait)
+
+    def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """End the task as the trigger's event says."""
+        match event:
+            case {"v": 1, "status": dict(status)}:
+                return self._finish(ImportStatus.from_dict(status), context)
+            case {"v": 1, "error": {"type": str(kind), "message": str(message)}}:
+                raise revive(kind, message)
+        raise ImportStatusError(
+            f"The trigger's event is of the kind {type(event).__name__} and tells no end."
+        )
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Go on after a deferral; the base class would skip under ``soft_fail`` what a retry can mend."""
+        with self._ends_as_configured():
+            try:
+                return super(BaseSensorOperator, self).resume_execution(next_method, next_kwargs, context)
+            except TaskDeferralError as error:
+                # Airflow 3 has a class for it, Airflow 2.11 this text.
+                if type(error).__name__ == "TaskDeferralTimeout" or "timeout" in str(error).lower():
+                    raise AirflowSensorTimeout("The sensor's timeout is up.") from error
+                raise
+
+    def _begin(self, context: Context) -> Wait:
+        now = time.time()
+        first_look_at = self._first_rescheduled_look(context) or now
+        return Wait(
+            first_look_at=first_look_at,
+            deadline=first_look_at + self.timeout,
+            poke_interval=self.poke_interval,
+            max_wait=self.max_wait.total_seconds() if self.max_wait else self.poke_interval,
+            exponential_backoff=self.exponential_backoff,
+            not_found_grace=self.not_found_grace,
+            outage_tolerance=self.outage_tolerance,
+        )
+
+    def _first_rescheduled_look(self, context: Context) -> float | None:
+        if self.deferrable or not self.reschedule:
+            return None
+        ti = context["ti"]
+        # Airflow 2.11 has no such method, but gives a rescheduled task its first start date.
+        ask = getattr(ti, "get_first_reschedule_date", None)
+        first = ask(context) if ask else ti.start_date
+        return first.timestamp() if first else None
+
+    def _hook(self) -> ImportStatusHook:
+        from airflow_provider_importstatus.hooks.base import hook_for
+
+        return hook_for(self.conn_id, self.hook_params)
+
+    def _look(
+        self, hook: ImportStatusHook, wait: Wait, progress: Progress, context: Context
+    ) -> LookAgain | Over | GaveUp:
+        try:
+            status = hook.get_import_status(self.import_id)
+        except ImportStatusError as error:
+            now = time.time()
+            outcome = wait.failed(error, now)
+            if isinstance(outcome, LookAgain):
+                progress.tell_trouble(error, now)
+            return outcome
+        now = time.time()
+        seen = wait.saw(status, now)
+        progress.tell(status, now)
+        if isinstance(seen, LookAgain) and progress.is_due(status, now):
+            _publish(context, entry(status, now, now + seen.delay))
+        return seen
+
+    def _pause(self, outcome: LookAgain, wait: Wait) -> None:
+        """Sleep until the next look, or leave by the exception that brings the task back for it."""
+        if self.deferrable:
+            self._defer(wait)
+        if self.reschedule:
+            delay = max(outcome.delay, MIN_RESCHEDULE)
+            raise AirflowRescheduleException(datetime.now(UTC) + timedelta(seconds=delay))
+        time.sleep(outcome.delay)
+
+    def _defer(self, wait: Wait) -> None:
+        from airflow_provider_importstatus.triggers.import_status import ImportStatusTrigger
+
+        now = time.time()
+        ends = wait.deadline
+        if self.execution_timeout is not None:
+            # Airflow 3 forgets it while a task is deferred.
+            wait.execution_deadline = wait.first_look_at + self.execution_timeout.total_seconds()
+            ends = min(ends, wait.execution_deadline)
+        self.defer(
+            trigger=ImportStatusTrigger(
+                conn_id=self.conn_id,
+                import_id=self.import_id,
+                hook_params=self.hook_params,
+                wait=wait.to_dict(),
+                deferred_at=now,
+            ),
+            method_name="execute_complete",
+            timeout=timedelta(seconds=max(ends - now, 0.0) + DEADLINE_MARGIN),
+        )
+
+    def _finish(self, status: ImportStatus, context: Context) -> dict[str, Any]:
+        _publish(context, entry(status, time.time(), None))
+        verdict = judge(status, self.policy)
+        match verdict.action:
+            case Action.SUCCEED:
+                log = self.log.info if status.state is ImportState.SUCCEEDED else self.log.warning
+                log("%s", verdict.reason)
+                return status.within().to_dict()
+            case Action.SKIP:
+                raise AirflowSkipException(verdict.reason)
+        raise ImportFailedError(verdict.reason)
+
+    @contextmanager
+    def _ends_as_configured(self) -> Iterator[None]:
+        """Turn an unsuccessful end into a skip where the task says so, in every mode alike."""
+        try:
+            yield
+        except (AirflowSkipException, AirflowRescheduleException):
+            raise
+        except (Exception, AirflowTaskTimeout) as error:
+            cannot_change = isinstance(error, AirflowFailException | AirflowSensorTimeout)
+            if self.never_fail or (self.soft_fail and cannot_change):
+                raise AirflowSkipException(str(error)) from error
+            raise
+
+
+class ClearImportSensor(ImportStatusSensor):
+    """Waits until a Clear ingestion workflow is over. See `ImportStatusSensor`."""
+
+    def __init__(self, *, conn_id: str = "clear_default", **kwargs: Any) -> None:
+        super().__init__(conn_id=conn_id, **kwargs)
+
+
+class TaoAdvanceImportSensor(ImportStatusSensor):
+    """Waits until a TAO Advance rostering upload is over. See `ImportStatusSensor`."""
+
+    def __init__(self, *, conn_id: str = "tao_advance_default", **kwargs: Any) -> None:
+        super().__init__(conn_id=conn_id, **kwargs)
+
+
+class ZilliantImportSensor(ImportStatusSensor):
+    """Waits until a Zilliant EntityImport is over. See `ImportStatusSensor`."""
+
+    def __init__(self, *, conn_id: str = "zilliant_default", **kwargs: Any) -> None:
+        super().__init__(conn_id=conn_id, **kwargs)
+
+
+class ThalamusImportSensor(ImportStatusSensor):
+    """Waits until a Thalamus import is over. See `ImportStatusSensor`."""
+
+    def __init__(self, *, conn_id: str = "thalamus_default", **kwargs: Any) -> None:
+        super().__init__(conn_id=conn_id, **kwargs)
+
+
+def checked_import_id(value: Any) -> str:
+    """The id as a text.
+
+    :raises ImportSettingsError: for what is no id, before anything is sent
+    """
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        kind = "None" if value is None else f"of the kind {type(value).__name__}"
+        raise ImportSettingsError(f"import_id is {kind}. {_ID_REMEDY}")
+    text = str(value).strip()
+    if not text or text == "None":
+        raise ImportSettingsError(f"import_id is {'the text None' if text else 'empty'}. {_ID_REMEDY}")
+    if "{{" in text or "{%" in text:
+        raise ImportSettingsError(f"import_id is a template that was not rendered. {_ID_REMEDY}")
+    if len(text) > MAX_IMPORT_ID:
+        raise ImportSettingsError(f"import_id is a text of {len(text)} characters. {_ID_REMEDY}")
+    return text
+
+
+_ID_REMEDY = "Give the str or int that the vendor's submit call returned. Nothing was sent."
+
+
+def _publish(context: Context, latest: dict[str, Any]) -> None:
+    ti = context.get("ti")
+    if ti is not None:
+        ti.xcom_push(key=XCOM_KEY, value=latest)
+
+
+def _policy(on_partial: str, max_failed_rows: int) -> Policy:
+    if isinstance(max_failed_rows, bool) or not isinstance(max_failed_rows, int) or max_failed_rows < 0:
+        raise ValueError(f"max_failed_rows is {max_failed_rows!r}. Give a whole number of rows, 0 or more.")
+    try:
+        return Policy(Action(on_partial), max_failed_rows)
+    except ValueError:
+        allowed = ", ".join(repr(action.value) for action in Action)
+        raise ValueError(f"on_partial is {on_partial!r}. Give one of {allowed}.") from None
+
+
+def _seconds(name: str, value: timedelta | float) -> float:
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
+        raise ValueError(
+            f"{name} is of the kind {type(value).__name__}. Give a timedelta or seconds, 0 or more."
+        )
+    return float(seconds)
+
+
+def _check_hook_params(hook_params: Any) -> None:
+    """Refuse at parse time what could not travel to the triggerer, or should not."""
+    if hook_params is None or not isinstance(hook_params, Mapping):
+        if hook_params is None or isinstance(hook_params, str) or _is_reference(hook_params):
+            return
+        raise ValueError(f"hook_params is of the kind {type(hook_params).__name__}. Give a dictionary.")
+    for name, value in hook_params.items():
+        is_literal = isinstance(value, str) and "{{" not in value and value != ""
+        if is_literal and any(word in str(name).lower() for word in SECRET_NAMES):
+            raise ValueError(f"hook_params[{name!r}] looks like a secret. Put it into the connection.")
+    try:
+        json.dumps(hook_params, default=_stand_in)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"hook_params is no plain JSON: {error}.") from None
+
+
+def _is_reference(value: Any) -> bool:
+    return hasattr(value, "resolve")
+
+
+def _stand_in(value: Any) -> str:
+    # An XComArg becomes JSON when it is resolved.
+    if _is_reference(value):
+        return ""
+    raise TypeError(f"a value is of the kind {type(value).__name__}")

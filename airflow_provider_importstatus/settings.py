@@ -1,0 +1,128 @@
+"""A connection as a vendor's hook reads it: leniently, and refused by the name of the field."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from airflow_provider_importstatus.exceptions import ImportSettingsError
+
+__all__ = ["Settings", "origin"]
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+DEFAULT_TIMEOUT = 30.0
+#: Enough for a thousand waits at one look a minute; more would only queue at the vendor.
+DEFAULT_MAX_CONCURRENCY = 16
+_TRUE, _FALSE = frozenset({"true", "yes", "on", "1"}), frozenset({"false", "no", "off", "0"})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What one Airflow connection holds. Texts are stripped; extras may come as text, as URIs give them."""
+
+    conn_id: str
+    conn_type: str
+    host: str = ""
+    schema: str = ""
+    port: int | None = None
+    login: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def base_url(self) -> str:
+        """The vendor's address without a slash at its end: scheme, host, port and path."""
+        host = self.host.strip().rstrip("/")
+        if not host:
+            raise self.wrong("host", "is empty", "give the vendor's address")
+        if "://" not in host:
+            host = f"[{host}]" if host.count(":") > 1 and "[" not in host else host
+            host = f"{self.schema.strip().lower() or 'https'}://{host}"
+        try:
+            parts = urlsplit(host)
+            port = parts.port or self.port
+        except ValueError:
+            raise self.wrong("host", "is no address", "give it as https://host:port/path") from None
+        if parts.scheme not in DEFAULT_PORTS:
+            raise self.wrong("host", f"has the scheme {parts.scheme!r}", "use https or http")
+        if not parts.hostname or "@" in parts.netloc or parts.query or parts.fragment or " " in host:
+            raise self.wrong("host", "is no plain address", "give it as https://host:port/path")
+        name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        is_default = not port or port == DEFAULT_PORTS[parts.scheme]
+        return f"{parts.scheme}://{name}{'' if is_default else f':{port}'}{parts.path}"
+
+    @property
+    def timeout(self) -> float:
+        """Seconds that one request may take in all."""
+        return self._number("timeout", DEFAULT_TIMEOUT)
+
+    @property
+    def max_concurrency(self) -> int:
+        """How many requests a process may have under way at once."""
+        return max(1, int(self._number("max_concurrency", DEFAULT_MAX_CONCURRENCY)))
+
+    @property
+    def proxy(self) -> str | None:
+        """The proxy's address, or None for the environment's."""
+        return self.text("proxy") or None
+
+    @property
+    def verify(self) -> bool | str:
+        """True, False, or the path of a file of trusted certificates."""
+        value = self.extra.get("verify", True)
+        if value is None or isinstance(value, bool):
+            return value is not False
+        text = str(value).strip()
+        if text.lower() in _TRUE | {""}:
+            return True
+        return False if text.lower() in _FALSE else text
+
+    def text(self, name: str, default: str = "") -> str:
+        """A field of the connection or of its extra as text, stripped; `default` where it is empty."""
+        value = getattr(self, name) if name in ("login", "password") else self.extra.get(name)
+        if isinstance(value, Mapping | list):
+            value = json.dumps(value)
+        if isinstance(value, bool) or not isinstance(value, str | int | float | None):
+            raise self.wrong(name, f"is of the kind {type(value).__name__}", "give a text")
+        # Passwords may begin or end with a space; nothing else here can.
+        text = "" if value is None else str(value)
+        return (text if name == "password" else text.strip()) or default
+
+    def header(self, name: str, default: str = "") -> str:
+        """A field that travels in an HTTP header."""
+        text = self.text(name, default)
+        if not (text.isascii() and text.isprintable()):
+            raise self.wrong(name, "holds characters that no HTTP header may", "paste it again, in one line")
+        return text
+
+    def require(self, *names: str) -> None:
+        """Refuse the connection if one of these fields is empty."""
+        if missing := [name for name in names if not self.text(name)]:
+            where = f"Connection {self.conn_id!r} ({self.conn_type})"
+            raise ImportSettingsError(f"{where} lacks {', '.join(missing)}. Fill it in; nothing was sent.")
+
+    def wrong(self, name: str, fact: str, remedy: str) -> ImportSettingsError:
+        """The error that names the field, what is wrong with it and the remedy; never its value."""
+        return ImportSettingsError(
+            f"Connection {self.conn_id!r} ({self.conn_type}): {name} {fact}. To mend it, {remedy}."
+        )
+
+    def _number(self, name: str, default: float) -> float:
+        value = self.text(name)
+        try:
+            number = float(value) if value else default
+        except ValueError:
+            raise self.wrong(name, "is a text", "give a number") from None
+        if not 0 < number < float("inf"):
+            raise self.wrong(name, "is out of range", "give a number above 0")
+        return number
+
+
+def origin(url: str) -> tuple[str, str, int]:
+    """Scheme, host and port of a URL: whom it reaches."""
+    parts = urlsplit(url)
+    scheme, host = parts.scheme.lower(), (parts.hostname or "").lower()
+    return scheme, host, parts.port or DEFAULT_PORTS.get(scheme, 0)

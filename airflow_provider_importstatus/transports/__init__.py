@@ -1,0 +1,1 @@
+"""Two ways of carrying a conversation over HTTP: blocking and asynchronous."""

@@ -1,0 +1,128 @@
+"""Carries a conversation with `aiohttp`: in a triggerer."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
+from yarl import URL
+
+from airflow_provider_importstatus.conversation import (
+    MAX_BODY,
+    Conversation,
+    Finished,
+    Request,
+    Response,
+    Step,
+    step,
+)
+from airflow_provider_importstatus.exceptions import (
+    ImportProtocolError,
+    ImportRequestError,
+    ImportStatusError,
+    ImportUnavailableError,
+)
+from airflow_provider_importstatus.settings import Settings
+from airflow_provider_importstatus.transports.blocking import untrusted
+
+__all__ = ["Route", "converse", "exchange"]
+
+T = TypeVar("T")
+CHUNK = 64 * 1024
+
+
+class Route:
+    """How a connection's requests go out: certificates, proxy, time limit. It reads files: not for a loop."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.timeout = aiohttp.ClientTimeout(total=settings.timeout)
+        self.trust = _trust(settings.verify)
+        self._proxy = settings.proxy
+
+    def proxy(self, url: str) -> str | None:
+        """The proxy for a URL, chosen as `requests` does: the connection's, else the environment's."""
+        if self._proxy:
+            return self._proxy
+        parts = urlsplit(url)
+        proxies = getproxies()
+        if proxy_bypass(parts.netloc):
+            return None
+        return proxies.get(parts.scheme) or proxies.get("all")
+
+
+def _trust(verify: bool | str) -> ssl.SSLContext | bool:
+    if verify is False:
+        return False
+    bundle = verify if isinstance(verify, str) else _environment_bundle()
+    if Path(bundle).is_dir():
+        return ssl.create_default_context(capath=bundle)
+    return ssl.create_default_context(cafile=bundle)
+
+
+def _environment_bundle() -> str:
+    # The same places in the same order as `requests` looks.
+    chosen = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+    return chosen or DEFAULT_CA_BUNDLE_PATH
+
+
+async def converse(talk: Conversation[T], answer: Callable[[Step], Awaitable[Any]]) -> T:
+    """Run a conversation to its result; `answer` gives what it asks for."""
+    with closing(talk):
+        turn = step(talk)
+        while not isinstance(turn, Finished):
+            try:
+                reply = await answer(turn)
+            except ImportStatusError as error:
+                reply = error
+            turn = step(talk, reply)
+        return turn.result
+
+
+async def exchange(request: Request, session: aiohttp.ClientSession, route: Route) -> Response:
+    """Send one request and read the answer, all within the route's time limit."""
+    where = f"{request.method} {request.url.partition('?')[0]}"
+    try:
+        async with session.request(
+            request.method,
+            # Encoded already: aiohttp would quote once more.
+            URL(request.url, encoded=True),
+            headers=request.headers,
+            data=request.body,
+            timeout=route.timeout,
+            allow_redirects=False,
+            ssl=route.trust,
+            proxy=route.proxy(request.url),
+        ) as reply:
+            body = await _read(reply, where)
+            headers = {name.lower(): value for name, value in reply.headers.items()}
+            return Response(reply.status, headers, body, received_at=time.time())
+    except aiohttp.ClientConnectorCertificateError as error:
+        cause = error.certificate_error
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            raise untrusted(where, cause) from error
+        raise ImportUnavailableError(f"{where} brought no answer: {type(error).__name__}.") from error
+    except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError) as error:
+        raise ImportUnavailableError(f"{where} brought no answer: {type(error).__name__}.") from error
+    except aiohttp.ClientResponseError as error:
+        raise ImportUnavailableError(f"{where} brought no HTTP: {type(error).__name__}.") from error
+    except (aiohttp.ClientError, ValueError) as error:
+        # Its text may quote headers, and so credentials.
+        raise ImportRequestError(f"{where} cannot be sent: {type(error).__name__}.") from None
+
+
+async def _read(reply: aiohttp.ClientResponse, where: str) -> bytes:
+    body = bytearray()
+    async for chunk in reply.content.iter_chunked(CHUNK):
+        body += chunk
+        if len(body) > MAX_BODY:
+            raise ImportProtocolError(f"{where} answered with more than {MAX_BODY} bytes.")
+    return bytes(body)

@@ -1,0 +1,136 @@
+"""One client per connection and event loop, shared by every wait on that connection."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import aiohttp
+from asgiref.sync import sync_to_async
+
+from airflow_provider_importstatus import shared_token
+from airflow_provider_importstatus.conversation import (
+    Credential,
+    NeedCredential,
+    Purse,
+    Recall,
+    Request,
+    Reread,
+    Share,
+    Step,
+)
+from airflow_provider_importstatus.hooks.base import USER_AGENT, ImportStatusHook, hook_for, mask
+from airflow_provider_importstatus.settings import Settings
+from airflow_provider_importstatus.status import ImportStatus
+from airflow_provider_importstatus.transports.asynchronous import Route, converse, exchange
+
+__all__ = ["Client", "connected"]
+
+_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Client]] = WeakKeyDictionary()
+
+
+@asynccontextmanager
+async def connected(conn_id: str) -> AsyncIterator[Client]:
+    """The client for a connection: it appears with the first user and closes with the last."""
+    clients = _clients.setdefault(asyncio.get_running_loop(), {})
+    client = clients.setdefault(conn_id, Client(conn_id))
+    client.users += 1
+    try:
+        yield client
+    finally:
+        client.users -= 1
+        if not client.users:
+            del clients[conn_id]
+            await client.close()
+
+
+class Client:
+    """One pool of connections, one credential, one renewal at a time, one limit on requests under way."""
+
+    def __init__(self, conn_id: str) -> None:
+        self.conn_id = conn_id
+        self.users = 0
+        self._hooks: dict[str, ImportStatusHook] = {}
+        self._purse = Purse()
+        self._opening = asyncio.Lock()
+        self._renewal = asyncio.Lock()
+        self._settings: Settings | None = None
+        self._route: Route
+        self._session: aiohttp.ClientSession
+        self._slots: asyncio.Semaphore
+
+    async def hook(self, hook_params: Mapping[str, Any] | None) -> ImportStatusHook:
+        """The hook that the connection's type chooses."""
+        key = json.dumps(hook_params or {}, sort_keys=True)
+        async with self._opening:
+            if key not in self._hooks:
+                self._hooks[key] = await sync_to_async(hook_for)(self.conn_id, hook_params)
+        return self._hooks[key]
+
+    async def look(self, hook: ImportStatusHook, import_id: str) -> ImportStatus:
+        """Look at an import once."""
+        hook.settings = await self._open(hook)
+        return await converse(hook.look(import_id), partial(self._answer, hook))
+
+    async def close(self) -> None:
+        """Close the pool."""
+        if self._settings is not None:
+            self._settings = None
+            await self._session.close()
+
+    async def _open(self, hook: ImportStatusHook) -> Settings:
+        async with self._opening:
+            if self._settings is None:
+                settings = await self._read(hook)
+                limit = settings.max_concurrency
+                self._slots = asyncio.Semaphore(limit)
+                self._session = aiohttp.ClientSession(
+                    connector=aiohttp.TCPConnector(limit=limit),
+                    # Cookies are state that no other transport has.
+                    cookie_jar=aiohttp.DummyCookieJar(),
+                    headers={"User-Agent": USER_AGENT},
+                )
+                self._settings = settings
+            return self._settings
+
+    async def _read(self, hook: ImportStatusHook) -> Settings:
+        def read() -> tuple[Settings, Route]:
+            settings = hook.read_settings()
+            return settings, Route(settings)
+
+        settings, self._route = await sync_to_async(read)()
+        return settings
+
+    async def _answer(self, hook: ImportStatusHook, step: Step) -> Any:
+        match step:
+            case Request():
+                async with self._slots:
+                    return await exchange(step, self._session, self._route)
+            case NeedCredential(refused):
+                return await self._credential(hook, refused)
+            case Reread():
+                self._settings = await self._read(hook)
+                return self._settings
+            case Recall(name, after):
+                await asyncio.sleep(after)
+                return await sync_to_async(shared_token.recall)(name)
+            case Share(name, credential):
+                return await sync_to_async(shared_token.share)(name, credential)
+
+    async def _credential(self, hook: ImportStatusHook, refused: Credential | None) -> Credential:
+        async with self._renewal:
+            before = self._purse.held
+            talk = self._purse.credential(hook, refused, time.time())
+            credential = await converse(talk, partial(self._answer, hook))
+            if credential != before:
+                await sync_to_async(mask)(credential)
+        # Another wait may have read the connection again.
+        if self._settings is not None:
+            hook.settings = self._settings
+        return credential

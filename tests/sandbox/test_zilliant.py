@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+
+from airflow_provider_importstatus.sandbox import Sandbox
+from airflow_provider_importstatus.sandbox.credentials import ZILLIANT
+
+from .clients import Client, FakeClock, salesforce
+
+BASE = "/v1/EntityImport/"
+MAPPING = {"entitySystemName": "Product", "definition": {"importMode": "UPSERT", "fields": []}}
+
+
+def encode(text: str | bytes) -> str:
+    return base64.b64encode(text.encode() if isinstance(text, str) else text).decode()
+
+
+def upload(client: Client) -> str:
+    mapping_id = client.post(BASE, json=MAPPING).json()["mappingId"]
+    answer = client.post(f"{BASE}{mapping_id}/upload", files={"file": ("products.csv", b"code\n1\n")})
+    return str(answer.json()["uploadId"])
+
+
+def test_a_token_response_tells_nothing_of_its_expiry(anyone: Client) -> None:
+    assert list(salesforce(anyone).json()) == [
+        "access_token",
+        "instance_url",
+        "id",
+        "token_type",
+        "issued_at",
+        "signature",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"password": "wrong"}, "invalid_grant"),
+        ({"username": "wrong"}, "invalid_grant"),
+        ({"client_secret": "wrong"}, "invalid_client"),
+        ({"grant_type": "client_credentials"}, "unsupported_grant_type"),
+    ],
+)
+def test_a_refused_login_is_400_with_salesforces_code(anyone: Client, change: dict, error: str) -> None:
+    answer = salesforce(anyone, **change)
+    assert (answer.status_code, answer.json()["error"]) == (400, error)
+
+
+def test_salesforce_takes_no_multipart_login(anyone: Client) -> None:
+    parts = {"grant_type": (None, "password"), "username": (None, ZILLIANT.username)}
+    assert anyone.post("/services/oauth2/token", files=parts).json()["error"] == "unsupported_grant_type"
+
+
+def test_the_whole_token_response_opens_the_door(zilliant: Client) -> None:
+    assert zilliant.get(f"{BASE}nobody/status").status_code == 404
+
+
+def test_a_token_response_written_anew_is_the_same_json(zilliant: Client) -> None:
+    response = salesforce(zilliant).json()
+    headers = {"Authorization": "OAuth " + encode(json.dumps(response, indent=1, sort_keys=True))}
+    assert zilliant.get(f"{BASE}nobody/status", headers=headers).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "form", ["Bearer {token}", "OAuth {token}", "OAuth {encoded}", "Bearer {whole}", "OAuth {less}"]
+)
+def test_anything_but_the_whole_token_response_is_refused(zilliant: Client, form: str) -> None:
+    response = salesforce(zilliant)
+    token = response.json()["access_token"]
+    less = {"access_token": token, "token_type": "Bearer"}
+    authorization = form.format(
+        token=token, encoded=encode(token), whole=encode(response.content), less=encode(json.dumps(less))
+    )
+    assert zilliant.get(f"{BASE}nobody/status", headers={"Authorization": authorization}).status_code == 401
+
+
+@pytest.mark.parametrize("host", [None, "elsewhere.example"])
+def test_a_wrong_forwarded_host_is_refused(zilliant: Client, host: str | None) -> None:
+    assert zilliant.get(f"{BASE}nobody/status", headers={"X-Forwarded-Host": host}).status_code == 401
+
+
+def test_a_session_ends_though_nobody_was_told(zilliant: Client, clock: FakeClock) -> None:
+    clock.now += 3600
+    assert zilliant.get(f"{BASE}nobody/status").status_code == 401
+
+
+def test_a_running_import_has_no_stop_date(zilliant: Client, sandbox: Sandbox) -> None:
+    import_id = sandbox.submit("zilliant")
+    assert zilliant.get(f"{BASE}{import_id}/status").json() == {
+        "status": "RUNNING",
+        "startDate": "2027-01-15T08:00:00Z",
+        "stopDate": None,
+        "clientErrorCallingService": False,
+        "entityImportId": import_id,
+    }
+
+
+def test_an_import_stops_when_its_course_says_so(
+    zilliant: Client, sandbox: Sandbox, clock: FakeClock
+) -> None:
+    import_id = sandbox.submit("zilliant", seconds=60)
+    clock.now += 3000
+    assert zilliant.get(f"{BASE}{import_id}/status").json()["stopDate"] == "2027-01-15T08:01:00Z"
+
+
+@pytest.mark.parametrize(
+    ("ends", "status", "report"),
+    [
+        ("succeeded", "SUCCEEDED", {"status": "SUCCESS", "processedRows": 120}),
+        ("partial", "SUCCEEDED", {"status": "PARTIAL_SUCCESS", "processedRows": 120, "failedRows": 3}),
+        ("failed", "FAILED", {"status": "FAILED", "failedRows": 120}),
+    ],
+)
+def test_only_the_report_tells_a_partial_import(
+    zilliant: Client, sandbox: Sandbox, ends: str, status: str, report: dict
+) -> None:
+    import_id = sandbox.submit("zilliant", ends=ends, seconds=0)
+    assert zilliant.get(f"{BASE}{import_id}/status").json()["status"] == status
+    assert zilliant.get(f"{BASE}{import_id}/report").json() == {**report, "message": "120 rows read."}
+
+
+@pytest.mark.parametrize("course", [{"seconds": 9}, {"seconds": 0, "report": "absent"}])
+def test_a_report_that_does_not_exist_is_not_found(zilliant: Client, sandbox: Sandbox, course: dict) -> None:
+    import_id = sandbox.submit("zilliant", **course)
+    assert zilliant.get(f"{BASE}{import_id}/report").status_code == 404
+
+
+def test_the_error_file_names_every_rejected_row(zilliant: Client, sandbox: Sandbox) -> None:
+    import_id = sandbox.submit("zilliant", ends="partial", seconds=0)
+    assert len(zilliant.get(f"{BASE}{import_id}/errorFile").text.splitlines()) == 1 + 3
+
+
+def test_an_import_without_rejected_rows_has_no_error_file(zilliant: Client, sandbox: Sandbox) -> None:
+    import_id = sandbox.submit("zilliant", seconds=0)
+    assert zilliant.get(f"{BASE}{import_id}/errorFile").status_code == 404
+
+
+def test_a_file_is_submitted_by_mapping_upload_and_import(zilliant: Client) -> None:
+    answer = zilliant.post(f"{BASE}{upload(zilliant)}/import")
+    assert answer.status_code == 201
+    assert zilliant.get(f"{BASE}{answer.json()['importId']}/status").json()["status"] == "RUNNING"
+
+
+def test_a_file_is_imported_once(zilliant: Client) -> None:
+    path = f"{BASE}{upload(zilliant)}/import"
+    assert [zilliant.post(path).status_code for _ in range(2)] == [201, 409]
+
+
+def test_the_course_header_chooses_what_becomes_of_it(zilliant: Client) -> None:
+    headers = {"X-Sandbox-Course": "ends=failed; seconds=0"}
+    answer = zilliant.post(f"{BASE}{upload(zilliant)}/import", headers=headers)
+    assert zilliant.get(f"{BASE}{answer.json()['importId']}/status").json()["status"] == "FAILED"
+
+
+def test_a_refused_course_does_not_use_the_upload_up(zilliant: Client) -> None:
+    path = f"{BASE}{upload(zilliant)}/import"
+    refused = zilliant.post(path, headers={"X-Sandbox-Course": "ends=well"})
+    assert (refused.status_code, zilliant.post(path).status_code) == (400, 201)
+
+
+@pytest.mark.parametrize("path", ["nobody/upload", "nobody/import"])
+def test_an_unknown_mapping_or_upload_is_not_found(zilliant: Client, path: str) -> None:
+    assert zilliant.post(BASE + path).status_code == 404
+
+
+def test_an_upload_id_is_no_import_id(zilliant: Client) -> None:
+    assert zilliant.get(f"{BASE}{upload(zilliant)}/status").status_code == 404
+
+
+@pytest.mark.parametrize("body", [{}, {"entitySystemName": "Product"}, []])
+def test_an_incomplete_mapping_is_a_bad_request(zilliant: Client, body: object) -> None:
+    assert zilliant.post(BASE, json=body).status_code == 400
