@@ -1,4 +1,4 @@
-"""What a wait tells while it goes on: a line a change, now and then a sign of life, and the latest status."""
+"""What a wait tells while it goes on: a line a change, now and then a sign of life, the latest status."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from airflow_provider_importstatus.exceptions import ImportStatusError
 from airflow_provider_importstatus.outcome import describe
 from airflow_provider_importstatus.status import ImportState, ImportStatus
+from airflow_provider_importstatus.wait import LookAgain, Outcome, Wait
 
 __all__ = ["XCOM_KEY", "Progress", "entry"]
 
@@ -32,12 +33,28 @@ class Log(Protocol):
 class Progress:
     """What has been told of one wait so far."""
 
+    wait: Wait
     log: Log
     told: ImportStatus | None = None
     told_at: float = 0.0
     trouble: str | None = None
     published: ImportStatus | None = None
     published_at: float = 0.0
+
+    def note(
+        self, answer: ImportStatus | ImportStatusError, now: float
+    ) -> tuple[Outcome, dict[str, Any] | None]:
+        """What a look's answer leads to, and what the XCom must say now, if anything."""
+        if isinstance(answer, ImportStatusError):
+            outcome: Outcome = self.wait.failed(answer, now)
+            if isinstance(outcome, LookAgain):
+                self.tell_trouble(answer, now)
+            return outcome, None
+        outcome = self.wait.saw(answer, now)
+        if not isinstance(outcome, LookAgain):
+            return outcome, None
+        self.tell(answer, now)
+        return outcome, entry(answer, now, now + outcome.delay) if self.is_due(answer, now) else None
 
     def tell(self, status: ImportStatus, now: float) -> None:
         """Log the status if it is news, or if nothing was logged for long."""

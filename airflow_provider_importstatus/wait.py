@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, TypeAlias
 
 from airflow_provider_importstatus.exceptions import (
     AirflowSensorTimeout,
@@ -18,7 +18,7 @@ from airflow_provider_importstatus.exceptions import (
 from airflow_provider_importstatus.outcome import describe
 from airflow_provider_importstatus.status import ImportStatus
 
-__all__ = ["GaveUp", "LookAgain", "Over", "Wait"]
+__all__ = ["GaveUp", "LookAgain", "Outcome", "Over", "Wait"]
 
 #: No vendor can keep us away for longer, in seconds.
 MAX_RETRY_AFTER = 3600.0
@@ -46,6 +46,10 @@ class GaveUp:
     """The wait has ended without the import's end."""
 
     error: BaseException
+
+
+#: What a look leads to.
+Outcome: TypeAlias = LookAgain | Over | GaveUp
 
 
 @dataclass(slots=True)
@@ -90,7 +94,7 @@ class Wait:
         last = known.get("last")
         return cls(**{**known, "last": last and ImportStatus.from_dict(last)})
 
-    def saw(self, status: ImportStatus, now: float) -> LookAgain | Over | GaveUp:
+    def saw(self, status: ImportStatus, now: float) -> Outcome:
         """Take note of an answer."""
         self.failing_since, self.has_answered, self.last = None, True, status
         if status.state.is_terminal:

@@ -5,7 +5,6 @@ Parsed with every DAG file that uses them: hooks, triggers and HTTP libraries ar
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,15 +28,20 @@ from airflow_provider_importstatus.exceptions import (
     AirflowSkipException,
     AirflowTaskTimeout,
     ImportFailedError,
-    ImportSettingsError,
     ImportStatusError,
     TaskDeferralError,
     revive,
 )
-from airflow_provider_importstatus.outcome import Action, Policy, judge
+from airflow_provider_importstatus.outcome import Action, judge
+from airflow_provider_importstatus.parameters import (
+    check_hook_params,
+    read_import_id,
+    read_policy,
+    read_seconds,
+)
 from airflow_provider_importstatus.progress import XCOM_KEY, Progress, entry
 from airflow_provider_importstatus.status import ImportState, ImportStatus
-from airflow_provider_importstatus.wait import GaveUp, LookAgain, Over, Wait
+from airflow_provider_importstatus.wait import GaveUp, LookAgain, Outcome, Over, Wait
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -56,9 +60,6 @@ __all__ = [
 MIN_RESCHEDULE = 10.0
 #: The database's deadline comes so much later than the trigger's, so that the message is ours, in seconds.
 DEADLINE_MARGIN = 120.0
-#: No vendor's id is nearly as long; whatever is, is something else.
-MAX_IMPORT_ID = 500
-SECRET_NAMES = ("password", "secret", "token", "credential", "api_key", "apikey")
 
 
 class ImportStatusSensor(BaseSensorOperator):
@@ -112,26 +113,26 @@ class ImportStatusSensor(BaseSensorOperator):
             raise ValueError(
                 "poke_interval is 0 seconds: the vendor would be asked without a pause. Give 1 or more."
             )
-        _check_hook_params(hook_params)
+        check_hook_params(hook_params)
         self.conn_id = conn_id
         self.import_id = import_id
         self.hook_params = hook_params
         self.on_partial = on_partial
         self.max_failed_rows = max_failed_rows
-        self.policy = _policy(on_partial, max_failed_rows)
-        self.not_found_grace = _seconds("not_found_grace", not_found_grace)
-        self.outage_tolerance = _seconds("outage_tolerance", outage_tolerance)
+        self.policy = read_policy(on_partial, max_failed_rows)
+        self.not_found_grace = read_seconds("not_found_grace", not_found_grace)
+        self.outage_tolerance = read_seconds("outage_tolerance", outage_tolerance)
         self.deferrable = deferrable
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Look until the import is over; between the looks defer, sleep or reschedule, by the mode."""
         with self._ends_as_configured():
-            self.import_id = checked_import_id(self.import_id)
+            self.import_id = read_import_id(self.import_id)
             wait = self._begin(context)
             hook = self._hook()
-            progress = Progress(self.log)
+            progress = Progress(wait, self.log)
             while True:
-                outcome = self._look(hook, wait, progress, context)
+                outcome = self._look(hook, progress, context)
                 if isinstance(outcome, Over):
                     return self._finish(outcome.status, context)
                 if isinstance(outcome, GaveUp):
@@ -187,23 +188,16 @@ class ImportStatusSensor(BaseSensorOperator):
 
         return hook_for(self.conn_id, self.hook_params)
 
-    def _look(
-        self, hook: ImportStatusHook, wait: Wait, progress: Progress, context: Context
-    ) -> LookAgain | Over | GaveUp:
+    def _look(self, hook: ImportStatusHook, progress: Progress, context: Context) -> Outcome:
+        answer: ImportStatus | ImportStatusError
         try:
-            status = hook.get_import_status(self.import_id)
+            answer = hook.get_import_status(self.import_id)
         except ImportStatusError as error:
-            now = time.time()
-            outcome = wait.failed(error, now)
-            if isinstance(outcome, LookAgain):
-                progress.tell_trouble(error, now)
-            return outcome
-        now = time.time()
-        seen = wait.saw(status, now)
-        progress.tell(status, now)
-        if isinstance(seen, LookAgain) and progress.is_due(status, now):
-            _publish(context, entry(status, now, now + seen.delay))
-        return seen
+            answer = error
+        outcome, latest = progress.note(answer, time.time())
+        if latest:
+            _publish(context, latest)
+        return outcome
 
     def _pause(self, outcome: LookAgain, wait: Wait) -> None:
         """Sleep until the next look, or leave by the exception that brings the task back for it."""
@@ -289,74 +283,7 @@ class ThalamusImportSensor(ImportStatusSensor):
         super().__init__(conn_id=conn_id, **kwargs)
 
 
-def checked_import_id(value: Any) -> str:
-    """The id as a text.
-
-    :raises ImportSettingsError: for what is no id, before anything is sent
-    """
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        kind = "None" if value is None else f"of the kind {type(value).__name__}"
-        raise ImportSettingsError(f"import_id is {kind}. {_ID_REMEDY}")
-    text = str(value).strip()
-    if not text or text == "None":
-        raise ImportSettingsError(f"import_id is {'the text None' if text else 'empty'}. {_ID_REMEDY}")
-    if "{{" in text or "{%" in text:
-        raise ImportSettingsError(f"import_id is a template that was not rendered. {_ID_REMEDY}")
-    if len(text) > MAX_IMPORT_ID:
-        raise ImportSettingsError(f"import_id is a text of {len(text)} characters. {_ID_REMEDY}")
-    return text
-
-
-_ID_REMEDY = "Give the str or int that the vendor's submit call returned. Nothing was sent."
-
-
 def _publish(context: Context, latest: dict[str, Any]) -> None:
     ti = context.get("ti")
     if ti is not None:
         ti.xcom_push(key=XCOM_KEY, value=latest)
-
-
-def _policy(on_partial: str, max_failed_rows: int) -> Policy:
-    if isinstance(max_failed_rows, bool) or not isinstance(max_failed_rows, int) or max_failed_rows < 0:
-        raise ValueError(f"max_failed_rows is {max_failed_rows!r}. Give a whole number of rows, 0 or more.")
-    try:
-        return Policy(Action(on_partial), max_failed_rows)
-    except ValueError:
-        allowed = ", ".join(repr(action.value) for action in Action)
-        raise ValueError(f"on_partial is {on_partial!r}. Give one of {allowed}.") from None
-
-
-def _seconds(name: str, value: timedelta | float) -> float:
-    seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
-        raise ValueError(
-            f"{name} is of the kind {type(value).__name__}. Give a timedelta or seconds, 0 or more."
-        )
-    return float(seconds)
-
-
-def _check_hook_params(hook_params: Any) -> None:
-    """Refuse at parse time what could not travel to the triggerer, or should not."""
-    if hook_params is None or not isinstance(hook_params, Mapping):
-        if hook_params is None or isinstance(hook_params, str) or _is_reference(hook_params):
-            return
-        raise ValueError(f"hook_params is of the kind {type(hook_params).__name__}. Give a dictionary.")
-    for name, value in hook_params.items():
-        is_literal = isinstance(value, str) and "{{" not in value and value != ""
-        if is_literal and any(word in str(name).lower() for word in SECRET_NAMES):
-            raise ValueError(f"hook_params[{name!r}] looks like a secret. Put it into the connection.")
-    try:
-        json.dumps(hook_params, default=_stand_in)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"hook_params is no plain JSON: {error}.") from None
-
-
-def _is_reference(value: Any) -> bool:
-    return hasattr(value, "resolve")
-
-
-def _stand_in(value: Any) -> str:
-    # An XComArg becomes JSON when it is resolved.
-    if _is_reference(value):
-        return ""
-    raise TypeError(f"a value is of the kind {type(value).__name__}")

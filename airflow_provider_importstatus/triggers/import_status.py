@@ -12,7 +12,9 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
 from airflow_provider_importstatus.exceptions import ImportStatusError
-from airflow_provider_importstatus.progress import XCOM_KEY, Progress, entry
+from airflow_provider_importstatus.outcome import describe
+from airflow_provider_importstatus.progress import XCOM_KEY, Progress
+from airflow_provider_importstatus.status import ImportStatus
 from airflow_provider_importstatus.triggers.client import Client, connected
 from airflow_provider_importstatus.wait import GaveUp, LookAgain, Over, Wait
 
@@ -67,36 +69,29 @@ class ImportStatusTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Fire exactly one event when the wait is over."""
         end = await self._end()
+        self.log.info("The wait is over: %s", _words(end))
         if self.deferred_at is not None:
             await asyncio.sleep(self.deferred_at + HOLD - time.time())
         yield TriggerEvent(_event(end))
 
     async def _end(self) -> Over | GaveUp:
         wait = self._course()
-        progress = Progress(self.log, told=wait.last, told_at=time.time())
+        progress = Progress(wait, self.log, told=wait.last, told_at=time.time())
         async with connected(self.conn_id) as client:
             await asyncio.sleep(self._first_delay(wait))
             while True:
-                outcome = await self._look(client, wait, progress)
+                outcome, latest = progress.note(await self._look(client), time.time())
                 if not isinstance(outcome, LookAgain):
                     return outcome
+                if latest:
+                    await self._publish(latest)
                 await asyncio.sleep(outcome.delay)
 
-    async def _look(self, client: Client, wait: Wait, progress: Progress) -> LookAgain | Over | GaveUp:
+    async def _look(self, client: Client) -> ImportStatus | ImportStatusError:
         try:
-            status = await client.look(await client.hook(self.hook_params), self.import_id)
+            return await client.look(await client.hook(self.hook_params), self.import_id)
         except ImportStatusError as error:
-            now = time.time()
-            outcome = wait.failed(error, now)
-            if isinstance(outcome, LookAgain):
-                progress.tell_trouble(error, now)
-            return outcome
-        now = time.time()
-        seen = wait.saw(status, now)
-        progress.tell(status, now)
-        if isinstance(seen, LookAgain) and progress.is_due(status, now):
-            await self._publish(entry(status, now, now + seen.delay))
-        return seen
+            return error
 
     def _course(self) -> Wait:
         now = time.time()
@@ -132,6 +127,10 @@ class ImportStatusTrigger(BaseTrigger):
         except Exception as error:
             # Nothing depends on it but what people see: the wait must outlive it.
             self.log.warning("The latest status could not be written: %s", type(error).__name__)
+
+
+def _words(end: Over | GaveUp) -> str:
+    return describe(end.status) if isinstance(end, Over) else f"{type(end.error).__name__}: {end.error}"
 
 
 def _event(end: Over | GaveUp) -> dict[str, Any]:

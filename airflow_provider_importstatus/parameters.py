@@ -1,0 +1,84 @@
+"""What the author of a DAG gives a sensor, checked before anything is sent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from airflow_provider_importstatus.exceptions import ImportSettingsError
+from airflow_provider_importstatus.outcome import Action, Policy
+
+__all__ = ["check_hook_params", "read_import_id", "read_policy", "read_seconds"]
+
+#: No vendor's id is nearly as long; whatever is, is something else.
+MAX_IMPORT_ID = 500
+SECRET_NAMES = ("password", "secret", "token", "credential", "api_key", "apikey")
+
+
+def read_import_id(value: Any) -> str:
+    """The id as a text.
+
+    :raises ImportSettingsError: for what is no id, before anything is sent
+    """
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        kind = "None" if value is None else f"of the kind {type(value).__name__}"
+        raise ImportSettingsError(f"import_id is {kind}. {_ID_REMEDY}")
+    text = str(value).strip()
+    if not text or text == "None":
+        raise ImportSettingsError(f"import_id is {'the text None' if text else 'empty'}. {_ID_REMEDY}")
+    if "{{" in text or "{%" in text:
+        raise ImportSettingsError(f"import_id is a template that was not rendered. {_ID_REMEDY}")
+    if len(text) > MAX_IMPORT_ID:
+        raise ImportSettingsError(f"import_id is a text of {len(text)} characters. {_ID_REMEDY}")
+    return text
+
+
+_ID_REMEDY = "Give the str or int that the vendor's submit call returned. Nothing was sent."
+
+
+def read_policy(on_partial: str, max_failed_rows: int) -> Policy:
+    if isinstance(max_failed_rows, bool) or not isinstance(max_failed_rows, int) or max_failed_rows < 0:
+        raise ValueError(f"max_failed_rows is {max_failed_rows!r}. Give a whole number of rows, 0 or more.")
+    try:
+        return Policy(Action(on_partial), max_failed_rows)
+    except ValueError:
+        allowed = ", ".join(repr(action.value) for action in Action)
+        raise ValueError(f"on_partial is {on_partial!r}. Give one of {allowed}.") from None
+
+
+def read_seconds(name: str, value: timedelta | float) -> float:
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
+        raise ValueError(
+            f"{name} is of the kind {type(value).__name__}. Give a timedelta or seconds, 0 or more."
+        )
+    return float(seconds)
+
+
+def check_hook_params(hook_params: Any) -> None:
+    """Refuse at parse time what could not travel to the triggerer, or should not."""
+    if hook_params is None or not isinstance(hook_params, Mapping):
+        if hook_params is None or isinstance(hook_params, str) or _is_reference(hook_params):
+            return
+        raise ValueError(f"hook_params is of the kind {type(hook_params).__name__}. Give a dictionary.")
+    for name, value in hook_params.items():
+        is_literal = isinstance(value, str) and "{{" not in value and value != ""
+        if is_literal and any(word in str(name).lower() for word in SECRET_NAMES):
+            raise ValueError(f"hook_params[{name!r}] looks like a secret. Put it into the connection.")
+    try:
+        json.dumps(hook_params, default=_stand_in)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"hook_params is no plain JSON: {error}.") from None
+
+
+def _is_reference(value: Any) -> bool:
+    return hasattr(value, "resolve")
+
+
+def _stand_in(value: Any) -> str:
+    # An XComArg becomes JSON when it is resolved.
+    if _is_reference(value):
+        return ""
+    raise TypeError(f"a value is of the kind {type(value).__name__}")
