@@ -22,6 +22,13 @@ __all__ = ["check", "check_login", "count", "instant", "read_json", "said"]
 
 #: Besides 5xx: Request Timeout, Too Early, Too Many Requests.
 PASSING_STATUSES = frozenset({408, 425, 429})
+#: Those of RFC 6749 and of Salesforce. Any other word may be our own, sent back.
+OAUTH_ERRORS = frozenset(
+    "access_denied inactive_org inactive_user invalid_client invalid_client_id invalid_grant invalid_request"
+    " invalid_scope rate_limit_exceeded unauthorized_client unknown_error unsupported_grant_type".split()
+)
+#: What a database's integer holds. No file has more rows.
+MAX_COUNT = 2**63 - 1
 
 
 def check(response: Response, what: str) -> None:
@@ -57,8 +64,7 @@ def _oauth_error(response: Response) -> str:
         code = json.loads(response.body)["error"]
     except (ValueError, LookupError, TypeError, RecursionError):
         return ""
-    is_code = isinstance(code, str) and len(code) <= 40 and code.replace("_", "").isalpha()
-    return f" {code}" if is_code else ""
+    return f" {code}" if isinstance(code, str) and code in OAUTH_ERRORS else ""
 
 
 def read_json(response: Response, what: str, quote_body: bool = True) -> Mapping[str, Any]:
@@ -69,9 +75,9 @@ def read_json(response: Response, what: str, quote_body: bool = True) -> Mapping
         data = None
     if isinstance(data, dict):
         return data
-    quoted = f": {response.excerpt()}" if quote_body else ""
-    kind = response.headers.get("content-type", "no content type")
-    raise ImportProtocolError(f"{what}: HTTP {response.status} without a JSON object, but {kind}{quoted}")
+    kind = scrub(response.headers.get("content-type", "no content type"), response.secrets)
+    quoted = f", but {kind[:80]}: {response.excerpt()}" if quote_body else ""
+    raise ImportProtocolError(f"{what}: HTTP {response.status} without a JSON object{quoted}")
 
 
 class Repeated(list[Any]):
@@ -104,15 +110,17 @@ def said(response: Response, *values: Any) -> tuple[str, ...]:
 
 def count(value: Any) -> int | None:
     """A number of rows; None where it is none."""
-    if isinstance(value, str) and value.strip().isdecimal():
+    if isinstance(value, str) and value.strip().isdecimal() and len(value) < len(str(MAX_COUNT)):
         value = int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return value if is_number and 0 <= value <= MAX_COUNT else None
 
 
 def instant(value: Any) -> datetime | None:
     """An instant given as ISO 8601 or as milliseconds since 1970, in UTC; None where it is none."""
     try:
-        if isinstance(value, str):
+        # What has no year, such as a time alone, would be read as one of today.
+        if isinstance(value, str) and value[:4].isdecimal():
             parsed = pendulum.parse(value, strict=True)
             return parsed.in_timezone("UTC") if isinstance(parsed, pendulum.DateTime) else None
         if isinstance(value, int | float) and not isinstance(value, bool):

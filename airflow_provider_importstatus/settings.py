@@ -35,10 +35,11 @@ class Settings:
     @property
     def base_url(self) -> str:
         """The vendor's address without a slash at its end: scheme, host, port and path."""
-        host = self.host.strip().rstrip("/")
+        host = self.host.strip()
         if not host:
             raise self.wrong("host", "is empty", "give the vendor's address")
         if "://" not in host:
+            host = host.rstrip("/")
             host = f"[{host}]" if host.count(":") > 1 and "[" not in host else host
             host = f"{self.schema.strip().lower() or 'https'}://{host}"
         try:
@@ -52,7 +53,7 @@ class Settings:
             raise self.wrong("host", "is no plain address", "give it as https://host:port/path")
         name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         is_default = not port or port == DEFAULT_PORTS[parts.scheme]
-        return f"{parts.scheme}://{name}{'' if is_default else f':{port}'}{parts.path}"
+        return f"{parts.scheme}://{name}{'' if is_default else f':{port}'}{parts.path.rstrip('/')}"
 
     @property
     def timeout(self) -> float:

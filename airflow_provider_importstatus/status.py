@@ -21,8 +21,9 @@ MAX_TEXT = 500
 MAX_RESULT_BYTES = 8 * 1024 - 256
 
 #: A link with a query, a fragment or a user in it may open what it names: only its host may be told.
+#: A password may hold an at sign, and JSON may escape a slash.
 _URL = re.compile(
-    r"(?i)((?:https?|s?ftps?|s3a?|gs|abfss?|wasbs?)://)(?:[^\s/?#@]*@)?([^\s/?#\"'<>]*)([^\s\"'<>]*)"
+    r"(?i)((?:https?|s?ftps?|s3a?|gs|abfss?|wasbs?):\\?/\\?/)(?:[^\s/?#]*@)?([^\s/?#\"'<>\\]*)([^\s\"'<>]*)"
 )
 
 
@@ -206,8 +207,8 @@ def _host_only(url: re.Match[str]) -> str:
 
 
 def _bounded(text: str) -> str:
-    # Scrubbed before it is cut: half a signature is still half a secret.
-    clean = without_signed_urls(text)
+    # No database takes NUL or half a surrogate pair. Scrubbed before it is cut: half a secret is one too.
+    clean = without_signed_urls(text.replace("\x00", "").encode("utf-8", "replace").decode())
     return clean if len(clean) <= MAX_TEXT else f"{clean[: MAX_TEXT - 1]}…"
 
 

@@ -6,7 +6,6 @@ import inspect
 import time
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import requests
@@ -182,8 +181,12 @@ class ImportStatusHook(BaseHook):
             password=connection.password or "",
             extra=connection.extra_dejson,
         )
-        if isinstance(settings.verify, str) and not Path(settings.verify).exists():
-            raise settings.wrong("verify", "names no file", "give true, false or the path of a CA file")
+        if isinstance(settings.verify, str):
+            try:
+                blocking.authorities(settings.verify)
+            except OSError:
+                remedy = "give true, false or the path of a CA file"
+                raise settings.wrong("verify", "names no file of certificates", remedy) from None
         return settings
 
     @classmethod

@@ -12,7 +12,14 @@ from urllib.parse import urlencode
 
 from airflow_provider_importstatus import shared_token
 from airflow_provider_importstatus.answers import check, check_login, instant, read_json, said
-from airflow_provider_importstatus.conversation import Conversation, Credential, Request, Response, ask
+from airflow_provider_importstatus.conversation import (
+    Conversation,
+    Credential,
+    Request,
+    Response,
+    ask,
+    scrub,
+)
 from airflow_provider_importstatus.exceptions import (
     ImportNotFoundError,
     ImportProtocolError,
@@ -21,7 +28,7 @@ from airflow_provider_importstatus.exceptions import (
 )
 from airflow_provider_importstatus.hooks.base import ImportStatusHook
 from airflow_provider_importstatus.settings import Settings
-from airflow_provider_importstatus.status import ImportState, ImportStatus, StageStatus
+from airflow_provider_importstatus.status import ImportState, ImportStatus, StageStatus, without_signed_urls
 
 __all__ = ["ClearHook"]
 
@@ -75,7 +82,7 @@ class ClearHook(ImportStatusHook):
         answer = check_login(response, "Clear's token request")
         # One regional copy of the page writes the name with a hyphen.
         token = answer.get("access_token") or answer.get("access-token")
-        if not isinstance(token, str):
+        if not isinstance(token, str) or not token:
             raise ImportProtocolError("Clear's token request was answered without an access_token.")
         valid_till = instant(answer.get("valid_till"))
         expires_at = valid_till.timestamp() - 60 if valid_till else None
@@ -109,7 +116,7 @@ class ClearHook(ImportStatusHook):
         envelope = read_json(response, WHAT)
         error, result = envelope.get("error"), envelope.get("result")
         if error:
-            words = "; ".join(said(response, error))
+            words = without_signed_urls("; ".join(said(response, error)))
             raise ImportRequestError(f"{WHAT}: refused with {words[:500]}. Check the import_id.")
         if result is None:
             raise ImportNotFoundError(
@@ -146,7 +153,7 @@ def _to_status(import_id: str, result: Mapping[str, Any], response: Response) ->
         vendor="clear",
         import_id=import_id,
         state=state,
-        vendor_state=word,
+        vendor_state=scrub(word, response.secrets),
         messages=said(response, result.get("message"), *(item.get("errorMessage") for item in activities)),
         stages=stages,
         error_report_urls=tuple(url for url in reports if isinstance(url, str) and url),
@@ -156,8 +163,8 @@ def _to_status(import_id: str, result: Mapping[str, Any], response: Response) ->
 def _to_stage(activity: Mapping[str, Any], response: Response) -> StageStatus:
     template = activity.get("ingestionTemplate")
     return StageStatus(
-        stage=str(activity.get("stage") or "?"),
-        template=template if isinstance(template, str) else None,
+        stage=scrub(str(activity.get("stage") or "?"), response.secrets),
+        template=scrub(template, response.secrets) if isinstance(template, str) else None,
         state=ACTIVITIES.get(str(activity.get("status")).strip().upper(), ImportState.UNKNOWN),
         message="; ".join(said(response, activity.get("errorMessage"))) or None,
     )

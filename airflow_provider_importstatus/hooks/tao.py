@@ -17,6 +17,7 @@ from airflow_provider_importstatus.conversation import (
     Request,
     ask,
     form,
+    scrub,
     segment,
 )
 from airflow_provider_importstatus.exceptions import ImportNotFoundError, ImportProtocolError
@@ -98,7 +99,7 @@ class TaoAdvanceHook(ImportStatusHook):
             vendor=self.conn_type,
             import_id=import_id,
             state=state,
-            vendor_state=word,
+            vendor_state=scrub(word, response.secrets),
             rows=RowCounts(total=count(result.get("fileLine"))),
             messages=said(response, result.get("messages")),
         )

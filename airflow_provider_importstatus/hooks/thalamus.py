@@ -18,6 +18,7 @@ from airflow_provider_importstatus.conversation import (
     Request,
     Response,
     ask,
+    scrub,
     segment,
 )
 from airflow_provider_importstatus.exceptions import (
@@ -36,12 +37,12 @@ API = "/api/v4"
 
 #: The numbers under which the list of imports filters by state.
 NUMBERS = {
-    1: ImportState.QUEUED,
-    2: ImportState.RUNNING,
-    3: ImportState.SUCCEEDED,
-    4: ImportState.FAILED,
-    5: ImportState.BLOCKED,
-    6: ImportState.CANCELLED,
+    "1": ImportState.QUEUED,
+    "2": ImportState.RUNNING,
+    "3": ImportState.SUCCEEDED,
+    "4": ImportState.FAILED,
+    "5": ImportState.BLOCKED,
+    "6": ImportState.CANCELLED,
 }
 #: Only CANCELED is documented as a word; the others are known as labels. Letters only, upper case.
 #: Whatever ends a wait is matched as a whole: PROCESSEDWITHERRORS or CANCELING must not pass for it.
@@ -116,7 +117,7 @@ class ThalamusHook(ImportStatusHook):
         word = data.get("state")
         if isinstance(word, bool) or not isinstance(word, str | int) or not str(word).strip():
             raise ImportProtocolError(f"{WHAT}: no state ({response.excerpt()})")
-        return _to_status(import_id, str(word), data)
+        return _to_status(import_id, str(word), data, response)
 
 
 def _error_codes(response: Response) -> list[str]:
@@ -127,7 +128,7 @@ def _error_codes(response: Response) -> list[str]:
     return list(said(response, list(errors.values()) if isinstance(errors, Mapping) else errors))
 
 
-def _to_status(import_id: str, word: str, data: Mapping[str, Any]) -> ImportStatus:
+def _to_status(import_id: str, word: str, data: Mapping[str, Any], response: Response) -> ImportStatus:
     state = _read_state(word)
     if state is ImportState.UNKNOWN:
         state = _read_state(str(data.get("stateInternationalizableKey") or "").rpartition(".")[2])
@@ -139,7 +140,7 @@ def _to_status(import_id: str, word: str, data: Mapping[str, Any]) -> ImportStat
         vendor="thalamus",
         import_id=import_id,
         state=state,
-        vendor_state=word,
+        vendor_state=scrub(word, response.secrets),
         rows=RowCounts(
             total=count(data.get("rows")),
             succeeded=count(data.get("rowsOk")),
@@ -153,8 +154,8 @@ def _to_status(import_id: str, word: str, data: Mapping[str, Any]) -> ImportStat
 
 
 def _read_state(word: str) -> ImportState:
-    if word.strip().isdecimal():
-        return NUMBERS.get(int(word), ImportState.UNKNOWN)
+    if word.strip() in NUMBERS:
+        return NUMBERS[word.strip()]
     letters = "".join(filter(str.isalpha, word)).upper()
     return next((state for pattern, state in WORDS if pattern.fullmatch(letters)), ImportState.UNKNOWN)
 

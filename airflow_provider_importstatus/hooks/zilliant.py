@@ -19,6 +19,7 @@ from airflow_provider_importstatus.conversation import (
     Response,
     ask,
     form,
+    scrub,
     segment,
 )
 from airflow_provider_importstatus.exceptions import ImportNotFoundError, ImportProtocolError
@@ -148,7 +149,7 @@ def _to_status(
         vendor="zilliant",
         import_id=import_id,
         state=state,
-        vendor_state=status["status"],
+        vendor_state=scrub(status["status"], response.secrets),
         rows=RowCounts(total=count(report.get("processedRows")), failed=count(report.get("failedRows"))),
         messages=said(response, report.get("message")),
         started_at=instant(status.get("startDate")),

@@ -7,13 +7,10 @@ import ssl
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import closing
-from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
-from requests.utils import DEFAULT_CA_BUNDLE_PATH
+from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies, select_proxy
 from yarl import URL
 
 from airflow_provider_importstatus.conversation import (
@@ -32,7 +29,7 @@ from airflow_provider_importstatus.exceptions import (
     ImportUnavailableError,
 )
 from airflow_provider_importstatus.settings import Settings
-from airflow_provider_importstatus.transports.blocking import untrusted
+from airflow_provider_importstatus.transports.blocking import authorities, unusable_environment, untrusted
 
 __all__ = ["Route", "converse", "exchange"]
 
@@ -52,20 +49,16 @@ class Route:
         """The proxy for a URL, chosen as `requests` does: the connection's, else the environment's."""
         if self._proxy:
             return self._proxy
-        parts = urlsplit(url)
-        proxies = getproxies()
-        if proxy_bypass(parts.netloc):
-            return None
-        return proxies.get(parts.scheme) or proxies.get("all")
+        return select_proxy(url, get_environ_proxies(url))
 
 
 def _trust(verify: bool | str) -> ssl.SSLContext | bool:
     if verify is False:
         return False
-    bundle = verify if isinstance(verify, str) else _environment_bundle()
-    if Path(bundle).is_dir():
-        return ssl.create_default_context(capath=bundle)
-    return ssl.create_default_context(cafile=bundle)
+    try:
+        return authorities(verify if isinstance(verify, str) else _environment_bundle())
+    except OSError as error:
+        raise unusable_environment(error) from error
 
 
 def _environment_bundle() -> str:

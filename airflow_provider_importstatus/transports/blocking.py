@@ -6,6 +6,7 @@ import ssl
 import time
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 from typing import Any, TypeVar
 
 import requests
@@ -23,6 +24,7 @@ from airflow_provider_importstatus.conversation import (
 from airflow_provider_importstatus.exceptions import (
     ImportProtocolError,
     ImportRequestError,
+    ImportSettingsError,
     ImportStatusError,
     ImportUnavailableError,
 )
@@ -50,10 +52,12 @@ class Session(requests.Session):
         self, url: str | bytes | None, proxies: Any, stream: Any, verify: Any, cert: Any
     ) -> Any:
         """The environment's settings, but where the connection has its own those win."""
+        # Asked now: requests puts the environment's proxies into the same dictionary.
+        is_chosen = bool(proxies)
         merged: dict[str, Any] = dict(super().merge_environment_settings(url, proxies, stream, verify, cert))
         if verify is None and self._settings.verify is not True:
             merged["verify"] = self._settings.verify
-        if not proxies and self._settings.proxy:
+        if not is_chosen and self._settings.proxy:
             merged["proxies"] = {"http": self._settings.proxy, "https": self._settings.proxy}
         return merged
 
@@ -99,6 +103,9 @@ def exchange(request: Request, session: requests.Session, timeout: float) -> Res
     except requests.RequestException as error:
         # Its text quotes headers, and so credentials.
         raise ImportRequestError(f"{where} cannot be sent: {type(error).__name__}.") from None
+    except OSError as error:
+        # The connection's own file was tried when the connection was read.
+        raise unusable_environment(error) from error
 
 
 def _read(reply: requests.Response, ends: float, where: str) -> bytes:
@@ -129,4 +136,22 @@ def untrusted(where: str, error: ssl.SSLCertVerificationError) -> ImportRequestE
     return ImportRequestError(
         f"{where}: the certificate does not verify ({error.verify_message}); nothing was sent."
         " Put the path of your CA's file into the connection's extra `verify`."
+    )
+
+
+def authorities(path: str) -> ssl.SSLContext:
+    """Trust in the certificates of a file or directory.
+
+    :raises OSError: where it holds none
+    """
+    if Path(path).is_dir():
+        return ssl.create_default_context(capath=path)
+    return ssl.create_default_context(cafile=path)
+
+
+def unusable_environment(error: OSError) -> ImportSettingsError:
+    """The error for a CA file that the environment names and that cannot be used."""
+    return ImportSettingsError(
+        "The CA file that REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names cannot be used"
+        f" ({type(error).__name__}); nothing was sent."
     )

@@ -1,0 +1,195 @@
+"""The example DAGs, run by a real Airflow against the sandbox: does every wait end as its import did?"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import requests
+
+from airflow_provider_importstatus.sandbox import Sandbox
+from demo.deployment import Deployment, DeploymentError, TookTooLong
+from demo.processes import exit_on_signal, signals
+from demo.rest import Run
+
+ROOT = Path(__file__).parents[1]
+DAGS = ROOT / "example_dags"
+HOME = ROOT / ".demo" / "airflow"
+FAN_OUT = "import_fan_out"
+TASK = "wait"
+HEADINGS = ("vendor", "import", "vendor's word", "state", "rows: good/bad/all", "waited", "task")
+DEADLINE = 150  # for all runs together, in seconds; on two cores they take about 30
+
+
+class Expected(NamedTuple):
+    """One import of the demo: how it goes at the vendor, and how the task that waits for it must end."""
+
+    dag_id: str
+    course: str
+    state: str
+    task_state: str
+
+
+#: Rows of one fan-out follow each other: they are one run, with one mapped task instance each.
+PLAN = (
+    Expected("import_clear", "ends=succeeded; seconds=8; rows=120", "succeeded", "success"),
+    Expected("import_clear", "ends=partial; seconds=8; rows=120; rejected=3", "partial", "failed"),
+    Expected("import_tao_advance", "ends=failed; seconds=5; rows=40", "failed", "failed"),
+    Expected("import_zilliant", "ends=succeeded; seconds=12; rows=5000", "succeeded", "success"),
+    Expected("import_thalamus", "ends=partial; seconds=8; rows=60; rejected=2", "partial", "failed"),
+    Expected("import_thalamus", "ends=cancelled; seconds=5; rows=60", "cancelled", "failed"),
+    Expected(FAN_OUT, "ends=succeeded; seconds=4; rows=10", "succeeded", "success"),
+    Expected(FAN_OUT, "ends=failed; seconds=6; rows=20", "failed", "failed"),
+    Expected(FAN_OUT, "ends=succeeded; seconds=9; rows=30", "succeeded", "success"),
+)
+
+
+class Outcome(NamedTuple):
+    """What Airflow says about one wait when its run is over."""
+
+    expected: Expected
+    run: Run
+    status: dict[str, Any]
+    task: dict[str, Any]
+
+    @property
+    def is_as_expected(self) -> bool:
+        return (self.status.get("state"), self.task.get("state")) == (
+            self.expected.state,
+            self.expected.task_state,
+        )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the demo; return the exit code: 0 when all is as expected, 1 when not, 130 after Ctrl-C."""
+    parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
+    parser.add_argument("--keep", action="store_true", help="leave all running until Ctrl-C")
+    parser.add_argument("--home", type=Path, default=HOME, help="its AIRFLOW_HOME, made anew")
+    options = parser.parse_args(arguments)
+    # A shell that starts us in the background has us ignore SIGINT.
+    with signals(signal.default_int_handler, signal.SIGINT), signals(exit_on_signal, signal.SIGTERM):
+        try:
+            return demonstrate(options.home, options.keep)
+        except (DeploymentError, requests.RequestException) as error:
+            say(str(error))
+            return 1
+        except KeyboardInterrupt:
+            say("Interrupted; everything is stopped.")
+            return 130
+
+
+def demonstrate(home: Path, keep: bool) -> int:
+    """Start everything, run the plan, stop everything; return the exit code."""
+    with Sandbox() as sandbox:
+        say(f"The four vendors listen on {sandbox.url}")
+        say("Starting Airflow (about 20 seconds) ...")
+        with Deployment(home, DAGS, connections=sandbox.connections) as airflow:
+            try:
+                airflow.wait_until_ready()
+                return show(airflow, keep)
+            finally:
+                say("Stopping ...")
+
+
+def show(airflow: Deployment, keep: bool) -> int:
+    """Run the plan and print what came of it; return the exit code."""
+    say(f"Airflow listens on {airflow.url}")
+    say(f"Logs of its processes: {airflow.logs}, of its tasks: {airflow.home / 'logs'}")
+    outcomes = run(airflow)
+    problems = differences(outcomes)
+    for error in airflow.api.import_errors():
+        problems.append(f"{error['filename']} cannot be imported:\n{error['stack_trace']}")
+    say("\n" + table(outcomes) + "\n-: the vendor does not say\n", *problems, sep="\n")
+    say("Not as expected." if problems else "Every wait ended as its import did.")
+    if keep:
+        say(f"Still running: {airflow.url} (no password). Ctrl-C stops everything.")
+        airflow.wait_for(lambda: False, "Ctrl-C", timeout=float("inf"))
+    return 1 if problems else 0
+
+
+def run(airflow: Deployment) -> list[Outcome]:
+    """Run the plan; return the outcomes in its order."""
+    say(f"Running {len(PLAN)} imports ...")
+    started = [(expected, start(airflow, expected)) for expected in grouped(PLAN)]
+    deadline = time.monotonic() + DEADLINE
+    outcomes: list[Outcome] = []
+    for expected, dag_run in started:
+        try:
+            end = f"ended: {airflow.wait_for_end(dag_run, deadline - time.monotonic())}"
+        except TookTooLong:
+            end = f"did not end within {DEADLINE} seconds"
+        say(f"  a run of {dag_run.dag_id} {end}")
+        outcomes += look(airflow, expected, dag_run)
+    return outcomes
+
+
+def grouped(plan: Sequence[Expected]) -> Iterator[list[Expected]]:
+    """Return the plan run by run."""
+    for dag_id, group in groupby(plan, key=lambda expected: expected.dag_id):
+        if dag_id == FAN_OUT:
+            yield list(group)
+        else:
+            yield from ([one] for one in group)
+
+
+def start(airflow: Deployment, expected: list[Expected]) -> Run:
+    """Start the run of some expectations."""
+    courses = [one.course for one in expected]
+    conf = {"courses": courses} if expected[0].dag_id == FAN_OUT else {"course": courses[0]}
+    return airflow.trigger(expected[0].dag_id, conf)
+
+
+def look(airflow: Deployment, expected: list[Expected], dag_run: Run) -> Iterator[Outcome]:
+    """Return what Airflow says of each wait of a run."""
+    tasks = {task["map_index"]: task for task in airflow.api.task_instances(dag_run, TASK)}
+    for number, one in enumerate(expected):
+        index = number if one.dag_id == FAN_OUT else -1
+        # A wait that failed has no result; what it saw last is in the XCom that it writes while it waits.
+        status = airflow.api.xcom(dag_run, TASK, "return_value", index) or airflow.api.xcom(
+            dag_run, TASK, "import_status", index
+        )
+        yield Outcome(one, dag_run, status or {}, tasks.get(index, {}))
+
+
+def differences(outcomes: list[Outcome]) -> list[str]:
+    """Say of each wait that ended otherwise how it should have."""
+    return [
+        f"{one.run.dag_id} ({one.expected.course}), {one.run.run_id}: expected {one.expected.state} and "
+        f"a task {one.expected.task_state}, not {one.status.get('state')} and {one.task.get('state')}"
+        for one in outcomes
+        if not one.is_as_expected
+    ]
+
+
+def table(outcomes: list[Outcome]) -> str:
+    """Return the outcomes as a table to print."""
+    lines: list[tuple[str, ...]] = [HEADINGS]
+    for one in outcomes:
+        rows, waited = one.status.get("rows") or {}, one.task.get("duration")
+        counts = "/".join(text(rows.get(name)) for name in ("succeeded", "failed", "total"))
+        words = (one.status.get(name) for name in ("vendor", "import_id", "vendor_state", "state"))
+        seconds = text(waited if waited is None else f"{waited:.0f} s")
+        lines.append((*map(text, words), counts, seconds, text(one.task.get("state"))))
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    lines.insert(1, tuple("-" * width for width in widths))
+    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+
+
+def text(value: object) -> str:
+    """Return what to print of a value; a dash where there is none."""
+    return "-" if value is None else str(value)
+
+
+def say(*words: str, sep: str = " ") -> None:
+    """Print at once, also into a pipe."""
+    print(*words, sep=sep, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

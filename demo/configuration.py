@@ -1,0 +1,81 @@
+"""What an Airflow of our own is told: its airflow.cfg and its environment."""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+import socket
+from collections.abc import Mapping
+from configparser import RawConfigParser
+from contextlib import ExitStack
+from pathlib import Path
+
+Settings = dict[str, dict[str, object]]
+
+
+def settings(home: Path, dags_folder: Path) -> Settings:
+    """Return the settings of an Airflow that is quick, small, and on ports of its own."""
+    api_port, worker_log_port, trigger_log_port = free_ports(3)
+    url = f"http://127.0.0.1:{api_port}"
+    return {
+        "core": {
+            "dags_folder": dags_folder,
+            "execution_api_server_url": f"{url}/execution/",
+            "executor": "LocalExecutor",
+            "fernet_key": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+            "load_examples": False,
+            "parallelism": 8,
+            "simple_auth_manager_all_admins": True,
+        },
+        "api": {"base_url": url, "host": "127.0.0.1", "port": api_port, "secret_key": secrets.token_hex(16)},
+        "api_auth": {"jwt_secret": secrets.token_hex(32)},
+        "dag_processor": {
+            "bundle_refresh_check_interval": 1,
+            "min_file_process_interval": 5,
+            "parsing_processes": 1,
+            "refresh_interval": 3,
+        },
+        # SQLite lets one process write at a time; by default the others give up after 5 seconds.
+        "database": {"sql_alchemy_conn": f"sqlite:///{home}/airflow.db?timeout=30"},
+        "logging": {
+            "colored_console_log": False,
+            "trigger_log_server_port": trigger_log_port,
+            "worker_log_server_port": worker_log_port,
+        },
+        "scheduler": {"scheduler_idle_sleep_time": 0.5, "trigger_timeout_check_interval": 3},
+    }
+
+
+def merged(ours: Settings, theirs: Mapping[str, Mapping[str, object]]) -> Settings:
+    """Return both; where both say something, theirs."""
+    return {name: ours.get(name, {}) | dict(theirs.get(name, {})) for name in {*ours, *theirs}}
+
+
+def write(path: Path, values: Settings) -> None:
+    """Write an airflow.cfg."""
+    config = RawConfigParser()
+    for section, keys in values.items():
+        # Airflow interpolates what it reads.
+        config[section] = {key: str(value).replace("%", "%%") for key, value in keys.items()}
+    with path.open("w") as file:
+        config.write(file)
+
+
+def environment(home: Path) -> dict[str, str]:
+    """Return our environment without what would steer another Airflow or another Python."""
+    foreign = ("AIRFLOW", "_AIRFLOW", "PYTHONHOME", "PYTHONPATH")
+    return {name: value for name, value in os.environ.items() if not name.startswith(foreign)} | {
+        "AIRFLOW_HOME": str(home),
+        "NO_PROXY": "127.0.0.1,localhost",
+        "no_proxy": "127.0.0.1,localhost",
+        # A process that renames itself overwrites its environment in /proc, and would not be found.
+        "SPT_NOENV": "1",
+    }
+
+
+def free_ports(count: int) -> list[int]:
+    """Return as many ports that nobody listens on."""
+    with ExitStack() as listening:
+        sockets = [listening.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [one.getsockname()[1] for one in sockets]

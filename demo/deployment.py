@@ -1,0 +1,216 @@
+"""A real Airflow in a directory of its own: how it is started, watched, and ended without a trace.
+
+`rest.py` is how to talk to it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+import requests
+
+from demo import configuration
+from demo.processes import exit_on_signal, processes_of, signals
+from demo.rest import Rest, Run
+
+T = TypeVar("T")
+
+COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
+# Enough for all but the triggerer of 3.3.2, which sits out 10 seconds after its triggers have ended.
+GRACE = 4
+
+
+class DeploymentError(RuntimeError):
+    """Airflow does not do what it should. The message says where to look."""
+
+
+class ComponentDied(DeploymentError):
+    """A process of Airflow ended by itself. The message holds the end of its log."""
+
+
+class TookTooLong(DeploymentError, TimeoutError):
+    """Something did not happen in time."""
+
+
+class Deployment:
+    """A real Airflow, from entering the `with` block until leaving it, however it is left.
+
+    :param home: its AIRFLOW_HOME, made anew; what an earlier start left running there is ended
+    :param dags_folder: where its DAGs are
+    :param connections: its connections by id, as Airflow's JSON form has them
+    :param env: further environment variables of its processes
+    :param config: settings by section and key, which win over our own
+    :param bin_dir: where its `airflow` command is, by default beside the running Python
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        dags_folder: Path,
+        *,
+        connections: Mapping[str, Mapping[str, Any]] | None = None,
+        env: Mapping[str, str] | None = None,
+        config: Mapping[str, Mapping[str, object]] | None = None,
+        bin_dir: Path | None = None,
+    ) -> None:
+        self.home = home.resolve()
+        self.logs = self.home / "logs-of-processes"
+        # We would empty it, and end the Airflow that runs there.
+        if self.home.exists() and any(self.home.iterdir()) and not self.logs.exists():
+            raise DeploymentError(f"{self.home} holds something else. Choose an empty directory.")
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._airflow = (bin_dir or Path(sys.executable).parent) / "airflow"
+        self._env = configuration.environment(self.home) | dict(env or {})
+        for conn_id, connection in (connections or {}).items():
+            self._env[f"AIRFLOW_CONN_{conn_id.upper()}"] = json.dumps(connection)
+        ours = configuration.settings(self.home, dags_folder.resolve())
+        self._settings = configuration.merged(ours, config or {})
+        self.url = str(self._settings["api"]["base_url"])
+        self.api = Rest(self.url)
+        self._exits = ExitStack()
+
+    def __enter__(self) -> Deployment:
+        with ExitStack() as exits:
+            exits.enter_context(signals(exit_on_signal, signal.SIGTERM))
+            exits.callback(self.stop)
+            self.start()
+            self._exits = exits.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._exits.close()
+
+    def start(self) -> None:
+        """Make the home and its database, and start all components."""
+        self._clear_home()
+        configuration.write(self.home / "airflow.cfg", self._settings)
+        self._spawn("db-migrate", "db", "migrate").wait(timeout=120)
+        if self.processes["db-migrate"].returncode:
+            self.check()
+        del self.processes["db-migrate"]
+        for name in COMPONENTS:
+            self._spawn(name, name)
+
+    def wait_until_ready(self, timeout: float = 120) -> None:
+        """Return once Airflow calls all its components healthy; else say what is missing."""
+        unhealthy = ["api-server"]
+
+        def is_ready() -> bool:
+            health = self.api.health()
+            unhealthy[:] = [name for name, part in health.items() if part["status"] != "healthy"]
+            return not unhealthy
+
+        try:
+            self.wait_for(is_ready, "Airflow with all its components", timeout)
+        except TookTooLong as error:
+            raise TookTooLong(f"{error}: {', '.join(unhealthy)} missing. Logs: {self.logs}") from None
+
+    def wait_for(self, condition: Callable[[], T], what: str, timeout: float) -> T:
+        """Return the first truthy answer of `condition`; raise if time is up or a component died."""
+        deadline = time.monotonic() + timeout
+        while True:
+            # An API server that does not answer is starting, or has died: `check` knows.
+            with suppress(requests.ConnectionError, requests.Timeout):
+                if answer := condition():
+                    return answer
+            self.check()
+            if time.monotonic() > deadline:
+                raise TookTooLong(f"No {what} within {timeout:.0f} seconds")
+            time.sleep(0.3)
+
+    def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None, timeout: float = 60) -> Run:
+        """Start a run of a DAG, as soon as Airflow knows that DAG."""
+
+        def is_known() -> bool:
+            if self.api.knows(dag_id):
+                return True
+            for error in self.api.import_errors():  # A missing DAG may be the one that failed.
+                raise DeploymentError(f"{error['filename']}:\n{error['stack_trace']}")
+            return False
+
+        self.wait_for(is_known, f"DAG {dag_id}", timeout)
+        self.api.unpause(dag_id)
+        return self.api.trigger(dag_id, conf or {})
+
+    def wait_for_end(self, run: Run, timeout: float) -> str:
+        """Return how a run ended, `success` or `failed`."""
+
+        def end() -> str | None:
+            state = self.api.state(run)
+            return state if state in ("success", "failed") else None
+
+        return str(self.wait_for(end, f"end of {run.dag_id}, {run.run_id},", timeout))
+
+    def check(self) -> None:
+        """Raise if a component has died."""
+        for name, process in self.processes.items():
+            if process.poll() is not None:
+                log = self.logs / f"{name}.log"
+                tail = "\n".join(log.read_text(errors="replace").splitlines()[-25:])
+                raise ComponentDied(f"Airflow's {name} ended ({process.returncode}). {log} ends:\n{tail}")
+
+    def alive(self) -> list[int]:
+        """Return the pids of all processes that belong to this Airflow."""
+        return processes_of(self.home)
+
+    def stop(self) -> None:
+        """End all processes that belong to this Airflow, and what an earlier start of it left."""
+        # A second Ctrl-C must not cut the clean-up short.
+        with signals(signal.SIG_IGN, signal.SIGINT, signal.SIGTERM):
+            self.api.close()
+            for process in self.processes.values():
+                process.terminate()  # It ends its own children.
+            self._wait_for_components(GRACE)
+            deadline = time.monotonic() + GRACE
+            while self._kill_the_rest():  # Again and again: it may just have started another process.
+                if time.monotonic() > deadline:
+                    raise DeploymentError(f"Not even SIGKILL ends the processes {self.alive()}")
+                time.sleep(0.05)
+            self.processes.clear()
+
+    def _wait_for_components(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        with suppress(subprocess.TimeoutExpired):
+            for process in self.processes.values():
+                process.wait(max(0, deadline - time.monotonic()))
+
+    def _kill_the_rest(self) -> bool:
+        """Kill what is left; return whether there was something."""
+        for process in self.processes.values():
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        left = self.alive()
+        for pid in left:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return bool(left) or any(process.poll() is None for process in self.processes.values())
+
+    def _clear_home(self) -> None:
+        """Begin with an empty home."""
+        self.stop()
+        shutil.rmtree(self.home, ignore_errors=True)
+        self.home.mkdir(mode=0o700, parents=True)  # Its airflow.cfg holds secrets.
+        self.logs.mkdir()
+
+    def _spawn(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
+        with (self.logs / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                [self._airflow, *arguments],
+                env=self._env,
+                cwd=self.home,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C in a terminal is for us alone: we end what we started.
+            )
+        return self.processes[name]

@@ -1,0 +1,111 @@
+"""The little of Airflow's REST API that the demo and the tests need."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import requests
+
+PAGE = 100  # Airflow's [api] maximum_page_limit.
+
+
+class Run(NamedTuple):
+    """One run of a DAG."""
+
+    dag_id: str
+    run_id: str
+
+    @property
+    def path(self) -> str:
+        return f"dags/{self.dag_id}/dagRuns/{self.run_id}"
+
+
+class Rest:
+    """Airflow's REST API, as an administrator that needs no password.
+
+    Whatever is refused raises `requests.HTTPError` with Airflow's own words.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._session = requests.Session()
+        self._session.trust_env = False  # No proxy stands between us and this machine.
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def health(self) -> dict[str, dict[str, Any]]:
+        """Return each component with its `status`."""
+        return dict(self._call("GET", "monitor/health"))
+
+    def knows(self, dag_id: str) -> bool:
+        """Return whether the DAG has been parsed."""
+        return self._find(f"dags/{dag_id}") is not None
+
+    def unpause(self, dag_id: str) -> None:
+        """Let the DAG's runs start."""
+        self._call("PATCH", f"dags/{dag_id}", body={"is_paused": False})
+
+    def trigger(self, dag_id: str, conf: Mapping[str, Any]) -> Run:
+        """Start a run now."""
+        answer = self._call("POST", f"dags/{dag_id}/dagRuns", body={"logical_date": None, "conf": conf})
+        return Run(dag_id, answer["dag_run_id"])
+
+    def state(self, run: Run) -> str:
+        """Return a run's state."""
+        return str(self._call("GET", run.path)["state"])
+
+    def task_instances(self, run: Run, task_id: str | None = None) -> list[dict[str, Any]]:
+        """Return a run's task instances, those of mapped tasks by `map_index`; or those of one task."""
+        found = self._list(f"{run.path}/taskInstances", "task_instances")
+        return sorted(
+            (one for one in found if task_id in (None, one["task_id"])),
+            key=lambda one: (one["task_id"], one["map_index"]),
+        )
+
+    def xcom(self, run: Run, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
+        """Return the value of an XCom, `None` where there is none."""
+        path = f"{run.path}/taskInstances/{task_id}/xcomEntries/{key}"
+        entry = self._find(path, map_index=map_index)
+        return None if entry is None else entry["value"]
+
+    def log(self, run: Run, task_id: str, try_number: int = 1, map_index: int = -1) -> str:
+        """Return a task instance's log, one event a line as JSON."""
+        path = f"{run.path}/taskInstances/{task_id}/logs/{try_number}"
+        content = self._call("GET", path, map_index=map_index, full_content=True)["content"]
+        return "\n".join(json.dumps(event) for event in content)
+
+    def import_errors(self) -> list[dict[str, Any]]:
+        """Return what DAG files failed with: `filename` and `stack_trace`."""
+        return list(self._list("importErrors", "import_errors"))
+
+    def _list(self, path: str, name: str) -> Iterator[dict[str, Any]]:
+        offset, total = 0, 1
+        while offset < total:
+            page = self._call("GET", path, limit=PAGE, offset=offset)
+            yield from page[name]
+            offset, total = offset + PAGE, page["total_entries"]
+
+    def _find(self, path: str, **query: Any) -> Any:
+        """Return what is there, `None` where nothing is."""
+        try:
+            return self._call("GET", path, **query)
+        except requests.HTTPError as error:
+            if error.response.status_code == 404:
+                return None
+            raise
+
+    def _call(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
+        if "Authorization" not in self._session.headers:
+            token = self._send("GET", "auth/token")["access_token"]
+            self._session.headers["Authorization"] = f"Bearer {token}"
+        return self._send(method, f"api/v2/{path}", params=query, json=body)
+
+    def _send(self, method: str, path: str, **more: Any) -> Any:
+        answer = self._session.request(method, f"{self.url}/{path}", timeout=30, **more)
+        if answer.status_code >= 400:
+            raise requests.HTTPError(f"{method} {path}: {answer.status_code} {answer.text}", response=answer)
+        return answer.json()

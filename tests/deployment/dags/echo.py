@@ -1,0 +1,20 @@
+"""Gives back what a run was started with, in one task and in mapped ones."""
+
+from __future__ import annotations
+
+import logging
+
+from airflow.sdk import DAG, task
+
+with DAG("echo", schedule=None):
+
+    @task
+    def words(dag_run=None):
+        return dag_run.conf["words"]
+
+    @task
+    def shout(word):
+        logging.getLogger(__name__).info("shouting %s", word)
+        return {"loud": word.upper()}
+
+    shout.expand(word=words())

@@ -1,0 +1,63 @@
+"""The same waits in each mode: what differs between them must be nothing."""
+
+from __future__ import annotations
+
+import pendulum
+from airflow.providers.common.compat.sdk import DAG
+
+from airflow_provider_importstatus.sensors.import_status import ImportStatusSensor
+
+MODES = {
+    "deferred": {"deferrable": True},
+    "poke": {"deferrable": False, "mode": "poke"},
+    "reschedule": {"deferrable": False, "mode": "reschedule"},
+}
+#: By scenario, what its sensor is told beyond the connection and the import.
+SCENARIOS = {
+    "succeeded": {"retries": 2},
+    "partial": {"retries": 2},
+    "partial_accepted": {"on_partial": "succeed"},
+    "partial_skipped": {"on_partial": "skip"},
+    "failed": {"retries": 2},
+    "cancelled": {"retries": 2},
+    "not_found": {"retries": 2, "not_found_grace": 0},
+    "refused": {},
+    "timeout": {"retries": 2, "timeout": 2},
+    "outage": {"outage_tolerance": 2},
+    "failed_softly": {"soft_fail": True},
+    "outage_softly": {"soft_fail": True, "outage_tolerance": 2},
+    "outage_never": {"never_fail": True, "outage_tolerance": 2},
+}
+
+for mode, how in MODES.items():
+    with DAG(
+        dag_id=f"waits_{mode}",
+        schedule=None,
+        start_date=pendulum.datetime(2026, 1, 1),
+        catchup=False,
+        default_args={"retry_delay": pendulum.duration(seconds=1), "poke_interval": 1},
+    ) as dag:
+        for scenario, told in SCENARIOS.items():
+            # Nothing bounds an outage in reschedule mode but the sensor's timeout.
+            if mode == "reschedule" and scenario.startswith("outage"):
+                continue
+            ImportStatusSensor(
+                task_id=scenario,
+                conn_id=f"{{{{ dag_run.conf['{scenario}'][0] }}}}",
+                import_id=f"{{{{ dag_run.conf['{scenario}'][1] }}}}",
+                **how,
+                **told,
+            )
+    globals()[dag.dag_id] = dag
+
+with DAG(
+    dag_id="fifth_vendor", schedule=None, start_date=pendulum.datetime(2026, 1, 1), catchup=False
+) as fifth_vendor:
+    ImportStatusSensor(
+        task_id="wait",
+        conn_id="acme_default",
+        import_id="{{ dag_run.conf['import_id'] }}",
+        hook_params={"oven": "2"},
+        deferrable=True,
+        poke_interval=1,
+    )

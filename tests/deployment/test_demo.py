@@ -1,0 +1,65 @@
+"""The demo's judgement: it must notice a wait that ended otherwise than planned."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from demo.__main__ import FAN_OUT, PLAN, Expected, Outcome, differences, grouped, table
+from demo.rest import Run
+
+STATUS = {
+    "vendor": "clear",
+    "import_id": "8f1c",
+    "vendor_state": "SUCCESS",
+    "state": "partial",
+    "rows": {"total": 120, "succeeded": 117, "failed": 3, "skipped": None},
+}
+TASK = {"state": "failed", "duration": 12.34}
+
+
+def outcome(status: dict[str, Any], task: dict[str, Any]) -> Outcome:
+    """Return the outcome of a wait that should end partial and failed."""
+    return Outcome(
+        Expected("import_clear", "ends=partial", "partial", "failed"), Run("import_clear", "r1"), status, task
+    )
+
+
+def test_a_wait_as_planned_is_no_difference() -> None:
+    assert differences([outcome(STATUS, TASK)]) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "task"),
+    [
+        pytest.param(STATUS | {"state": "succeeded"}, TASK, id="another state"),
+        pytest.param(STATUS, TASK | {"state": "success"}, id="another task state"),
+        pytest.param({}, TASK, id="no status"),
+        pytest.param(STATUS, {}, id="no task instance"),
+        pytest.param(STATUS, TASK | {"state": "deferred", "duration": None}, id="still waiting"),
+    ],
+)
+def test_a_wait_that_ended_otherwise_is_named(status: dict[str, Any], task: dict[str, Any]) -> None:
+    (difference,) = differences([outcome(status, task)])
+
+    assert difference.startswith("import_clear (ends=partial), r1: expected partial and a task failed, not ")
+
+
+def test_the_table_shows_what_airflow_says() -> None:
+    *_, line = table([outcome(STATUS, TASK)]).splitlines()
+
+    assert line.split() == ["clear", "8f1c", "SUCCESS", "partial", "117/3/120", "12", "s", "failed"]
+
+
+def test_the_table_has_a_dash_where_nothing_is_known() -> None:
+    *_, line = table([outcome({}, {})]).splitlines()
+
+    assert line.split() == ["-", "-", "-", "-", "-/-/-", "-", "-"]
+
+
+def test_one_fan_out_is_one_run() -> None:
+    runs = [[one.dag_id for one in run] for run in grouped(PLAN)]
+
+    assert [run for run in runs if len(run) > 1] == [[FAN_OUT] * 3]
+    assert sum(map(len, runs)) == len(PLAN)

@@ -1,0 +1,143 @@
+"""Waits in a real Airflow: scheduler, triggerer and workers, in all three modes."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import pytest
+
+from airflow_provider_importstatus.sandbox import Sandbox
+from demo.deployment import Deployment
+from demo.rest import Run
+
+MODES = ("deferred", "poke", "reschedule")
+TRIGGER_LOGGER = "airflow_provider_importstatus.triggers.import_status"
+
+
+class Ended(NamedTuple):
+    """How a task of a scenario must have ended."""
+
+    state: str
+    tries: int = 1
+
+
+ENDS = {
+    "succeeded": Ended("success"),
+    "partial": Ended("failed"),
+    "partial_accepted": Ended("success"),
+    "partial_skipped": Ended("skipped"),
+    "failed": Ended("failed"),
+    "cancelled": Ended("failed"),
+    "not_found": Ended("failed"),
+    "refused": Ended("failed"),
+    "timeout": Ended("failed"),
+    "outage": Ended("failed"),
+    "failed_softly": Ended("skipped"),
+    "outage_softly": Ended("failed"),
+    "outage_never": Ended("skipped"),
+}
+
+
+@pytest.fixture(scope="module")
+def imports(sandbox: Sandbox) -> dict[str, tuple[str, str]]:
+    """By scenario, a connection and an import that goes as the scenario says."""
+
+    def submit(conn_id: str, **course: Any) -> tuple[str, str]:
+        return conn_id, sandbox.submit(conn_id.removesuffix("_default"), **course)
+
+    def with_outage() -> tuple[str, str]:
+        conn_id, import_id = submit("tao_advance_default", seconds=600)
+        sandbox.fault("tao_advance", "status", "503", times=None, import_id=import_id)
+        return conn_id, import_id
+
+    return {
+        "succeeded": submit("clear_default", seconds=20),
+        "partial": submit("zilliant_default", ends="partial", seconds=20, rejected=3),
+        "partial_accepted": submit("thalamus_default", ends="partial", seconds=20),
+        "partial_skipped": submit("tao_advance_default", ends="partial", seconds=20),
+        "failed": submit("tao_advance_default", ends="failed", seconds=20),
+        "cancelled": submit("thalamus_default", ends="cancelled", seconds=20),
+        "not_found": ("zilliant_default", "no-such-import"),
+        "refused": ("refused", "1"),
+        "timeout": submit("tao_advance_default", seconds=3600),
+        "outage": with_outage(),
+        "failed_softly": submit("clear_default", ends="failed", seconds=20),
+        "outage_softly": with_outage(),
+        "outage_never": with_outage(),
+    }
+
+
+@pytest.fixture(scope="module")
+def runs(deployment: Deployment, imports: dict[str, tuple[str, str]]) -> dict[str, Run]:
+    """One ended run a mode, all over the same imports."""
+    started = {mode: deployment.trigger(f"waits_{mode}", imports) for mode in MODES}
+    for run in started.values():
+        deployment.wait_for_end(run, timeout=180)
+    return started
+
+
+def _cases() -> list[tuple[str, str]]:
+    bounded = [(mode, scenario) for mode in MODES for scenario in ENDS]
+    return [case for case in bounded if not (case[0] == "reschedule" and case[1].startswith("outage"))]
+
+
+@pytest.mark.parametrize(("mode", "scenario"), _cases())
+def test_a_task_ends_as_its_import_did(
+    deployment: Deployment, runs: dict[str, Run], mode: str, scenario: str
+) -> None:
+    (task,) = deployment.api.task_instances(runs[mode], scenario)
+    assert Ended(task["state"], task["try_number"]) == ENDS[scenario]
+
+
+@pytest.mark.parametrize("scenario", ["succeeded", "partial_accepted"])
+def test_the_result_is_the_same_in_every_mode(
+    deployment: Deployment, runs: dict[str, Run], imports: dict[str, tuple[str, str]], scenario: str
+) -> None:
+    results = [deployment.api.xcom(run, scenario) for run in runs.values()]
+    assert results[0]["import_id"] == imports[scenario][1]
+    assert results[0]["state"] == scenario.partition("_")[0]
+    assert results == [results[0]] * len(MODES)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_latest_status_of_a_failed_wait_is_told(
+    deployment: Deployment, runs: dict[str, Run], mode: str
+) -> None:
+    latest = deployment.api.xcom(runs[mode], "partial", "import_status")
+    assert (latest["state"], latest["rows"]["failed"], latest["next_look_at"]) == ("partial", 3, None)
+
+
+@pytest.mark.usefixtures("runs")
+def test_a_deferred_wait_runs_in_the_triggerer(deployment: Deployment) -> None:
+    logs = list((deployment.home / "logs").rglob("*task_id=succeeded/*.trigger.*.log"))
+    told = [line for log in logs for line in log.read_text().splitlines() if TRIGGER_LOGGER in line]
+    assert any("The wait is over" in line for line in told), logs
+
+
+def test_a_poking_wait_does_not_run_in_the_triggerer(deployment: Deployment, runs: dict[str, Run]) -> None:
+    assert TRIGGER_LOGGER not in deployment.api.log(runs["poke"], "succeeded")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_timeout_tells_the_last_known_state(
+    deployment: Deployment, runs: dict[str, Run], mode: str
+) -> None:
+    log = deployment.api.log(runs[mode], "timeout")
+    assert "AirflowSensorTimeout" in log
+    assert "the vendor says 'pending'" in log
+
+
+@pytest.mark.usefixtures("runs")
+def test_no_secret_reaches_a_log(deployment: Deployment, sandbox: Sandbox) -> None:
+    logs = [log.read_text() for log in (deployment.home / "logs").rglob("*.log")]
+    secrets = [connection["password"] for connection in sandbox.connections.values()]
+    assert len(logs) > len(ENDS)
+    assert not [secret for secret in secrets for log in logs if secret in log]
+
+
+def test_a_fifth_vendor_in_one_file_of_another_distribution_waits_deferred(deployment: Deployment) -> None:
+    run = deployment.trigger("fifth_vendor", {"import_id": "loaf-2"})
+    assert deployment.wait_for_end(run, timeout=90) == "success"
+    result = deployment.api.xcom(run, "wait")
+    assert (result["vendor"], result["vendor_state"], result["rows"]["total"]) == ("acme", "done", 12)
+    assert TRIGGER_LOGGER in deployment.api.log(run, "wait")
