@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -24,11 +24,25 @@ __all__ = ["check", "check_login", "count", "instant", "read_json", "said"]
 PASSING_STATUSES = frozenset({408, 425, 429})
 #: Those of RFC 6749 and of Salesforce. Any other word may be our own, sent back.
 OAUTH_ERRORS = frozenset(
-    "access_denied inactive_org inactive_user invalid_client invalid_client_id invalid_grant invalid_request"
-    " invalid_scope rate_limit_exceeded unauthorized_client unknown_error unsupported_grant_type".split()
+    {
+        "access_denied",
+        "inactive_org",
+        "inactive_user",
+        "invalid_client",
+        "invalid_client_id",
+        "invalid_grant",
+        "invalid_request",
+        "invalid_scope",
+        "rate_limit_exceeded",
+        "unauthorized_client",
+        "unknown_error",
+        "unsupported_grant_type",
+    }
 )
 #: What a database's integer holds. No file has more rows.
 MAX_COUNT = 2**63 - 1
+#: Vendors' answers are nested five deep. From Python 3.12 on, JSON is read far deeper than Python calls go.
+MAX_DEPTH = 50
 
 
 def check(response: Response, what: str) -> None:
@@ -44,7 +58,8 @@ def check(response: Response, what: str) -> None:
                 passing=False,
             )
         case status if status >= 500 or status in PASSING_STATUSES:
-            raise ImportUnavailableError(f"{said}. The vendor is busy or down.", response.retry_after)
+            fact = "wants fewer requests" if status == 429 else "is busy or down"
+            raise ImportUnavailableError(f"{said}. The vendor {fact}.", response.retry_after)
         case status if status < 200:
             raise ImportProtocolError(f"{said}. That is no answer.")
     raise ImportRequestError(f"{said}. The vendor refuses the question: check the import_id and the host.")
@@ -54,8 +69,12 @@ def check_login(response: Response, what: str) -> Mapping[str, Any]:
     """The JSON object of a token endpoint, of which nothing is ever quoted but an OAuth error code."""
     if response.status in (400, 401, 403):
         code = _oauth_error(response)
-        raise ImportAuthError(f"{what} was refused: HTTP {response.status}{code}. Check login and password.")
-    check(replace(response, body=b"***"), what)
+        raise ImportAuthError(f"{what} was refused: HTTP {response.status}{code}.")
+    if 400 <= response.status < 500 and response.status not in PASSING_STATUSES:
+        raise ImportRequestError(
+            f"{what}: HTTP {response.status}. Check host and token_url of the connection."
+        )
+    check(replace(response, body=b"its text is withheld"), what)
     return read_json(response, what, quote_body=False)
 
 
@@ -73,11 +92,22 @@ def read_json(response: Response, what: str, quote_body: bool = True) -> Mapping
         data = json.loads(response.body, object_pairs_hook=_all_pairs)
     except (ValueError, RecursionError):
         data = None
-    if isinstance(data, dict):
+    if isinstance(data, dict) and not _is_deep(data):
         return data
     kind = scrub(response.headers.get("content-type", "no content type"), response.secrets)
     quoted = f", but {kind[:80]}: {response.excerpt()}" if quote_body else ""
     raise ImportProtocolError(f"{what}: HTTP {response.status} without a JSON object{quoted}")
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [part for whole in level if isinstance(whole, dict | list) for part in _parts(whole)]
+    return bool(level)
+
+
+def _parts(whole: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return whole.values() if isinstance(whole, dict) else whole
 
 
 class Repeated(list[Any]):

@@ -6,6 +6,7 @@ answers it: `hooks.base` on a worker, `triggers.client` in a triggerer, a list i
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
@@ -283,8 +284,9 @@ class Purse:
         try:
             credential = yield from vendor.log_in(settings)
         except ImportAuthError as error:
-            self._refusal = settings, now, str(error)
-            raise
+            said = f"{error} Check login, password and extras of connection {settings.conn_id!r}."
+            self._refusal = settings, now, said
+            raise ImportAuthError(said) from error
         self._refusal = None
         return credential
 
@@ -308,5 +310,8 @@ def scrub(text: str, secrets: tuple[str, ...]) -> str:
     """The text without the secrets."""
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= MIN_SECRET:
-            text = text.replace(secret, "***")
+            in_json = json.dumps(secret)[1:-1]
+            # As it is, and as JSON, PHP's JSON and URLs write it.
+            for spelling in (secret, in_json, in_json.replace("/", r"\/"), quote(secret, safe="")):
+                text = text.replace(spelling, "***")
     return text

@@ -37,6 +37,7 @@ except ImportError:  # Airflow 2.11 to 3.1
     )
 
 __all__ = [
+    "AirflowException",
     "AirflowFailException",
     "AirflowRescheduleException",
     "AirflowSensorTimeout",

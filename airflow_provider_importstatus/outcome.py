@@ -62,6 +62,11 @@ def _judge_partial(status: ImportStatus, policy: Policy) -> Verdict:
             return Verdict(Action.SUCCEED, f"{describe(status)} Accepted: on_partial is 'succeed'.")
         case Action.SKIP:
             return Verdict(Action.SKIP, f"{describe(status)} Skipped: on_partial is 'skip'.")
+    if policy.max_failed_rows and rejected is None:
+        advice = (
+            "The vendor does not count rejected rows, so that on_partial decides and not max_failed_rows."
+        )
+        return Verdict(Action.FAIL, f"{describe(status)} {advice}")
     advice = "To accept it, set on_partial='succeed' or max_failed_rows; on_partial='skip' skips."
     return Verdict(Action.FAIL, f"{describe(status)} {advice}")
 

@@ -51,9 +51,7 @@ def read_policy(on_partial: str, max_failed_rows: int) -> Policy:
 def read_seconds(name: str, value: timedelta | float) -> float:
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
-        raise ValueError(
-            f"{name} is of the kind {type(value).__name__}. Give a timedelta or seconds, 0 or more."
-        )
+        raise ValueError(f"{name} is {value!r}. Give a timedelta or seconds, 0 or more.")
     return float(seconds)
 
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from airflow_provider_importstatus.exceptions import ImportStatusError
 from airflow_provider_importstatus.outcome import describe
 from airflow_provider_importstatus.status import ImportState, ImportStatus
-from airflow_provider_importstatus.wait import LookAgain, Outcome, Wait
+from airflow_provider_importstatus.wait import GaveUp, LookAgain, Outcome, Over, Wait
 
 __all__ = ["XCOM_KEY", "Progress", "entry"]
 
@@ -51,9 +51,11 @@ class Progress:
                 self.tell_trouble(answer, now)
             return outcome, None
         outcome = self.wait.saw(answer, now)
-        if not isinstance(outcome, LookAgain):
+        if isinstance(outcome, Over):
             return outcome, None
         self.tell(answer, now)
+        if isinstance(outcome, GaveUp):
+            return outcome, entry(answer, now, None)
         return outcome, entry(answer, now, now + outcome.delay) if self.is_due(answer, now) else None
 
     def tell(self, status: ImportStatus, now: float) -> None:

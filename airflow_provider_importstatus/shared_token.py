@@ -10,10 +10,11 @@ import hashlib
 import json
 import logging
 
-from airflow.providers.common.compat.sdk import Variable, mask_secret
+from airflow.providers.common.compat.sdk import Variable
 
 from airflow_provider_importstatus.conversation import Credential
 from airflow_provider_importstatus.exceptions import ImportUnavailableError
+from airflow_provider_importstatus.masking import mask
 
 __all__ = ["name_for", "recall", "share"]
 
@@ -43,7 +44,7 @@ def recall(name: str) -> Credential | None:
         credential = Credential(str(data["value"]), float(data["minted_at"]), data.get("expires_at"))
     except (ValueError, LookupError, TypeError):
         raise ImportUnavailableError(f"Variable {name} holds no token of ours. Delete it.") from None
-    mask_secret(credential.value)
+    mask(credential)
     return credential
 
 

@@ -17,6 +17,8 @@ __all__ = ["ImportState", "ImportStatus", "RowCounts", "StageStatus"]
 MAX_MESSAGES = 20
 MAX_STAGES = 50
 MAX_TEXT = 500
+#: A vendor's word for a state. Together with the longest import_id it must leave room in an event.
+MAX_WORD = 100
 #: A trigger's event may have 8 KiB; its envelope takes a few bytes of them.
 MAX_RESULT_BYTES = 8 * 1024 - 256
 
@@ -119,7 +121,8 @@ class ImportStatus:
 
     def __post_init__(self) -> None:
         put = object.__setattr__
-        put(self, "vendor_state", _bounded(self.vendor_state))
+        put(self, "state", ImportState(self.state))
+        put(self, "vendor_state", _bounded(self.vendor_state, MAX_WORD))
         put(self, "more_messages", self.more_messages + max(0, len(self.messages) - MAX_MESSAGES))
         put(self, "messages", tuple(_bounded(message) for message in self.messages[:MAX_MESSAGES]))
         put(self, "more_stages", self.more_stages + max(0, len(self.stages) - MAX_STAGES))
@@ -206,10 +209,10 @@ def _host_only(url: re.Match[str]) -> str:
     return url[0] if is_plain else f"{scheme}{host}/***"
 
 
-def _bounded(text: str) -> str:
+def _bounded(text: str, length: int = MAX_TEXT) -> str:
     # No database takes NUL or half a surrogate pair. Scrubbed before it is cut: half a secret is one too.
     clean = without_signed_urls(text.replace("\x00", "").encode("utf-8", "replace").decode())
-    return clean if len(clean) <= MAX_TEXT else f"{clean[: MAX_TEXT - 1]}…"
+    return clean if len(clean) <= length else f"{clean[: length - 1]}…"
 
 
 def _state(word: str) -> ImportState:

@@ -67,6 +67,7 @@ class Wait:
     :param failing_since: when the looks began to fail, while they do
     :param has_answered: whether the vendor has accepted the credential in this wait
     :param last: what was last seen
+    :param trouble: why the latest look brought nothing, if it did
     """
 
     first_look_at: float
@@ -80,6 +81,7 @@ class Wait:
     failing_since: float | None = None
     has_answered: bool = False
     last: ImportStatus | None = None
+    trouble: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form: what a trigger is made from."""
@@ -96,17 +98,18 @@ class Wait:
 
     def saw(self, status: ImportStatus, now: float) -> Outcome:
         """Take note of an answer."""
-        self.failing_since, self.has_answered, self.last = None, True, status
+        self.failing_since, self.has_answered, self.last, self.trouble = None, True, status, None
         if status.state.is_terminal:
             return Over(status)
         return self._go_on(now)
 
     def failed(self, error: ImportStatusError, now: float) -> LookAgain | GaveUp:
         """Take note of a look that brought no status."""
+        self.trouble = str(error)
         if isinstance(error, ImportNotFoundError):
             self.failing_since, self.has_answered = None, True
             if now - self.first_look_at >= self.not_found_grace:
-                return GaveUp(error)
+                return GaveUp(_with(error, f"not_found_grace ({self.not_found_grace:.0f} s) is over."))
             return self._go_on(now)
         # A credential that worked a moment ago is being rotated, most likely.
         if not error.passing and not (isinstance(error, ImportAuthError) and self.has_answered):
@@ -114,7 +117,8 @@ class Wait:
         if self.failing_since is None:
             self.failing_since = now
         if now - self.failing_since >= self.outage_tolerance:
-            return GaveUp(error)
+            lasted, tolerated = now - self.failing_since, self.outage_tolerance
+            return GaveUp(_with(error, f"For {lasted:.0f} s now; outage_tolerance is {tolerated:.0f} s."))
         retry_after = error.retry_after if isinstance(error, ImportUnavailableError) else None
         return self._go_on(now, at_least=min(retry_after or 0.0, MAX_RETRY_AFTER))
 
@@ -148,4 +152,9 @@ class Wait:
 
     def _last_known(self) -> str:
         known = describe(self.last) if self.last else "The vendor has not told a state yet."
-        return f"{known} The import may still be going on at the vendor: only this wait has ended."
+        trouble = f" The latest look failed: {self.trouble}" if self.trouble else ""
+        return f"{known}{trouble} The import may still be going on at the vendor: only this wait has ended."
+
+
+def _with(error: ImportStatusError, words: str) -> ImportStatusError:
+    return type(error)(f"{error} {words}").with_traceback(error.__traceback__)

@@ -15,10 +15,9 @@ from airflow.providers.common.compat.sdk import (
     AirflowNotFoundException,
     BaseHook,
     Connection,
-    mask_secret,
 )
 
-from airflow_provider_importstatus import __version__, shared_token
+from airflow_provider_importstatus import __version__, metrics, shared_token
 from airflow_provider_importstatus.conversation import (
     Conversation,
     Credential,
@@ -38,6 +37,7 @@ from airflow_provider_importstatus.exceptions import (
     ImportStatusError,
     ImportUnavailableError,
 )
+from airflow_provider_importstatus.masking import mask
 from airflow_provider_importstatus.settings import Settings
 from airflow_provider_importstatus.status import ImportStatus
 from airflow_provider_importstatus.transports import blocking
@@ -137,7 +137,8 @@ class ImportStatusHook(BaseHook):
         :param import_id: what the vendor's submit call returned
         :raises ImportStatusError: one of its subclasses, by what went wrong
         """
-        return self._blocking_owner().converse(self.look(import_id))
+        with metrics.polling(self.conn_type) as poll:
+            return poll.answered(self._blocking_owner().converse(self.look(import_id)))
 
     async def aget_import_status(self, import_id: str) -> ImportStatus:
         """Look at an import once, without blocking the event loop."""
@@ -215,15 +216,23 @@ def hook_for(conn_id: str, hook_params: Mapping[str, Any] | None = None) -> Impo
 
     :raises ImportSettingsError: for a connection of another kind, or parameters that its hook has not
     """
+    if not isinstance(conn_id, str) or not conn_id.strip():
+        raise ImportSettingsError("conn_id is empty. Give the id of a connection; nothing was sent.")
     connection = _read_connection(conn_id)
     try:
         hook = connection.get_hook()
-    except (AirflowException, ImportError):
+    except (AirflowException, ImportError, AttributeError):
+        # AttributeError: Airflow's own types without a hook, such as generic, name None as its class.
         hook = None
     if not isinstance(hook, ImportStatusHook):
         raise ImportSettingsError(
             f"Connection {conn_id!r} is of the type {connection.conn_type!r}, which has no hook for imports."
             " Choose a connection of a vendor's type, such as clear, tao_advance, zilliant or thalamus."
+        )
+    if hook_params is not None and not isinstance(hook_params, Mapping):
+        # A template was rendered to a text.
+        raise ImportSettingsError(
+            f"hook_params is of the kind {type(hook_params).__name__}. Give a dictionary; nothing was sent."
         )
     params = dict(hook_params or {})
     hook.check_params(params)
@@ -261,6 +270,7 @@ class _Owner:
         before = self._purse.held
         credential = yield from self._purse.credential(self._hook, refused, time.time())
         if credential != before:
+            metrics.refreshed(self._hook.conn_type)
             mask(credential)
         return credential
 
@@ -277,9 +287,3 @@ class _Owner:
                 return shared_token.recall(name)
             case Share(name, credential):
                 return shared_token.share(name, credential)
-
-
-def mask(credential: Credential) -> None:
-    """Keep a credential out of the logs. Talks to Airflow: never on an event loop."""
-    for secret in (credential.value, *credential.secrets):
-        mask_secret(secret)

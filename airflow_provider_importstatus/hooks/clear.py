@@ -24,6 +24,7 @@ from airflow_provider_importstatus.exceptions import (
     ImportNotFoundError,
     ImportProtocolError,
     ImportRequestError,
+    ImportSettingsError,
     ImportStatusError,
 )
 from airflow_provider_importstatus.hooks.base import ImportStatusHook
@@ -127,13 +128,24 @@ class ClearHook(ImportStatusHook):
         return _to_status(import_id, result, response)
 
     def _integration(self) -> str:
+        if self.integration_id is not None:
+            return _integration_id(self.integration_id)
         settings = self.settings
-        integration = self.integration_id or settings.header("login") or settings.header("integration_id")
+        integration = settings.header("login") or settings.header("integration_id")
         if not integration:
-            raise settings.wrong(
-                "login", "is empty", "put the integration id there or into the extra integration_id"
-            )
+            remedy = "put the integration id there or into the extra integration_id"
+            raise settings.wrong("login", "is empty", remedy)
         return integration
+
+
+def _integration_id(value: object) -> str:
+    # An empty one must not fall back to the connection's: that may be somebody else's integration.
+    if not isinstance(value, str) or not value.strip() or not (value.isascii() and value.isprintable()):
+        kind = "empty or unprintable" if isinstance(value, str) else f"of the kind {type(value).__name__}"
+        raise ImportSettingsError(
+            f"integration_id is {kind}. Give the integration id as a text, or leave it out. Nothing was sent."
+        )
+    return value.strip()
 
 
 def _to_status(import_id: str, result: Mapping[str, Any], response: Response) -> ImportStatus:

@@ -84,7 +84,8 @@ class TaoAdvanceHook(ImportStatusHook):
         response = yield from ask(self, Request("GET", path))
         if response.status == 404:
             raise ImportNotFoundError(
-                f"TAO Advance knows no upload {import_id!r}. Is it the referenceId of the upload call?"
+                f"TAO Advance knows no upload {import_id!r}. Is it the referenceId of the upload call,"
+                " and are host and api_prefix of the connection right?"
             )
         check(response, WHAT)
         result = read_json(response, WHAT).get("result")
@@ -118,4 +119,4 @@ def _token_request(settings: Settings, url: str, fields: Mapping[str, str]) -> R
         case "multipart":
             body, content_type = encode_multipart_formdata(fields)
             return Request("POST", url, {"Content-Type": content_type, "Accept": "application/json"}, body)
-    raise settings.wrong("token_request_encoding", "is neither", "give multipart or urlencoded")
+    raise settings.wrong("token_request_encoding", "is neither multipart nor urlencoded", "give one of them")

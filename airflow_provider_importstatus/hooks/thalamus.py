@@ -111,7 +111,9 @@ class ThalamusHook(ImportStatusHook):
         api = "" if self.base_url.endswith(API) else API
         response = yield from ask(self, Request("GET", f"{api}/import/status/{segment(import_id)}"))
         if response.status == 404:
-            raise ImportNotFoundError(f"Thalamus knows no import {import_id!r} (InvalidID).")
+            raise ImportNotFoundError(
+                f"Thalamus knows no import {import_id!r} (InvalidID). Is it the id of the import call?"
+            )
         check(response, WHAT)
         data = read_json(response, WHAT)
         word = data.get("state")
@@ -130,8 +132,9 @@ def _error_codes(response: Response) -> list[str]:
 
 def _to_status(import_id: str, word: str, data: Mapping[str, Any], response: Response) -> ImportStatus:
     state = _read_state(word)
-    if state is ImportState.UNKNOWN:
-        state = _read_state(str(data.get("stateInternationalizableKey") or "").rpartition(".")[2])
+    key = data.get("stateInternationalizableKey")
+    if state is ImportState.UNKNOWN and isinstance(key, str):
+        state = _read_state(key.rpartition(".")[2])
     # Absent or null is none; what is there and is no count cannot be taken for none.
     bad = [0 if data.get(name) is None else count(data[name]) for name in BAD_ROWS]
     if state is ImportState.SUCCEEDED and any(rows != 0 for rows in bad):

@@ -101,6 +101,7 @@ class ZilliantHook(ImportStatusHook):
         if response.status == 404:
             raise ImportNotFoundError(
                 f"Zilliant knows no import {import_id!r}. Is it a mappingId or an uploadId?"
+                " Is the host of the connection right?"
             )
         check(response, STATUS)
         status = read_json(response, STATUS)

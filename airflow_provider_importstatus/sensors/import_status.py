@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 # Going through common.compat would load three more modules.
 try:
@@ -22,12 +22,14 @@ except ImportError:  # Airflow 2.11 to 3.1
     from airflow.configuration import conf
 
 from airflow_provider_importstatus.exceptions import (
+    AirflowException,
     AirflowFailException,
     AirflowRescheduleException,
     AirflowSensorTimeout,
     AirflowSkipException,
     AirflowTaskTimeout,
     ImportFailedError,
+    ImportSettingsError,
     ImportStatusError,
     TaskDeferralError,
     revive,
@@ -86,6 +88,8 @@ class ImportStatusSensor(BaseSensorOperator):
     """
 
     template_fields: Sequence[str] = ("conn_id", "import_id", "hook_params")
+    #: The only type of connection that this sensor takes; empty for any that has a hook for imports.
+    conn_type: ClassVar[str] = ""
 
     def __init__(
         self,
@@ -155,9 +159,8 @@ class ImportStatusSensor(BaseSensorOperator):
         with self._ends_as_configured():
             try:
                 return super(BaseSensorOperator, self).resume_execution(next_method, next_kwargs, context)
-            except TaskDeferralError as error:
-                # Airflow 3 has a class for it, Airflow 2.11 this text.
-                if type(error).__name__ == "TaskDeferralTimeout" or "timeout" in str(error).lower():
+            except AirflowException as error:
+                if _is_deferral_timeout(error):
                     raise AirflowSensorTimeout("The sensor's timeout is up.") from error
                 raise
 
@@ -171,7 +174,8 @@ class ImportStatusSensor(BaseSensorOperator):
             max_wait=self.max_wait.total_seconds() if self.max_wait else self.poke_interval,
             exponential_backoff=self.exponential_backoff,
             not_found_grace=self.not_found_grace,
-            outage_tolerance=self.outage_tolerance,
+            # In every mode: whatever may pass is waited out until the timeout.
+            outage_tolerance=self.timeout if self.silent_fail else self.outage_tolerance,
         )
 
     def _first_rescheduled_look(self, context: Context) -> float | None:
@@ -186,7 +190,14 @@ class ImportStatusSensor(BaseSensorOperator):
     def _hook(self) -> ImportStatusHook:
         from airflow_provider_importstatus.hooks.base import hook_for
 
-        return hook_for(self.conn_id, self.hook_params)
+        hook = hook_for(self.conn_id, self.hook_params)
+        if self.conn_type not in ("", hook.conn_type):
+            # Another vendor's import may well have the same id.
+            raise ImportSettingsError(
+                f"Connection {self.conn_id!r} is of the type {hook.conn_type!r}; {type(self).__name__} takes"
+                f" {self.conn_type!r}. Use ImportStatusSensor for any type. Nothing was sent."
+            )
+        return hook
 
     def _look(self, hook: ImportStatusHook, progress: Progress, context: Context) -> Outcome:
         answer: ImportStatus | ImportStatusError
@@ -258,12 +269,16 @@ class ImportStatusSensor(BaseSensorOperator):
 class ClearImportSensor(ImportStatusSensor):
     """Waits until a Clear ingestion workflow is over. See `ImportStatusSensor`."""
 
+    conn_type = "clear"
+
     def __init__(self, *, conn_id: str = "clear_default", **kwargs: Any) -> None:
         super().__init__(conn_id=conn_id, **kwargs)
 
 
 class TaoAdvanceImportSensor(ImportStatusSensor):
     """Waits until a TAO Advance rostering upload is over. See `ImportStatusSensor`."""
+
+    conn_type = "tao_advance"
 
     def __init__(self, *, conn_id: str = "tao_advance_default", **kwargs: Any) -> None:
         super().__init__(conn_id=conn_id, **kwargs)
@@ -272,6 +287,8 @@ class TaoAdvanceImportSensor(ImportStatusSensor):
 class ZilliantImportSensor(ImportStatusSensor):
     """Waits until a Zilliant EntityImport is over. See `ImportStatusSensor`."""
 
+    conn_type = "zilliant"
+
     def __init__(self, *, conn_id: str = "zilliant_default", **kwargs: Any) -> None:
         super().__init__(conn_id=conn_id, **kwargs)
 
@@ -279,8 +296,16 @@ class ZilliantImportSensor(ImportStatusSensor):
 class ThalamusImportSensor(ImportStatusSensor):
     """Waits until a Thalamus import is over. See `ImportStatusSensor`."""
 
+    conn_type = "thalamus"
+
     def __init__(self, *, conn_id: str = "thalamus_default", **kwargs: Any) -> None:
         super().__init__(conn_id=conn_id, **kwargs)
+
+
+def _is_deferral_timeout(error: AirflowException) -> bool:
+    # Airflow 3 has a class for it, which is no TaskDeferralError; Airflow 2.11 has that one with this text.
+    is_told = isinstance(error, TaskDeferralError) and "timeout" in str(error).lower()
+    return is_told or type(error).__name__ == "TaskDeferralTimeout"
 
 
 def _publish(context: Context, latest: dict[str, Any]) -> None:

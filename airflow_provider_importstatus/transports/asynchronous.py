@@ -29,7 +29,12 @@ from airflow_provider_importstatus.exceptions import (
     ImportUnavailableError,
 )
 from airflow_provider_importstatus.settings import Settings
-from airflow_provider_importstatus.transports.blocking import authorities, unusable_environment, untrusted
+from airflow_provider_importstatus.transports.blocking import (
+    authorities,
+    cause_of,
+    untrusted,
+    unusable_environment,
+)
 
 __all__ = ["Route", "converse", "exchange"]
 
@@ -102,9 +107,9 @@ async def exchange(request: Request, session: aiohttp.ClientSession, route: Rout
         cause = error.certificate_error
         if isinstance(cause, ssl.SSLCertVerificationError):
             raise untrusted(where, cause) from error
-        raise ImportUnavailableError(f"{where} brought no answer: {type(error).__name__}.") from error
+        raise ImportUnavailableError(f"{where} brought no answer: {cause_of(error)}.") from error
     except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError) as error:
-        raise ImportUnavailableError(f"{where} brought no answer: {type(error).__name__}.") from error
+        raise ImportUnavailableError(f"{where} brought no answer: {cause_of(error)}.") from error
     except aiohttp.ClientResponseError as error:
         raise ImportUnavailableError(f"{where} brought no HTTP: {type(error).__name__}.") from error
     except (aiohttp.ClientError, ValueError) as error:

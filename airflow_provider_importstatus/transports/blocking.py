@@ -99,7 +99,7 @@ def exchange(request: Request, session: requests.Session, timeout: float) -> Res
     except requests.exceptions.SSLError as error:
         raise _tls_error(error, where) from error
     except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
-        raise ImportUnavailableError(f"{where} brought no answer: {type(error).__name__}.") from error
+        raise ImportUnavailableError(f"{where} brought no answer: {cause_of(error)}.") from error
     except requests.RequestException as error:
         # Its text quotes headers, and so credentials.
         raise ImportRequestError(f"{where} cannot be sent: {type(error).__name__}.") from None
@@ -123,12 +123,30 @@ def _read(reply: requests.Response, ends: float, where: str) -> bytes:
 def _tls_error(error: BaseException, where: str) -> ImportStatusError:
     cause: BaseException | None = error
     while cause is not None:
-        reason = getattr(cause, "reason", None)
-        for seen in (cause, reason, *cause.args):
-            if isinstance(seen, ssl.SSLCertVerificationError):
-                return untrusted(where, seen)
-        cause = reason if isinstance(reason, BaseException) else cause.__cause__ or cause.__context__
-    return ImportUnavailableError(f"{where} brought no answer: {type(error).__name__}.")
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return untrusted(where, cause)
+        cause = _below(cause)
+    return ImportUnavailableError(f"{where} brought no answer: {cause_of(error)}.")
+
+
+def cause_of(error: BaseException) -> str:
+    """What went wrong at the bottom, in words that quote nothing of ours."""
+    bottom = error
+    while cause := _below(bottom):
+        bottom = cause
+    # A URL or a header may stand in an error's text; the operating system's words hold neither.
+    told = (
+        getattr(bottom, "reason", None)
+        if isinstance(bottom, ssl.SSLError)
+        else getattr(bottom, "strerror", None)
+    )
+    return f"{type(error).__name__}, {told or type(bottom).__name__}"
+
+
+def _below(error: BaseException) -> BaseException | None:
+    reason = getattr(error, "reason", None)
+    candidates = (reason, *error.args, error.__cause__, error.__context__)
+    return next((one for one in candidates if isinstance(one, BaseException)), None)
 
 
 def untrusted(where: str, error: ssl.SSLCertVerificationError) -> ImportRequestError:

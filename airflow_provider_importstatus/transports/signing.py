@@ -48,12 +48,7 @@ class SigningSession(Session):
         credential = self._credential(None)
         self._sign(request, credential)
         reply = super().send(request, **kwargs)
-        if not self._is_refused(reply):
-            return reply
-        try:
-            if getattr(request, "_body_position", None) is not None:
-                rewind_body(request)
-        except requests.exceptions.UnrewindableBodyError:
+        if not self._is_refused(reply) or not _is_rewound(request):
             return reply
         self._sign(request, self._credential(credential))
         reply.close()
@@ -72,3 +67,17 @@ class SigningSession(Session):
             return False
         headers = {name.lower(): value for name, value in reply.headers.items()}
         return self._vendor.meant_status(Response(reply.status_code, headers, reply.content)) in (401, 403)
+
+
+def _is_rewound(request: requests.PreparedRequest) -> bool:
+    """Whether the body can be sent once more, from its beginning."""
+    if request.body is None or isinstance(request.body, str | bytes | bytearray):
+        return True
+    # A generator has no position: it is used up, and would be sent as an empty file.
+    if getattr(request, "_body_position", None) is None:
+        return False
+    try:
+        rewind_body(request)
+    except requests.exceptions.UnrewindableBodyError:
+        return False
+    return True

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from copy import copy
 from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -14,7 +15,7 @@ from weakref import WeakKeyDictionary
 import aiohttp
 from asgiref.sync import sync_to_async
 
-from airflow_provider_importstatus import shared_token
+from airflow_provider_importstatus import metrics, shared_token
 from airflow_provider_importstatus.conversation import (
     Credential,
     NeedCredential,
@@ -25,7 +26,9 @@ from airflow_provider_importstatus.conversation import (
     Share,
     Step,
 )
-from airflow_provider_importstatus.hooks.base import USER_AGENT, ImportStatusHook, hook_for, mask
+from airflow_provider_importstatus.exceptions import ImportStatusError
+from airflow_provider_importstatus.hooks.base import USER_AGENT, ImportStatusHook, hook_for
+from airflow_provider_importstatus.masking import mask
 from airflow_provider_importstatus.settings import Settings
 from airflow_provider_importstatus.status import ImportStatus
 from airflow_provider_importstatus.transports.asynchronous import Route, converse, exchange
@@ -41,10 +44,12 @@ async def connected(conn_id: str) -> AsyncIterator[Client]:
     clients = _clients.setdefault(asyncio.get_running_loop(), {})
     client = clients.setdefault(conn_id, Client(conn_id))
     client.users += 1
+    metrics.waiting(conn_id, client.users)
     try:
         yield client
     finally:
         client.users -= 1
+        metrics.waiting(conn_id, client.users)
         if not client.users:
             del clients[conn_id]
             await client.close()
@@ -60,6 +65,7 @@ class Client:
         self._purse = Purse()
         self._opening = asyncio.Lock()
         self._renewal = asyncio.Lock()
+        self._failure: tuple[float, ImportStatusError] | None = None
         self._settings: Settings | None = None
         self._route: Route
         self._session: aiohttp.ClientSession
@@ -75,8 +81,9 @@ class Client:
 
     async def look(self, hook: ImportStatusHook, import_id: str) -> ImportStatus:
         """Look at an import once."""
-        hook.settings = await self._open(hook)
-        return await converse(hook.look(import_id), partial(self._answer, hook))
+        with metrics.polling(hook.conn_type) as poll:
+            hook.settings = await self._open(hook)
+            return poll.answered(await converse(hook.look(import_id), partial(self._answer, hook)))
 
     async def close(self) -> None:
         """Close the pool."""
@@ -124,11 +131,20 @@ class Client:
                 return await sync_to_async(shared_token.share)(name, credential)
 
     async def _credential(self, hook: ImportStatusHook, refused: Credential | None) -> Credential:
+        asked_at = time.monotonic()
         async with self._renewal:
+            # Who stood in line behind a renewal that failed shares its end: a thousand waits try once.
+            if self._failure and self._failure[0] >= asked_at:
+                raise copy(self._failure[1])
             before = self._purse.held
             talk = self._purse.credential(hook, refused, time.time())
-            credential = await converse(talk, partial(self._answer, hook))
+            try:
+                credential = await converse(talk, partial(self._answer, hook))
+            except ImportStatusError as error:
+                self._failure = time.monotonic(), error
+                raise
             if credential != before:
+                metrics.refreshed(hook.conn_type)
                 await sync_to_async(mask)(credential)
         # Another wait may have read the connection again.
         if self._settings is not None:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import time
 from collections.abc import AsyncIterator
 from typing import Any
 
+from airflow.providers.common.compat.sdk import XCom
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
+from airflow_provider_importstatus import metrics
 from airflow_provider_importstatus.exceptions import ImportStatusError
 from airflow_provider_importstatus.outcome import describe
 from airflow_provider_importstatus.progress import XCOM_KEY, Progress
-from airflow_provider_importstatus.status import ImportStatus
+from airflow_provider_importstatus.status import MAX_RESULT_BYTES, ImportStatus
 from airflow_provider_importstatus.triggers.client import Client, connected
 from airflow_provider_importstatus.wait import GaveUp, LookAgain, Over, Wait
 
@@ -70,8 +73,10 @@ class ImportStatusTrigger(BaseTrigger):
         """Fire exactly one event when the wait is over."""
         end = await self._end()
         self.log.info("The wait is over: %s", _words(end))
-        if self.deferred_at is not None:
-            await asyncio.sleep(self.deferred_at + HOLD - time.time())
+        hold = 0.0 if self.deferred_at is None else self.deferred_at + HOLD - time.time()
+        if hold > 0:
+            self.log.info("The task resumes in %.0f s: sooner, the scheduler might take it for lost.", hold)
+            await asyncio.sleep(hold)
         yield TriggerEvent(_event(end))
 
     async def _end(self) -> Over | GaveUp:
@@ -81,10 +86,11 @@ class ImportStatusTrigger(BaseTrigger):
             await asyncio.sleep(self._first_delay(wait))
             while True:
                 outcome, latest = progress.note(await self._look(client), time.time())
-                if not isinstance(outcome, LookAgain):
-                    return outcome
                 if latest:
                     await self._publish(latest)
+                if not isinstance(outcome, LookAgain):
+                    metrics.waited(self.conn_id, _result(outcome), time.time() - wait.first_look_at)
+                    return outcome
                 await asyncio.sleep(outcome.delay)
 
     async def _look(self, client: Client) -> ImportStatus | ImportStatusError:
@@ -112,9 +118,6 @@ class ImportStatusTrigger(BaseTrigger):
         ti = self.task_instance
         if ti is None:  # dag.test() has none
             return
-        # Here, since aiohttp and this file are all that a trigger otherwise needs.
-        from airflow.providers.common.compat.sdk import XCom
-
         try:
             await sync_to_async(XCom.set)(
                 key=XCOM_KEY,
@@ -129,6 +132,10 @@ class ImportStatusTrigger(BaseTrigger):
             self.log.warning("The latest status could not be written: %s", type(error).__name__)
 
 
+def _result(end: Over | GaveUp) -> str:
+    return end.status.state.value if isinstance(end, Over) else type(end.error).__name__
+
+
 def _words(end: Over | GaveUp) -> str:
     return describe(end.status) if isinstance(end, Over) else f"{type(end.error).__name__}: {end.error}"
 
@@ -136,4 +143,7 @@ def _words(end: Over | GaveUp) -> str:
 def _event(end: Over | GaveUp) -> dict[str, Any]:
     if isinstance(end, Over):
         return {"v": 1, "status": end.status.within().to_dict()}
-    return {"v": 1, "error": {"type": type(end.error).__name__, "message": str(end.error)[:MAX_ERROR]}}
+    message = str(end.error)[:MAX_ERROR]
+    while len(json.dumps(message)) > MAX_RESULT_BYTES:  # JSON may write a character in 12 bytes
+        message = message[: len(message) * 9 // 10]
+    return {"v": 1, "error": {"type": type(end.error).__name__, "message": message}}
