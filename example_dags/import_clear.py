@@ -44,4 +44,5 @@ with DAG(
         task_id: str = answer.json()["result"]["taskId"]
         return task_id
 
-    wait = ClearImportSensor(task_id="wait", import_id=submit(), deferrable=True, poke_interval=5)
+    # A vendor may never end an import, and Airflow would wait for seven days.
+    wait = ClearImportSensor(task_id="wait", import_id=submit(), deferrable=True, timeout=6 * 3600)

@@ -36,7 +36,7 @@ with DAG(
                 reference_ids.append(answer.json()["result"]["referenceId"])
         return reference_ids
 
-    wait = TaoAdvanceImportSensor.partial(task_id="wait", deferrable=True, poke_interval=5).expand(
+    wait = TaoAdvanceImportSensor.partial(task_id="wait", deferrable=True, timeout=6 * 3600).expand(
         import_id=submit()
     )
 

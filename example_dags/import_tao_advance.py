@@ -32,4 +32,5 @@ with DAG(
         reference_id: str = answer.json()["result"]["referenceId"]
         return reference_id
 
-    wait = TaoAdvanceImportSensor(task_id="wait", import_id=submit(), deferrable=True, poke_interval=5)
+    # A vendor may never end an import, and Airflow would wait for seven days.
+    wait = TaoAdvanceImportSensor(task_id="wait", import_id=submit(), deferrable=True, timeout=6 * 3600)

@@ -35,4 +35,5 @@ with DAG(
         import_id: int = answer.json()["id"]
         return import_id
 
-    wait = ThalamusImportSensor(task_id="wait", import_id=submit(), deferrable=True, poke_interval=5)
+    # A vendor may never end an import, and Airflow would wait for seven days.
+    wait = ThalamusImportSensor(task_id="wait", import_id=submit(), deferrable=True, timeout=6 * 3600)

@@ -48,4 +48,5 @@ with DAG(
         import_id: str = started.json()["importId"]
         return import_id
 
-    wait = ZilliantImportSensor(task_id="wait", import_id=submit(), deferrable=True, poke_interval=5)
+    # A vendor may never end an import, and Airflow would wait for seven days.
+    wait = ZilliantImportSensor(task_id="wait", import_id=submit(), deferrable=True, timeout=6 * 3600)

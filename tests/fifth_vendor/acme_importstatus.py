@@ -62,15 +62,3 @@ class AcmeHook(ImportStatusHook):
             rows=RowCounts(total=count(slices.get("all")), failed=count(slices.get("crumbs"))),
             messages=said(response, slices.get("notes")),
         )
-
-
-def get_provider_info() -> dict[str, object]:
-    """What Airflow must know to find the hook by the connection's type."""
-    return {
-        "package-name": "acme-importstatus",
-        "name": "Acme",
-        "description": "Acme's imports.",
-        "connection-types": [
-            {"connection-type": "acme", "hook-class-name": "acme_importstatus.AcmeHook", "hook-name": "Acme"}
-        ],
-    }

@@ -36,7 +36,7 @@ class Acme(BaseHTTPRequestHandler):
         is_done = self.looks[loaf] > int(loaf.removeprefix("loaf-"))
         return self._answer(200, {"crust": "done" if is_done else "baking"})
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, *_: object) -> None:
         """Say nothing."""
 
     def _answer(self, status: int, data: object) -> None:
