@@ -37,6 +37,7 @@ __all__ = [
     "Step",
     "Vendor",
     "ask",
+    "expiry",
     "form",
     "renew",
     "segment",
@@ -289,6 +290,11 @@ class Purse:
             raise ImportAuthError(said) from error
         self._refusal = None
         return credential
+
+
+def expiry(minted_at: float, life: float) -> float:
+    """When to get another credential: a little early, so that none dies on a request's way."""
+    return minted_at + life - min(60.0, life * 0.1)
 
 
 def form(url: str, fields: Mapping[str, str]) -> Request:

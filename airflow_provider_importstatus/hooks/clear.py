@@ -11,13 +11,14 @@ from typing import Any
 from urllib.parse import urlencode
 
 from airflow_provider_importstatus import shared_token
-from airflow_provider_importstatus.answers import check, check_login, instant, read_json, said
+from airflow_provider_importstatus.answers import check, check_login, count, instant, read_json, said
 from airflow_provider_importstatus.conversation import (
     Conversation,
     Credential,
     Request,
     Response,
     ask,
+    expiry,
     scrub,
 )
 from airflow_provider_importstatus.exceptions import (
@@ -86,8 +87,11 @@ class ClearHook(ImportStatusHook):
         if not isinstance(token, str) or not token:
             raise ImportProtocolError("Clear's token request was answered without an access_token.")
         valid_till = instant(answer.get("valid_till"))
-        expires_at = valid_till.timestamp() - 60 if valid_till else None
-        return Credential(token, minted_at=response.received_at, expires_at=expires_at)
+        life = valid_till.timestamp() - response.received_at if valid_till else 0.0
+        # An end in the past tells of clocks that differ: then a refusal tells when to get another.
+        return Credential(
+            token, response.received_at, expiry(response.received_at, life) if life > 0 else None
+        )
 
     def shared_as(self, settings: Settings) -> str:
         """One token for all who use this secret."""
@@ -106,7 +110,8 @@ class ClearHook(ImportStatusHook):
             status = read_json(response, WHAT).get("status")
         except ImportStatusError:
             return response.status
-        return status if isinstance(status, int) and 400 <= status < 600 else response.status
+        stated = count(status)
+        return stated if stated is not None and stated >= 400 else response.status
 
     def look(self, import_id: str) -> Conversation[ImportStatus]:
         """Ask for the workflow's status and that of its activities."""

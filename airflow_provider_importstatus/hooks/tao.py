@@ -16,6 +16,7 @@ from airflow_provider_importstatus.conversation import (
     Credential,
     Request,
     ask,
+    expiry,
     form,
     scrub,
     segment,
@@ -69,9 +70,7 @@ class TaoAdvanceHook(ImportStatusHook):
             raise ImportProtocolError("TAO Advance's token request was answered without an access_token.")
         stated = count(answer.get("expires_in"))
         life = DEFAULT_LIFE if stated is None else stated
-        # Given up a little early, so that no request carries a token that dies on its way.
-        expires_at = response.received_at + life - min(60.0, life * 0.1)
-        return Credential(token, minted_at=response.received_at, expires_at=expires_at)
+        return Credential(token, response.received_at, expiry(response.received_at, life))
 
     def sign(self, request: Request, credential: Credential) -> Request:
         """Present the token."""

@@ -127,6 +127,8 @@ def _error_codes(response: Response) -> list[str]:
         errors = read_json(response, WHAT).get("errors")
     except ImportStatusError:
         return []
+    if not errors:
+        return []
     return list(said(response, list(errors.values()) if isinstance(errors, Mapping) else errors))
 
 

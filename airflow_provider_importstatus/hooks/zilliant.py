@@ -63,10 +63,12 @@ class ZilliantHook(ImportStatusHook):
         try:
             access_token = json.loads(response)["access_token"]
         except (ValueError, LookupError, TypeError):
+            access_token = None
+        if not isinstance(access_token, str) or not access_token:
             raise settings.wrong(
                 "token_response", "is no JSON object with an access_token", "paste Salesforce's whole answer"
-            ) from None
-        return _credential(response.encode(), str(access_token), minted_at=0.0)
+            )
+        return _credential(response.encode(), access_token, minted_at=0.0)
 
     def log_in(self, settings: Settings) -> Conversation[Credential]:
         """Get Salesforce's token response. Zilliant wants all of it, not the access token alone.

@@ -1,0 +1,110 @@
+"""Plays a conversation by hand: the test is the network, the connection and the Variables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from airflow_provider_importstatus.conversation import (
+    Conversation,
+    Credential,
+    Finished,
+    NeedCredential,
+    Purse,
+    Recall,
+    Request,
+    Reread,
+    Response,
+    Share,
+    Step,
+    step,
+)
+from airflow_provider_importstatus.exceptions import ImportStatusError
+from airflow_provider_importstatus.settings import Settings
+
+NOW = 1_800_000_000.0
+
+
+def answer(status: int = 200, /, **body: Any) -> Response:
+    """A JSON object as a vendor's answer."""
+    return Response(status, {}, json.dumps(body).encode(), received_at=NOW)
+
+
+def raw(body: bytes | str, status: int = 200, **headers: str) -> Response:
+    """Any bytes as a vendor's answer; `content_type` names the header content-type."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Response(status, named, body.encode() if isinstance(body, str) else body, received_at=NOW)
+
+
+def play(talk: Conversation[Any], *answers: Any) -> tuple[list[Step], Any]:
+    """What the script asked for, and what it returned when it got these answers in turn."""
+    asked, end = _play(talk, answers)
+    if isinstance(end, ImportStatusError):
+        raise end
+    return asked, end
+
+
+def play_to_error(talk: Conversation[Any], *answers: Any) -> tuple[list[Step], ImportStatusError]:
+    """What the script asked for before it ended in an error, and the error."""
+    asked, end = _play(talk, answers)
+    assert isinstance(end, ImportStatusError), f"it ended well: {end}"
+    return asked, end
+
+
+def _play(talk: Conversation[Any], answers: Iterable[Any]) -> tuple[list[Step], Any]:
+    asked: list[Step] = []
+    remaining = list(answers)
+    try:
+        turn = step(talk)
+        while not isinstance(turn, Finished):
+            asked.append(turn)
+            assert remaining, f"there is no answer to {turn}"
+            turn = step(talk, remaining.pop(0))
+    except ImportStatusError as error:
+        end: Any = error
+    else:
+        end = turn.result
+    assert not remaining, f"it ended in {end!r}, and never took {remaining}"
+    return asked, end
+
+
+class Owner:
+    """Answers a hook's scripts as a worker does, from a connection and Variables that are dictionaries.
+
+    :param vendor: gives the answer to a request, or an error in its place
+    """
+
+    def __init__(self, settings: Settings, vendor: Callable[[Request], Response | ImportStatusError]) -> None:
+        self.settings = settings
+        self.vendor = vendor
+        self.variables: dict[str, Credential] = {}
+        self.purse = Purse()
+        self.now = NOW
+        self.sent: list[Request] = []
+
+    def run(self, hook: Any, talk: Conversation[Any]) -> Any:
+        """The result of a script of this hook."""
+        turn = step(talk)
+        while not isinstance(turn, Finished):
+            try:
+                reply = self._answer(hook, turn)
+            except ImportStatusError as error:
+                reply = error
+            turn = step(talk, reply)
+        return turn.result
+
+    def _answer(self, hook: Any, wish: Step) -> Any:
+        match wish:
+            case Request():
+                self.sent.append(wish)
+                return self.vendor(wish)
+            case NeedCredential(refused):
+                return self.run(hook, self.purse.credential(hook, refused, self.now))
+            case Reread():
+                return self.settings
+            case Recall(name):
+                return self.variables.get(name)
+            case Share(name, credential):
+                self.variables[name] = credential
+        return None

@@ -1,0 +1,277 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import Any
+
+import pytest
+
+from airflow_provider_importstatus.answers import check, check_login, count, instant, read_json, said
+from airflow_provider_importstatus.conversation import Response
+from airflow_provider_importstatus.exceptions import (
+    ImportAuthError,
+    ImportProtocolError,
+    ImportRequestError,
+    ImportStatusError,
+    ImportUnavailableError,
+)
+
+from .playing import NOW, answer, raw
+
+SECRET = "s3cr3t-t0ken"
+
+
+def echo(response: Response) -> Response:
+    return Response(response.status, response.headers, response.body, NOW, secrets=(SECRET,))
+
+
+@pytest.mark.parametrize("status", [200, 201, 204])
+def test_a_success_passes(status: int) -> None:
+    check(raw("", status), "the status")
+
+
+#: What refuses a credential is missing here: `ask` sees to it.
+ANSWERS = [
+    *[pytest.param(status, ImportUnavailableError, True, id=f"{status}") for status in (408, 425, 429)],
+    *[pytest.param(status, ImportUnavailableError, True, id=f"{status}") for status in (500, 502, 503, 599)],
+    *[
+        pytest.param(status, ImportRequestError, False, id=f"{status}")
+        for status in (400, 404, 405, 422, 451)
+    ],
+    pytest.param(103, ImportProtocolError, True, id="103"),
+    *[
+        pytest.param(status, ImportProtocolError, False, id=f"{status}")
+        for status in (301, 302, 304, 307, 308)
+    ],
+]
+
+
+@pytest.mark.parametrize(("status", "error", "passing"), ANSWERS)
+def test_the_http_status_decides(status: int, error: type[ImportStatusError], passing: bool) -> None:
+    with pytest.raises(error, match=f"the status: HTTP {status}") as caught:
+        check(raw("<html>", status), "the status")
+    assert (type(caught.value), caught.value.passing) == (error, passing)
+
+
+def test_an_error_quotes_the_vendors_words() -> None:
+    with pytest.raises(ImportRequestError, match="taskId is missing"):
+        check(raw('{"message": "taskId is missing"}', 400), "the status")
+
+
+def test_a_quote_is_200_characters_long() -> None:
+    assert raw("x" * 1000).excerpt() == "x" * 199 + "…"
+
+
+def test_a_quote_is_one_line() -> None:
+    assert raw("<html>\n  <b>\tdown</b>\r\n").excerpt() == "<html> <b> down</b>"
+
+
+def test_a_quote_of_bytes_that_are_no_text_is_a_text() -> None:
+    assert raw(b"\xff\xfe").excerpt() == "\ufffd\ufffd"
+
+
+@pytest.mark.parametrize("before", [0, 180, 190, 195, 198], ids="secret after {}".format)
+def test_a_quote_is_scrubbed_before_it_is_cut(before: int) -> None:
+    assert SECRET[:4] not in echo(raw("x" * before + SECRET + "y" * 300)).excerpt()
+
+
+def test_a_quote_holds_no_signed_url() -> None:
+    assert "signature" not in raw("see https://storage.example/r?signature=1").excerpt()
+
+
+def test_a_redirect_tells_no_address() -> None:
+    with pytest.raises(ImportProtocolError) as caught:
+        check(raw("", 302, location="https://sso.example/?ticket=1"), "the status")
+    assert "sso.example" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        pytest.param("120", 120.0, id="seconds"),
+        pytest.param(" 1.5 ", 1.5, id="a fraction"),
+        pytest.param("86400", 86400.0, id="a day"),
+        pytest.param(format_datetime(datetime.fromtimestamp(NOW + 90, UTC), usegmt=True), 90.0, id="date"),
+        pytest.param(
+            format_datetime(datetime.fromtimestamp(NOW - 90, UTC), usegmt=True), None, id="past date"
+        ),
+        pytest.param("-5", None, id="negative"),
+        pytest.param("0", None, id="zero"),
+        pytest.param("soon", None, id="unreadable"),
+        pytest.param("", None, id="empty"),
+        pytest.param("nan", None, id="nan"),
+        pytest.param("inf", None, id="inf"),
+        pytest.param("Fri, 99 Foo 2026 99:99:99 GMT", None, id="no date"),
+    ],
+)
+def test_retry_after(header: str, seconds: float | None) -> None:
+    assert raw("", 503, retry_after=header).retry_after == seconds
+
+
+def test_no_retry_after_is_none() -> None:
+    assert raw("", 503).retry_after is None
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 503])
+def test_passing_trouble_carries_retry_after(status: int) -> None:
+    with pytest.raises(ImportUnavailableError) as caught:
+        check(raw("", status, retry_after="7"), "the status")
+    assert caught.value.retry_after == 7.0
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_a_refused_login_is_an_auth_error(status: int) -> None:
+    with pytest.raises(ImportAuthError, match=f"the login was refused: HTTP {status} invalid_grant"):
+        check_login(answer(status, error="invalid_grant"), "the login")
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        pytest.param(404, ImportRequestError, id="404"),
+        pytest.param(429, ImportUnavailableError, id="429"),
+        pytest.param(503, ImportUnavailableError, id="503"),
+        pytest.param(302, ImportProtocolError, id="302"),
+    ],
+)
+def test_a_login_that_fails_otherwise_is_judged_as_any_answer(status: int, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        check_login(raw("", status), "the login")
+
+
+#: A token endpoint that answers strangely, with the secret in all that it says.
+STRANGE_LOGINS = [
+    pytest.param(answer(401, error=SECRET), id="error"),
+    pytest.param(answer(401, error="correct_horse_battery"), id="an error like a code"),
+    pytest.param(answer(400, error="x", error_description=SECRET), id="description"),
+    pytest.param(raw(SECRET, 500), id="500"),
+    pytest.param(raw(SECRET, 404), id="404"),
+    pytest.param(raw(f"<html>{SECRET}"), id="HTML"),
+    pytest.param(raw(json.dumps([SECRET])), id="a list"),
+    pytest.param(raw("[]", content_type=SECRET), id="content type"),
+]
+
+
+@pytest.mark.parametrize("response", STRANGE_LOGINS)
+def test_a_token_endpoint_is_never_quoted(response: Response) -> None:
+    with pytest.raises(ImportStatusError) as caught:
+        check_login(response, "the login")
+    assert SECRET not in str(caught.value)
+    assert "correct_horse_battery" not in str(caught.value)
+
+
+def test_a_login_that_succeeds_gives_the_object() -> None:
+    assert check_login(answer(access_token="t"), "the login") == {"access_token": "t"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param("", id="nothing"),
+        pytest.param("<html>Bad Gateway</html>", id="HTML"),
+        pytest.param("[]", id="list"),
+        pytest.param("null", id="null"),
+        pytest.param('"SUCCESS"', id="text"),
+        pytest.param('{"status": "SUCC', id="cut short"),
+        pytest.param(b"\xff\xfe\x00", id="no UTF-8"),
+        *[pytest.param('{"a":' * n + "0" + "}" * n, id=f"nested {n} deep") for n in (51, 1200, 100_000)],
+        pytest.param('{"a":' + "9" * 10_000 + "}", id="a number too long"),
+    ],
+)
+def test_what_is_no_json_object_is_broken(body: str | bytes) -> None:
+    with pytest.raises(ImportProtocolError, match="the status: HTTP 200 without a JSON object") as caught:
+        read_json(raw(body), "the status")
+    assert caught.value.passing
+
+
+def test_a_broken_answer_is_quoted() -> None:
+    with pytest.raises(ImportProtocolError, match="text/html: <html>Bad Gateway"):
+        read_json(raw("<html>Bad Gateway</html>", content_type="text/html"), "the status")
+
+
+def test_a_content_type_is_scrubbed() -> None:
+    with pytest.raises(ImportProtocolError) as caught:
+        read_json(echo(raw("", content_type=SECRET)), "the status")
+    assert SECRET not in str(caught.value)
+
+
+def test_an_answer_may_be_nested_a_little() -> None:
+    """From Python 3.12 on, JSON is read far deeper than Python's own calls go."""
+    assert read_json(raw('{"a":' * 30 + "0" + "}" * 30), "the status").keys() == {"a"}
+
+
+def test_json_may_begin_with_a_byte_order_mark() -> None:
+    assert read_json(raw(b'\xef\xbb\xbf{"a": 1}'), "the status") == {"a": 1}
+
+
+def test_repeated_keys_lose_nothing() -> None:
+    assert read_json(raw('{"a": 1, "b": 0, "a": 2, "a": [3]}'), "it") == {"a": [1, 2, [3]], "b": 0}
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        pytest.param(["down"], ("down",), id="text"),
+        pytest.param([" down\n"], ("down",), id="white space around"),
+        pytest.param([None, "", "  "], (), id="nothing"),
+        pytest.param([["a", ["b", None]], "c"], ("a", "b", "c"), id="lists"),
+        pytest.param([{"line": 2, "why": "ß"}], ('{"line": 2, "why": "ß"}',), id="object"),
+        pytest.param([5, False], ("5", "false"), id="others"),
+    ],
+)
+def test_what_a_vendor_says_becomes_texts(values: list[Any], texts: tuple[str, ...]) -> None:
+    assert said(raw(""), *values) == texts
+
+
+@pytest.mark.parametrize("value", [SECRET, [SECRET], {"token": SECRET}, {SECRET: 1}], ids=repr)
+def test_what_a_vendor_says_is_scrubbed(value: Any) -> None:
+    assert SECRET not in str(said(echo(raw("")), value))
+
+
+@pytest.mark.parametrize(
+    ("value", "rows"),
+    [
+        pytest.param(0, 0, id="none"),
+        pytest.param(576, 576, id="some"),
+        pytest.param("576", 576, id="text"),
+        pytest.param(" 5 ", 5, id="text with spaces"),
+        pytest.param(-1, None, id="negative"),
+        pytest.param("-1", None, id="negative text"),
+        pytest.param(1.5, None, id="fraction"),
+        pytest.param(True, None, id="true"),
+        pytest.param(None, None, id="null"),
+        pytest.param("many", None, id="word"),
+        pytest.param([5], None, id="list"),
+        pytest.param(10**400, None, id="more than any file has"),
+        pytest.param("9" * 5000, None, id="more than any file has, as text"),
+    ],
+)
+def test_a_count_is_a_whole_number(value: Any, rows: int | None) -> None:
+    assert count(value) == rows
+
+
+@pytest.mark.parametrize(
+    ("value", "at"),
+    [
+        pytest.param("2021-09-28T13:09:25Z", "2021-09-28T13:09:25+00:00", id="ISO 8601"),
+        pytest.param("2021-09-28T15:09:25+02:00", "2021-09-28T13:09:25+00:00", id="another zone"),
+        pytest.param(1757507096000, "2025-09-10T12:24:56+00:00", id="milliseconds"),
+        pytest.param("yesterday", None, id="word"),
+        pytest.param("", None, id="empty"),
+        pytest.param("2021-99-99T00:00:00Z", None, id="no date"),
+        pytest.param("13:09:25", None, id="time alone"),
+        pytest.param("P1D", None, id="duration"),
+        pytest.param("now", None, id="now"),
+        pytest.param(None, None, id="null"),
+        pytest.param(True, None, id="true"),
+        pytest.param(10**30, None, id="out of range"),
+        pytest.param(float("nan"), None, id="nan"),
+        pytest.param(float("inf"), None, id="inf"),
+        pytest.param("0001-01-01T00:00:00+14:00", None, id="before all years"),
+        pytest.param([1], None, id="list"),
+    ],
+)
+def test_an_instant_is_utc(value: Any, at: str | None) -> None:
+    read = instant(value)
+    assert (read and read.isoformat()) == at

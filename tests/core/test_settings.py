@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_provider_importstatus.exceptions import ImportSettingsError
+from airflow_provider_importstatus.settings import Settings, origin
+
+
+def settings(**fields: Any) -> Settings:
+    return Settings(**{"conn_id": "files", "conn_type": "zilliant", "host": "v.example", **fields})
+
+
+def extra(**extra: Any) -> Settings:
+    return settings(extra=extra)
+
+
+@pytest.mark.parametrize(
+    ("fields", "base_url"),
+    [
+        pytest.param({"host": "v.example"}, "https://v.example", id="a name alone"),
+        pytest.param({"host": " v.example "}, "https://v.example", id="spaces around"),
+        pytest.param({"host": "v.example/"}, "https://v.example", id="slash at the end"),
+        pytest.param({"host": "V.Example"}, "https://v.example", id="upper case"),
+        pytest.param({"host": "http://v.example"}, "http://v.example", id="scheme"),
+        pytest.param({"host": "HTTP://v.example"}, "http://v.example", id="scheme in upper case"),
+        pytest.param({"host": "v.example", "schema": "http"}, "http://v.example", id="schema"),
+        pytest.param({"host": "v.example", "schema": "HTTPS"}, "https://v.example", id="schema, upper case"),
+        pytest.param(
+            {"host": "https://v.example", "schema": "http"}, "https://v.example", id="scheme before schema"
+        ),
+        pytest.param({"host": "v.example:8443"}, "https://v.example:8443", id="port in the host"),
+        pytest.param({"host": "v.example", "port": 8443}, "https://v.example:8443", id="port"),
+        pytest.param({"host": "v.example:1", "port": 2}, "https://v.example:1", id="port in the host first"),
+        pytest.param({"host": "https://v.example", "port": 443}, "https://v.example", id="https' own port"),
+        pytest.param({"host": "http://v.example:80"}, "http://v.example", id="http's own port"),
+        pytest.param({"host": "http://v.example:443"}, "http://v.example:443", id="the other's port"),
+        pytest.param({"host": "v.example/thalamus"}, "https://v.example/thalamus", id="path"),
+        pytest.param(
+            {"host": "https://v.example/a/b/"}, "https://v.example/a/b", id="path, slash at the end"
+        ),
+        pytest.param(
+            {"host": "https://v.example/a", "port": 81}, "https://v.example:81/a", id="path after the port"
+        ),
+        pytest.param({"host": "::1", "port": 80, "schema": "http"}, "http://[::1]", id="IPv6"),
+        pytest.param({"host": "[::1]:8080"}, "https://[::1]:8080", id="IPv6 in brackets"),
+    ],
+)
+def test_the_base_url_is_read_from(fields: dict[str, Any], base_url: str) -> None:
+    assert settings(**fields).base_url == base_url
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        pytest.param("", id="nothing"),
+        pytest.param("   ", id="blank"),
+        pytest.param("ftp://v.example", id="another scheme"),
+        pytest.param("https://", id="no name"),
+        pytest.param("https://me:pw@v.example", id="user"),
+        pytest.param("v.example?touchpoint=t", id="query"),
+        pytest.param("v.example#top", id="fragment"),
+        pytest.param("v.example, w.example", id="two hosts"),
+        pytest.param("v.example:https", id="port that is no number"),
+        pytest.param("v.example:99999", id="port out of range"),
+        pytest.param("https://[::1", id="half a bracket"),
+    ],
+)
+def test_a_host_that_is_no_address_is_refused_by_name(host: str) -> None:
+    with pytest.raises(ImportSettingsError, match=r"^Connection 'files' \(zilliant\): host "):
+        _ = settings(host=host).base_url
+
+
+def test_a_refused_host_is_not_quoted() -> None:
+    with pytest.raises(ImportSettingsError) as caught:
+        _ = settings(host="https://me:hunter22@v.example").base_url
+    assert "hunter22" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "verify"),
+    [
+        pytest.param(True, True, id="true"),
+        pytest.param(False, False, id="false"),
+        pytest.param("true", True, id="text true"),
+        pytest.param("false", False, id="text false"),
+        pytest.param(" False ", False, id="text False, spaces"),
+        pytest.param("no", False, id="no"),
+        pytest.param("0", False, id="text 0"),
+        pytest.param(0, False, id="0"),
+        pytest.param(1, True, id="1"),
+        pytest.param("", True, id="empty"),
+        pytest.param(None, True, id="null"),
+        pytest.param("/etc/ssl/ours.pem", "/etc/ssl/ours.pem", id="file"),
+    ],
+)
+def test_verify_is_read_leniently(value: Any, verify: bool | str) -> None:
+    assert extra(verify=value).verify == verify
+
+
+def test_certificates_are_verified_unless_told_otherwise() -> None:
+    assert settings().verify is True
+
+
+@pytest.mark.parametrize(
+    ("value", "timeout"),
+    [
+        pytest.param(None, 30.0, id="null"),
+        pytest.param("", 30.0, id="empty"),
+        pytest.param(5, 5.0, id="number"),
+        pytest.param("2.5", 2.5, id="text"),
+    ],
+)
+def test_timeout_is_read_leniently(value: Any, timeout: float) -> None:
+    assert extra(timeout=value).timeout == timeout
+
+
+@pytest.mark.parametrize(
+    ("name", "default"), [("timeout", 30.0), ("max_concurrency", 16), ("proxy", None), ("verify", True)]
+)
+def test_defaults(name: str, default: Any) -> None:
+    assert getattr(settings(), name) == default
+
+
+@pytest.mark.parametrize("name", ["timeout", "max_concurrency"])
+@pytest.mark.parametrize("value", [0, -1, "0", "nan", "inf", "soon", True, [5]], ids=repr)
+def test_a_number_that_is_none_is_refused_by_name(name: str, value: Any) -> None:
+    with pytest.raises(ImportSettingsError, match=f"'files'.*: {name} "):
+        getattr(extra(**{name: value}), name)
+
+
+def test_max_concurrency_is_a_whole_number_of_one_or_more() -> None:
+    assert extra(max_concurrency="0.5").max_concurrency == 1
+
+
+@pytest.mark.parametrize(("value", "proxy"), [("http://p:3128", "http://p:3128"), ("", None), (None, None)])
+def test_an_empty_proxy_is_none(value: Any, proxy: str | None) -> None:
+    assert extra(proxy=value).proxy == proxy
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        pytest.param("code", "code", id="text"),
+        pytest.param(" code\n", "code", id="white space around"),
+        pytest.param(7, "7", id="number"),
+        pytest.param({"a": 1}, '{"a": 1}', id="object"),
+        pytest.param(None, "", id="null"),
+    ],
+)
+def test_an_extra_is_read_as_text(value: Any, text: str) -> None:
+    assert extra(touchpoint=value).text("touchpoint") == text
+
+
+@pytest.mark.parametrize("value", ["", "  ", None])
+def test_an_empty_field_takes_the_default(value: Any) -> None:
+    assert extra(token_url=value).text("token_url", "https://login") == "https://login"
+
+
+def test_a_password_keeps_its_spaces() -> None:
+    assert settings(password=" pass word ").text("password") == " pass word "
+
+
+def test_a_login_does_not_keep_its_spaces() -> None:
+    assert settings(login=" me ").text("login") == "me"
+
+
+def test_login_is_never_taken_from_the_extra() -> None:
+    assert extra(login="me").text("login") == ""
+
+
+@pytest.mark.parametrize("value", ["two\nlines", "tab\there", "süß", "zero\x00"], ids=repr)
+def test_what_no_header_may_hold_is_refused_by_name(value: str) -> None:
+    with pytest.raises(
+        ImportSettingsError, match=r"'files'.*: token holds characters that no HTTP header may"
+    ):
+        extra(token=value).header("token")
+
+
+def test_a_refused_header_is_not_quoted() -> None:
+    with pytest.raises(ImportSettingsError) as caught:
+        extra(token="hunter22\nhunter22").header("token")
+    assert "hunter22" not in str(caught.value)
+
+
+def test_all_missing_fields_are_named_at_once() -> None:
+    with pytest.raises(ImportSettingsError, match=r"'files' \(zilliant\) lacks login, client_id\."):
+        settings(password="x").require("login", "password", "client_id")
+
+
+def test_a_blank_field_is_a_missing_one() -> None:
+    with pytest.raises(ImportSettingsError, match="lacks client_id"):
+        extra(client_id="  ").require("client_id")
+
+
+def test_nothing_is_missing_from_a_whole_connection() -> None:
+    settings(login="me", password="x").require("login", "password")
+
+
+@pytest.mark.parametrize("secret", ["the-login", "the-password", "the-extra"])
+def test_the_repr_holds_no_secret(secret: str) -> None:
+    whole = settings(login="the-login", password="the-password", extra={"token": "the-extra"})
+    assert secret not in repr(whole)
+
+
+@pytest.mark.parametrize(
+    ("url", "reaches"),
+    [
+        pytest.param("https://v.example/a?b", ("https", "v.example", 443), id="usual port"),
+        pytest.param("http://V.example", ("http", "v.example", 80), id="name in upper case"),
+        pytest.param("https://v.example:8443", ("https", "v.example", 8443), id="another port"),
+        pytest.param("https://v.example:443", ("https", "v.example", 443), id="usual port, said"),
+    ],
+)
+def test_an_origin_is_scheme_name_and_port(url: str, reaches: tuple[str, str, int]) -> None:
+    assert origin(url) == reaches
+
+
+def test_a_name_that_begins_likewise_is_another_origin() -> None:
+    assert origin("https://v.example.evil.example") != origin("https://v.example")

@@ -1,0 +1,311 @@
+"""What a vendor may answer: its own answers, these with something else in them, any JSON, and any bytes."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC
+from typing import Any
+
+from hypothesis import strategies as st
+
+from airflow_provider_importstatus.conversation import Response
+from airflow_provider_importstatus.hooks.base import ImportStatusHook
+from airflow_provider_importstatus.hooks.clear import ClearHook
+from airflow_provider_importstatus.hooks.tao import TaoAdvanceHook
+from airflow_provider_importstatus.hooks.thalamus import ThalamusHook
+from airflow_provider_importstatus.hooks.zilliant import ZilliantHook
+from airflow_provider_importstatus.settings import Settings
+from airflow_provider_importstatus.status import ImportState, ImportStatus, RowCounts, StageStatus
+
+from ..core.playing import NOW
+
+
+@dataclass(frozen=True)
+class Vendor:
+    """A vendor, a connection to it, and what it truly answers.
+
+    :param login: the answer to a login, with `TOKEN` where the token stands
+    :param answers: answers to a look
+    :param is_success: whether a text or number is the vendor's word for a success, a partial one included
+    """
+
+    hook: type[ImportStatusHook]
+    settings: Settings
+    login: dict[str, Any]
+    answers: tuple[dict[str, Any], ...]
+    is_success: Callable[[str], bool]
+
+
+TOKEN, PASSWORD, SECRET = "Zq-minted/token+1=", "Zq-password/1+2", "Zq-extra-secret"
+
+
+def _clear(word: str, *activities: str, **changes: Any) -> dict[str, Any]:
+    listed = [
+        {
+            "stage": "INGESTION",
+            "ingestionTemplate": "PURCHASE",
+            "status": activity,
+            "errorReportPreSign": "https://s3.example/report.csv?X-Amz-Signature=5ig",
+            "errorMessage": "3 rows are wrong",
+            "activityId": "a-1",
+        }
+        for activity in activities
+    ]
+    result = {"workflowStatus": word, "taskId": "1", "activityStatusList": listed, "message": "NA"}
+    return {
+        "status": 200,
+        "success": True,
+        "message": "Status of taskId 1",
+        "result": result,
+        "error": None,
+        "metadata": None,
+        **changes,
+    }
+
+
+def _thalamus(state: Any, **changes: Any) -> dict[str, Any]:
+    sample = {
+        "id": 274,
+        "creationDate": 1757507096000,
+        "modificationDate": 1757507205000,
+        "rows": 576,
+        "rowsOk": 576,
+        "rowsWithErrors": 0,
+        "rowsSkipped": 0,
+        "rowsRollbacked": 0,
+        "rowsRollbackedWithErrors": 0,
+        "percentageProcessed": 0,
+        "url": "https://s3.example/x.xlsx",
+        "stateInternationalizableKey": None,
+    }
+    return {**sample, "state": state, **changes}
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalpha, text.rpartition(".")[2])).upper()
+
+
+VENDORS = {
+    "clear": Vendor(
+        ClearHook,
+        Settings("c", "clear", host="clear.example", login="integration", password=PASSWORD),
+        {"access_token": TOKEN, "valid_till": "2027-01-15T09:00:00+00:00"},
+        (
+            _clear("CREATED"),
+            _clear("PROCESSING", "SUCCESS"),
+            _clear("SUCCESS", "SUCCESS", "SUCCESS"),
+            _clear("SUCCESS", "SUCCESS", "PARTIAL_SUCCESS", "FAILURE"),
+            _clear("FAILED", "FAILURE"),
+            _clear("SUCCESS", result=None),
+            _clear("SUCCESS", status=403, success=False, result=None),
+            _clear(
+                "SUCCESS", success=False, error={"code": "E1", "message": "no", "validationErrors": ["a"]}
+            ),
+        ),
+        lambda word: word.strip().upper() == "SUCCESS",
+    ),
+    "tao_advance": Vendor(
+        TaoAdvanceHook,
+        Settings("t", "tao_advance", host="tao.example", login="client", password=PASSWORD),
+        {"access_token": TOKEN, "token_type": "Bearer", "expires_in": 3600},
+        (
+            {"result": {"status": "pending", "fileLine": 1, "messages": []}},
+            {"result": {"status": "processed", "fileLine": 2, "messages": []}},
+            {"result": {"status": "processed", "fileLine": 2, "messages": ["line 2: bad", {"line": 3}]}},
+            {"result": {"status": "failed", "fileLine": 0, "messages": ["no header"]}},
+            {"message": "Reference ID not found. File not found in pending bucket."},
+        ),
+        lambda word: word.strip().lower() == "processed",
+    ),
+    "zilliant": Vendor(
+        ZilliantHook,
+        Settings(
+            "z",
+            "zilliant",
+            host="zilliant.example",
+            login="user",
+            password=PASSWORD,
+            extra={"client_id": "app", "client_secret": SECRET},
+        ),
+        {"access_token": TOKEN, "instance_url": "https://i.example", "token_type": "Bearer"},
+        (
+            {"status": "RUNNING", "startDate": "2021-09-28T13:09:25Z", "stopDate": None},
+            {
+                "status": "SUCCEEDED",
+                "startDate": "2021-09-28T13:09:25Z",
+                "stopDate": "2021-09-28T13:16:06Z",
+                "clientErrorCallingService": False,
+                "entityImportId": "2587c81c",
+            },
+            {"status": "FAILED", "startDate": "2021-09-28T13:09:25Z", "stopDate": "2021-09-28T13:16:06Z"},
+            {"status": "SUCCESS", "processedRows": 5, "message": "5 rows"},
+            {"status": "PARTIAL_SUCCESS", "processedRows": 5, "failedRows": 2, "message": "2 of 5 rows"},
+            {"status": "FAILED", "failedRows": 5, "message": "no rows"},
+        ),
+        lambda word: word.strip().upper() in ("SUCCEEDED", "PARTIAL_SUCCESS"),
+    ),
+    "thalamus": Vendor(
+        ThalamusHook,
+        Settings(
+            "th",
+            "thalamus",
+            host="thalamus.example",
+            login="user",
+            password=PASSWORD,
+            extra={"touchpoint": "shop", "token": SECRET},
+        ),
+        {},
+        (
+            _thalamus("WAITING"),
+            _thalamus("Processing", percentageProcessed=50),
+            _thalamus("PROCESSED"),
+            _thalamus(3, rowsWithErrors=2),
+            _thalamus("PROCESSED", rowsRollbacked=1),
+            _thalamus("X", stateInternationalizableKey="import.state.processed"),
+            _thalamus("CONFIGURATION_PENDING"),
+            _thalamus("CANCELED"),
+            _thalamus(4),
+            {"errors": {"ProcessorInfo": "InvalidID"}},
+            {"errors": {"partnerDataSource": ["TouchpointCodeRequired", "InvalidTouchpointCode"]}},
+        ),
+        lambda word: _letters(word) == "PROCESSED" or word.rpartition(".")[2].strip() == "3",
+    ),
+}
+
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.integers(min_value=10**18, max_value=10**400)
+    | st.floats()
+    | st.text(max_size=20)
+    | st.sampled_from(
+        ["", " ", "SUCCESS", "processed", "SUCCEEDED", "PARTIAL_SUCCESS", "FAILED", "3", "9" * 5000]
+    )
+    | st.sampled_from(
+        ["now", "2021-09-28", "P1D", "2021-01-01/2022-01-01", "12:00", "0001-01-01T00:00:00+14:00"]
+    )
+)
+json_values = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
+    max_leaves=10,
+)
+statuses = st.sampled_from([200, 200, 200, 200, 201, 302, 400, 401, 403, 404, 408, 429, 500, 502, 503])
+any_statuses = statuses | st.integers(min_value=100, max_value=999)
+headers = st.dictionaries(
+    st.sampled_from(["content-type", "retry-after", "location"]),
+    st.text(max_size=40) | st.integers().map(str) | st.just("Wed, 21 Oct 2026 07:28:00 GMT"),
+    max_size=2,
+)
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The path to each part of a JSON value."""
+    yield path
+    if isinstance(value, dict | list):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from places(inner, (*path, key))
+
+
+def with_other(value: Any, path: tuple[Any, ...], other: Any) -> Any:
+    """The JSON value with another at this place; without it for `...`."""
+    if not path:
+        return other
+    changed = copy.deepcopy(value)
+    holder = changed
+    for key in path[:-1]:
+        holder = holder[key]
+    if other is ...:
+        del holder[path[-1]]
+    else:
+        holder[path[-1]] = other
+    return changed
+
+
+@st.composite
+def mutations(draw: st.DrawFn, answer: dict[str, Any]) -> dict[str, Any]:
+    """The answer with a part of it left out, or something else there."""
+    for _ in range(draw(st.integers(min_value=0, max_value=2))):
+        path = draw(st.sampled_from([path for path in places(answer) if path]))
+        answer = with_other(answer, path, draw(json_values | st.just(...)))
+        if not answer:
+            break
+    return answer
+
+
+@st.composite
+def torn(draw: st.DrawFn, body: bytes) -> bytes:
+    """The bytes cut short, with others in them, or twice."""
+    at = draw(st.integers(min_value=0, max_value=len(body)))
+    return draw(st.sampled_from([body[:at], body[:at] + draw(st.binary(max_size=4)) + body[at:], body * 2]))
+
+
+def bodies(answers: tuple[dict[str, Any], ...]) -> st.SearchStrategy[bytes]:
+    true = st.sampled_from(answers)
+    mutated = true.flatmap(mutations).map(encoded)
+    return mutated | mutated | true.map(encoded).flatmap(torn) | json_values.map(encoded) | st.binary()
+
+
+def encoded(value: Any) -> bytes:
+    return json.dumps(value).encode()
+
+
+@st.composite
+def responses(draw: st.DrawFn, answers: tuple[dict[str, Any], ...]) -> list[Response]:
+    """One answer after the other; the last is given again and again."""
+    count = draw(st.integers(min_value=1, max_value=3))
+    return [
+        Response(draw(any_statuses), draw(headers), draw(bodies(answers)), received_at=NOW)
+        for _ in range(count)
+    ]
+
+
+secrets = st.text(
+    'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.~+/=!$&:"\\', min_size=6, max_size=40
+).map("Zq".__add__)
+
+
+@st.composite
+def echoes(draw: st.DrawFn, answers: tuple[dict[str, Any], ...], echoed: list[str]) -> list[Response]:
+    """Answers with one of these texts somewhere in them, under any status."""
+    given = []
+    for _ in range(draw(st.integers(min_value=1, max_value=3))):
+        before = "x" * draw(st.sampled_from([0, 1, 60, 90, 150, 190, 480, 495]))
+        text = before + draw(st.sampled_from(echoed)) + draw(st.sampled_from(["", "y"]))
+        answer = draw(st.sampled_from(answers))
+        path = draw(st.sampled_from(list(places(answer))))
+        other = draw(st.sampled_from([text, text, [text], {text: 1}, {"message": text}]))
+        body = encoded(with_other(answer, path, other))
+        spoilt = [text.encode(), body.replace(b"/", b"\\/"), b"<html>" + body]
+        headers = draw(st.sampled_from([{}, {"content-type": text}]))
+        body = draw(st.sampled_from([body, body, body, *spoilt]))
+        given.append(Response(draw(statuses), headers, body, received_at=NOW))
+    return given
+
+
+texts = st.text(max_size=30) | st.text("😀ü\x00\ud800ab", max_size=600)
+instants = st.none() | st.datetimes(timezones=st.just(UTC))
+counts = st.none() | st.integers(min_value=0, max_value=2**63 - 1)
+states = st.sampled_from(ImportState)
+import_statuses = st.builds(
+    ImportStatus,
+    vendor=st.sampled_from(sorted(VENDORS)),
+    import_id=st.text(min_size=1, max_size=500) | st.just("😀" * 500),
+    state=states,
+    vendor_state=texts,
+    rows=st.builds(RowCounts, counts, counts, counts, counts),
+    progress=st.none() | st.floats(min_value=0, max_value=1),
+    messages=st.lists(texts, max_size=25).map(tuple) | texts.map(lambda text: (text,) * 25),
+    stages=st.lists(
+        st.builds(
+            StageStatus, stage=texts, state=states, template=st.none() | texts, message=st.none() | texts
+        ),
+        max_size=5,
+    ).map(lambda stages: tuple(stages) * 12),
+    started_at=instants,
+    finished_at=instants,
+)

@@ -1,0 +1,402 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from airflow_provider_importstatus.conversation import Credential, NeedCredential, Request, Response
+from airflow_provider_importstatus.exceptions import (
+    ImportAuthError,
+    ImportNotFoundError,
+    ImportProtocolError,
+    ImportRequestError,
+    ImportSettingsError,
+    ImportStatusError,
+    ImportUnavailableError,
+)
+from airflow_provider_importstatus.hooks.clear import ClearHook
+from airflow_provider_importstatus.settings import Settings
+from airflow_provider_importstatus.status import ImportState, ImportStatus, StageStatus
+
+from ..core.playing import NOW, Owner, answer, play, play_to_error, raw
+
+SETTINGS = Settings(
+    "clear_default", "clear", host="https://api.clear.in", login="integration-1", password="client-secret"
+)
+TOKEN = Credential("token-1", minted_at=NOW - 900)
+
+
+def clear(integration_id: str | None = None, **fields: Any) -> ClearHook:
+    hook = ClearHook(integration_id=integration_id)
+    hook.settings = replace(SETTINGS, **fields)
+    return hook
+
+
+def workflow(word: str = "SUCCESS", *activities: dict[str, Any], **result: Any) -> Response:
+    """The envelope of a workflow that is known."""
+    result = {
+        "workflowStatus": word,
+        "taskId": "task-1",
+        "activityStatusList": list(activities),
+        "message": None,
+        "urlsToNotify": [],
+        "preSignedUrls": [],
+        "generatedURLs": [],
+        **result,
+    }
+    return envelope(result=result)
+
+
+def envelope(http: int = 200, **changes: Any) -> Response:
+    usual = {"success": True, "message": "taskId task-1", "result": None, "error": None, "metadata": None}
+    return answer(http, **{"status": 200, **usual, **changes})
+
+
+def activity(status: str = "SUCCESS", stage: str = "INGESTION", **changes: Any) -> dict[str, Any]:
+    usual = {"ingestionTemplate": "PURCHASE", "errorReportPreSign": None, "errorMessage": None}
+    return {"stage": stage, "status": status, **usual, **changes}
+
+
+def look(*answers: Any, task_id: str = "task-1") -> ImportStatus:
+    return play(clear().look(task_id), TOKEN, *answers)[1]
+
+
+@pytest.mark.parametrize(
+    ("response", "state"),
+    [
+        pytest.param(workflow("CREATED"), "queued", id="CREATED"),
+        pytest.param(workflow("PROCESSING"), "running", id="PROCESSING"),
+        pytest.param(workflow("SUCCESS"), "succeeded", id="SUCCESS, no activities"),
+        pytest.param(workflow("SUCCESS", activity(), activity()), "succeeded", id="SUCCESS, all SUCCESS"),
+        pytest.param(
+            workflow("SUCCESS", activity(), activity("PARTIAL_SUCCESS")), "partial", id="SUCCESS, one PARTIAL"
+        ),
+        pytest.param(workflow("SUCCESS", activity("FAILURE")), "partial", id="SUCCESS, one FAILURE"),
+        pytest.param(workflow("SUCCESS", activity("ODD")), "partial", id="SUCCESS, one of another word"),
+        pytest.param(workflow("SUCCESS", activity(None)), "partial", id="SUCCESS, one without a word"),
+        pytest.param(workflow("FAILED"), "failed", id="FAILED"),
+        pytest.param(workflow("FAILED", activity("PARTIAL_SUCCESS")), "failed", id="FAILED, one PARTIAL"),
+        pytest.param(workflow("PARTIAL_SUCCESS"), "unknown", id="a word of activities"),
+        pytest.param(workflow("ARCHIVED"), "unknown", id="another word"),
+        pytest.param(workflow("processing"), "running", id="lower case"),
+        pytest.param(workflow(" Success ", activity("success")), "succeeded", id="mixed case, spaces"),
+    ],
+)
+def test_a_workflow_is(response: Response, state: str) -> None:
+    assert look(response).state is ImportState(state)
+
+
+@pytest.mark.parametrize(
+    ("word", "state"),
+    [
+        pytest.param("SUCCESS", "succeeded", id="SUCCESS"),
+        pytest.param("PARTIAL_SUCCESS", "partial", id="PARTIAL_SUCCESS"),
+        pytest.param("FAILURE", "failed", id="FAILURE"),
+        pytest.param("FAILED", "unknown", id="a word of workflows"),
+    ],
+)
+def test_an_activity_is(word: str, state: str) -> None:
+    assert look(workflow("PROCESSING", activity(word))).stages[0].state is ImportState(state)
+
+
+def test_activities_are_stages() -> None:
+    failed = activity("FAILURE", "SYSTEM", ingestionTemplate=None, errorMessage="disk full")
+    assert look(workflow("FAILED", activity(), failed)).stages == (
+        StageStatus("INGESTION", ImportState.SUCCEEDED, "PURCHASE"),
+        StageStatus("SYSTEM", ImportState.FAILED, None, "disk full"),
+    )
+
+
+def test_the_status_names_vendor_task_and_word() -> None:
+    status = look(workflow("Created"))
+    assert (status.vendor, status.import_id, status.vendor_state) == ("clear", "task-1", "Created")
+
+
+def test_messages_are_the_workflows_then_the_activities() -> None:
+    """`error` stays null when the workflow failed: these are all that tells why."""
+    response = workflow("FAILED", activity("FAILURE", errorMessage="b"), activity(), message="a")
+    assert look(response).messages == ("a", "b")
+
+
+def test_error_reports_are_kept_apart() -> None:
+    status = look(workflow("SUCCESS", activity("PARTIAL_SUCCESS", errorReportPreSign="https://s/r?sig=1")))
+    assert (status.error_report_urls, "sig" in str(status.to_dict())) == (("https://s/r?sig=1",), False)
+
+
+def test_an_error_report_without_an_address_is_none() -> None:
+    activities = [activity(errorReportPreSign=value) for value in (None, "", 5)]
+    assert look(workflow("SUCCESS", *activities)).error_report_urls == ()
+
+
+@pytest.mark.parametrize("activities", [None, []])
+def test_a_workflow_that_was_just_created_has_no_activities(activities: Any) -> None:
+    assert look(workflow("CREATED", activityStatusList=activities)).stages == ()
+
+
+class TestTheRequest:
+    def request(self, hook: ClearHook, task_id: str = "task-1") -> Request:
+        return play(hook.look(task_id), TOKEN, workflow())[0][1]
+
+    def test_is_the_pages(self) -> None:
+        request = self.request(clear())
+        url = "https://api.clear.in/one-integration/workflow/status?taskId=task-1"
+        assert (request.method, request.url, request.body) == ("GET", url, None)
+
+    def test_carries_token_and_integration(self) -> None:
+        headers = {"x-clear-auth-token": "token-1", "x-integration-id": "integration-1"}
+        assert self.request(clear()).headers == headers
+
+    def test_takes_the_integration_from_the_extra(self) -> None:
+        hook = clear(login="", extra={"integration_id": "integration-2"})
+        assert self.request(hook).headers["x-integration-id"] == "integration-2"
+
+    def test_takes_the_integration_of_the_hook_first(self) -> None:
+        hook = clear("integration-3", extra={"integration_id": "integration-2"})
+        assert self.request(hook).headers["x-integration-id"] == "integration-3"
+
+    def test_quotes_the_task_id(self) -> None:
+        query = urlsplit(self.request(clear(), "a&b=c d/ü").url).query
+        assert parse_qs(query) == {"taskId": ["a&b=c d/ü"]}
+
+    @pytest.mark.parametrize("task_id", [".", ".."])
+    def test_may_ask_for_dots(self, task_id: str) -> None:
+        assert self.request(clear(), task_id).url.endswith(f"?taskId={task_id}")
+
+
+ERROR = {"code": "400", "message": "taskId is wrong", "validationErrors": ["too long"]}
+
+
+@pytest.mark.parametrize(
+    ("response", "error"),
+    [
+        pytest.param(envelope(status=400, success=False, error=ERROR), ImportRequestError, id="status 400"),
+        pytest.param(envelope(status=404), ImportRequestError, id="status 404, result null"),
+        pytest.param(envelope(status=429, error=ERROR), ImportUnavailableError, id="status 429"),
+        pytest.param(envelope(status=500, error=ERROR), ImportUnavailableError, id="status 500 and an error"),
+        pytest.param(envelope(status="500"), ImportUnavailableError, id="status 500 as a text"),
+        pytest.param(envelope(status=999), ImportUnavailableError, id="status 999"),
+        pytest.param(envelope(status=503, success=False), ImportUnavailableError, id="status 503"),
+        pytest.param(envelope(success=False, error=ERROR), ImportRequestError, id="success false, error"),
+        pytest.param(envelope(error=ERROR), ImportRequestError, id="success true, error"),
+        pytest.param(envelope(error="no"), ImportRequestError, id="error that is a text"),
+        pytest.param(envelope(), ImportNotFoundError, id="result null"),
+        pytest.param(envelope(success=False), ImportNotFoundError, id="success false, result null"),
+        pytest.param(envelope(error={}), ImportNotFoundError, id="empty error, result null"),
+        pytest.param(raw("{}"), ImportNotFoundError, id="nothing at all"),
+        pytest.param(envelope(success=False, result={}), ImportProtocolError, id="success false, a result"),
+        pytest.param(envelope(result={}), ImportProtocolError, id="no workflowStatus"),
+        pytest.param(envelope(result=[]), ImportProtocolError, id="a list as result"),
+        pytest.param(workflow(""), ImportProtocolError, id="blank workflowStatus"),
+        pytest.param(workflow(["SUCCESS"]), ImportProtocolError, id="a list as workflowStatus"),
+        pytest.param(workflow(activityStatusList={"a": 1}), ImportProtocolError, id="activities no list"),
+        pytest.param(
+            workflow(activityStatusList=["SUCCESS"]), ImportProtocolError, id="activities no objects"
+        ),
+        pytest.param(envelope(500, status=400, error=ERROR), ImportUnavailableError, id="HTTP before body"),
+        pytest.param(envelope(400, error=ERROR), ImportRequestError, id="HTTP 400"),
+        pytest.param(raw("<html>", 502), ImportUnavailableError, id="HTTP 502 with a page"),
+        pytest.param(raw("", 302), ImportProtocolError, id="redirect"),
+        pytest.param(raw("<html>"), ImportProtocolError, id="HTTP 200 with a page"),
+    ],
+)
+def test_the_envelope_is_read_in_order(response: Response, error: type[ImportStatusError]) -> None:
+    with pytest.raises(ImportStatusError) as caught:
+        look(response)
+    assert type(caught.value) is error
+
+
+@pytest.mark.parametrize("status", [True, "odd", 200.0, None, [400]], ids=repr)
+def test_a_status_that_is_no_number_of_an_error_says_nothing(status: Any) -> None:
+    response = envelope(status=status, result={"workflowStatus": "CREATED"})
+    assert look(response).state is ImportState.QUEUED
+
+
+def test_an_error_is_told_in_the_vendors_words() -> None:
+    with pytest.raises(ImportRequestError, match=r"taskId is wrong.*too long"):
+        look(envelope(success=False, error=ERROR))
+
+
+def test_an_error_tells_no_signed_url() -> None:
+    with pytest.raises(ImportRequestError) as caught:
+        look(envelope(success=False, error={"message": "see https://s3.example/r?X-Amz-Signature=1"}))
+    assert "Signature" not in str(caught.value)
+
+
+def test_an_unknown_task_is_named() -> None:
+    with pytest.raises(ImportNotFoundError, match=r"'task-1'.*taskId of the ingest call"):
+        look(envelope())
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        pytest.param(envelope(403, status=403), id="HTTP 403"),
+        pytest.param(envelope(401, status=401), id="HTTP 401"),
+        pytest.param(envelope(200, status=403, success=False, error=ERROR), id="status 403"),
+        pytest.param(envelope(200, status=401), id="status 401"),
+        pytest.param(raw("Forbidden", 403), id="HTTP 403 without an envelope"),
+    ],
+)
+def test_a_refusal_asks_for_another_token(response: Response) -> None:
+    asked, _ = play(clear().look("task-1"), TOKEN, response, Credential("token-2"), workflow())
+    assert asked[2] == NeedCredential(refused=TOKEN)
+
+
+class TestTheToken:
+    def log_in(self, *answers: Any, **fields: Any) -> Credential:
+        return play(clear().log_in(replace(SETTINGS, **fields)), *answers)[1]
+
+    def test_is_asked_for_as_the_page_says(self) -> None:
+        (request,), _ = play(clear().log_in(SETTINGS), answer(access_token="t"))
+        assert (request.method, request.url, request.headers["x-clear-client-secret"], request.body) == (
+            "GET",
+            "https://api.clear.in/integration/v1/authz/token",
+            "client-secret",
+            None,
+        )
+
+    def test_may_be_named_with_a_hyphen(self) -> None:
+        """So does the Belgian copy of the page."""
+        assert self.log_in(raw('{"access-token": "t"}')).value == "t"
+
+    def test_is_given_up_a_minute_early(self) -> None:
+        credential = self.log_in(answer(access_token="t", valid_till="2027-01-15T09:00:00+00:00"))
+        assert credential == Credential("t", minted_at=NOW, expires_at=NOW + 3600 - 60)
+
+    def test_of_a_short_life_is_given_up_a_tenth_early(self) -> None:
+        credential = self.log_in(answer(access_token="t", valid_till="2027-01-15T08:00:30+00:00"))
+        assert credential.expires_at == NOW + 27
+
+    def test_that_ended_by_a_clock_that_differs_is_used_until_it_is_refused(self) -> None:
+        """It would be minted at each look otherwise, and 288 a day are allowed."""
+        assert (
+            self.log_in(answer(access_token="t", valid_till="2027-01-15T07:00:00+00:00")).expires_at is None
+        )
+
+    @pytest.mark.parametrize("body", [{}, {"valid_till": None}, {"valid_till": "soon"}], ids=repr)
+    def test_that_does_not_say_until_when_never_expires(self, body: dict[str, Any]) -> None:
+        assert self.log_in(answer(access_token="t", **body)).expires_at is None
+
+    @pytest.mark.parametrize(
+        "body", [{}, {"access_token": None}, {"access_token": 5}, {"access_token": "", "access-token": ""}]
+    )
+    def test_that_is_missing_is_a_broken_answer(self, body: dict[str, Any]) -> None:
+        with pytest.raises(ImportProtocolError, match="without an access_token"):
+            self.log_in(answer(**body))
+
+    @pytest.mark.parametrize(
+        ("response", "error"),
+        [
+            pytest.param(answer(401, errors=[{"error_code": "E1"}]), ImportAuthError, id="401"),
+            pytest.param(answer(400), ImportAuthError, id="400"),
+            pytest.param(answer(429), ImportUnavailableError, id="429"),
+            pytest.param(answer(500), ImportUnavailableError, id="500"),
+        ],
+    )
+    def test_that_is_refused(self, response: Response, error: type[ImportStatusError]) -> None:
+        with pytest.raises(error):
+            self.log_in(response)
+
+    def test_that_stands_ready_needs_no_secret(self) -> None:
+        ready = replace(SETTINGS, password="", extra={"access_token": "ready"})
+        assert clear().given(ready) == Credential("ready")
+
+    def test_that_stands_ready_is_none_unless_it_is_given(self) -> None:
+        assert clear().given(SETTINGS) is None
+
+
+class TestTheSharedName:
+    def name(self, **fields: Any) -> str:
+        return clear().shared_as(replace(SETTINGS, **fields))
+
+    def test_has_the_prefix_that_the_readme_names(self) -> None:
+        assert self.name().startswith("importstatus_token_clear_")
+
+    def test_tells_neither_address_nor_secret(self) -> None:
+        assert not any(word in self.name() for word in ("client-secret", "api.clear.in"))
+
+    def test_is_the_same_for_all_who_use_the_secret(self) -> None:
+        others = self.name(conn_id="another", login="integration-2", extra={"timeout": 5})
+        assert others == self.name()
+
+    def test_is_the_same_however_the_address_is_written(self) -> None:
+        assert self.name(host="API.clear.in/") == self.name()
+
+    @pytest.mark.parametrize("field", [{"password": "another"}, {"host": "api-sandbox.clear.in"}], ids=repr)
+    def test_is_another_for_another_secret_or_address(self, field: dict[str, str]) -> None:
+        assert self.name(**field) != self.name()
+
+
+@pytest.mark.parametrize("extra", [{}, {"access_token": "ready"}], ids=["secret", "ready token"])
+def test_without_an_integration_nothing_is_asked(extra: dict[str, str]) -> None:
+    """Else a token would be minted, and another revoked, in vain."""
+    asked, error = play_to_error(clear(login="", extra=extra).look("task-1"))
+    assert (asked, type(error), "'clear_default'" in str(error)) == ([], ImportSettingsError, True)
+
+
+@pytest.mark.parametrize("integration_id", ["", "  ", "two\nlines", 5], ids=repr)
+def test_an_unusable_integration_of_the_hook_is_not_replaced_by_the_connections(integration_id: Any) -> None:
+    asked, error = play_to_error(clear(integration_id).look("task-1"))
+    assert (asked, type(error), "integration_id" in str(error)) == ([], ImportSettingsError, True)
+
+
+def test_without_a_secret_nothing_is_sent() -> None:
+    asked, error = play_to_error(clear().log_in(replace(SETTINGS, password="")))
+    assert (asked, str(error)) == (
+        [],
+        "Connection 'clear_default' (clear) lacks password. Fill it in; nothing was sent.",
+    )
+
+
+class Clear:
+    """Mints tokens, of which only the last is good."""
+
+    def __init__(self) -> None:
+        self.minted: list[str] = []
+
+    def __call__(self, request: Request) -> Response:
+        if request.url.endswith("/authz/token"):
+            self.minted.append(f"token-{len(self.minted) + 1}")
+            return answer(access_token=self.minted[-1])
+        good = self.minted and request.headers["x-clear-auth-token"] == self.minted[-1]
+        return workflow("PROCESSING") if good else envelope(403, status=403, success=False)
+
+
+class TestProcessesThatShareASecret:
+    @pytest.fixture
+    def vendor(self) -> Clear:
+        return Clear()
+
+    @pytest.fixture
+    def processes(self, vendor: Clear) -> list[Owner]:
+        """Five processes, each with its own memory, and one set of Variables."""
+        owners = [Owner(SETTINGS, vendor) for _ in range(5)]
+        for owner in owners:
+            owner.variables = owners[0].variables
+        return owners
+
+    def test_mint_one_token(self, vendor: Clear, processes: list[Owner]) -> None:
+        for owner in processes * 3:
+            owner.run(clear(), clear().look("task-1"))
+        assert vendor.minted == ["token-1"]
+
+    def test_mint_one_more_when_it_is_revoked_later(self, vendor: Clear, processes: list[Owner]) -> None:
+        for owner in processes:
+            owner.run(clear(), clear().look("task-1"))
+        vendor.minted.append("somebody else's")
+        for owner in processes * 2:
+            owner.now = NOW + 600
+            owner.run(clear(), clear().look("task-1"))
+        assert len(vendor.minted) == 3
+
+    def test_mint_none_when_it_is_revoked_soon(self, vendor: Clear, processes: list[Owner]) -> None:
+        for owner in processes:
+            owner.run(clear(), clear().look("task-1"))
+        vendor.minted.append("somebody else's")
+        for owner in processes:
+            owner.now = NOW + 200
+            with pytest.raises(ImportAuthError, match="younger than five minutes"):
+                owner.run(clear(), clear().look("task-1"))
+        assert len(vendor.minted) == 2

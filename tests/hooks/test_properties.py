@@ -1,0 +1,265 @@
+"""What holds whatever a vendor answers."""
+
+from __future__ import annotations
+
+import json
+import traceback
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_importstatus.conversation import Credential, Request, Response
+from airflow_provider_importstatus.exceptions import ImportStatusError, ImportUnavailableError
+from airflow_provider_importstatus.status import ImportState, ImportStatus
+from airflow_provider_importstatus.wait import LookAgain, Wait
+
+from ..core.playing import NOW, Owner
+from .strategies import (
+    PASSWORD,
+    VENDORS,
+    Vendor,
+    echoes,
+    encoded,
+    import_statuses,
+    places,
+    responses,
+    secrets,
+    with_other,
+)
+
+settings.register_profile(
+    "steady",
+    deadline=None,
+    derandomize=True,
+    max_examples=120,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+steadily = settings(settings.get_profile("steady"))
+often = settings(steadily, max_examples=250)
+
+every_vendor = pytest.mark.parametrize("vendor", VENDORS.values(), ids=VENDORS)
+_WITH_LOGIN = {name: vendor for name, vendor in VENDORS.items() if vendor.login}
+every_vendor_with_a_login = pytest.mark.parametrize("vendor", _WITH_LOGIN.values(), ids=_WITH_LOGIN)
+
+
+def look(vendor: Vendor, answers: list[Response], **fields: Any) -> ImportStatus:
+    """Look once, logged in; the last answer is given again and again."""
+    owner = Owner(replace(vendor.settings, **fields), _in_turn(answers))
+    owner.purse.held = Credential("Zq-held-token")
+    return _run(vendor, owner)
+
+
+def log_in_and_look(vendor: Vendor, connection: Any, answers: list[Response]) -> ImportStatus:
+    """Look once; the first answer is that to a login, where the vendor has one."""
+    return _run(vendor, Owner(connection, _in_turn(answers)))
+
+
+def _run(vendor: Vendor, owner: Owner) -> ImportStatus:
+    hook = vendor.hook()
+    hook.settings = owner.settings
+    if vendor.settings.conn_type == "thalamus":
+        owner.purse.held = hook.given(owner.settings)
+    return owner.run(hook, hook.look("1"))
+
+
+def _in_turn(answers: list[Response]) -> Any:
+    remaining = list(answers)
+
+    def vendor(_: Request) -> Response:
+        return remaining.pop(0) if len(remaining) > 1 else remaining[0]
+
+    return vendor
+
+
+@every_vendor
+@often
+@given(data=st.data())
+def test_a_look_ends_in_a_status_or_in_one_of_our_errors(vendor: Vendor, data: st.DataObject) -> None:
+    answers = data.draw(responses(vendor.answers))
+    try:
+        end: Any = look(vendor, answers)
+    except ImportStatusError as error:
+        end = error
+    assert isinstance(end, ImportStatus | ImportStatusError)
+
+
+@every_vendor_with_a_login
+@steadily
+@given(data=st.data())
+def test_a_login_ends_in_a_credential_or_in_one_of_our_errors(vendor: Vendor, data: st.DataObject) -> None:
+    owner = Owner(vendor.settings, _in_turn(data.draw(responses((vendor.login,)))))
+    try:
+        end: Any = owner.run(vendor.hook(), vendor.hook().log_in(vendor.settings))
+    except ImportStatusError as error:
+        end = error
+    assert isinstance(end, Credential | ImportStatusError)
+
+
+@every_vendor
+@often
+@given(data=st.data())
+def test_success_needs_the_vendors_own_word(vendor: Vendor, data: st.DataObject) -> None:
+    answers = data.draw(responses(vendor.answers))
+    try:
+        state = look(vendor, answers).state
+    except ImportStatusError:
+        return
+    if state in (ImportState.SUCCEEDED, ImportState.PARTIAL):
+        good = [answer.body for answer in answers if 200 <= answer.status < 300]
+        assert any(vendor.is_success(word) for body in good for word in _words(body))
+
+
+def _words(body: bytes) -> Iterator[str]:
+    """All texts and numbers in a JSON text; of a key that stands there twice both values."""
+    waiting = [json.loads(body, object_pairs_hook=lambda pairs: [value for _, value in pairs])]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, list):
+            waiting += value
+        elif isinstance(value, str | int):
+            yield str(value)
+
+
+@every_vendor
+@steadily
+@given(data=st.data())
+def test_what_a_vendor_says_is_read_back_as_it_was(vendor: Vendor, data: st.DataObject) -> None:
+    try:
+        status = look(vendor, data.draw(responses(vendor.answers)))
+    except ImportStatusError:
+        return
+    assert ImportStatus.from_dict(json.loads(json.dumps(status.to_dict()))) == status
+
+
+@every_vendor
+@pytest.mark.parametrize("status", [200, 400, 401, 500])
+def test_a_secret_in_any_one_place_of_a_true_answer_is_nowhere(vendor: Vendor, status: int) -> None:
+    for answer in vendor.answers:
+        for path in places(answer):
+            body = encoded(with_other(answer, path, f"you said {PASSWORD}"))
+            told = _told(lambda body=body: look(vendor, [Response(status, {}, body)]))
+            assert PASSWORD not in told, path
+
+
+@every_vendor
+@often
+@given(data=st.data())
+def test_an_echoed_secret_is_nowhere(vendor: Vendor, data: st.DataObject) -> None:
+    password, token, extra = (data.draw(secrets) for _ in range(3))
+    connection = _with_secrets(vendor, password, extra)
+    login = [Response(200, {}, encoded({**vendor.login, "access_token": token}), received_at=NOW)]
+    planted = [password, token if vendor.login else extra]
+    answers = data.draw(echoes(vendor.answers, planted))
+    told = _told(lambda: log_in_and_look(vendor, connection, login * bool(vendor.login) + answers))
+    assert not [secret for secret in planted if secret in told]
+
+
+@every_vendor_with_a_login
+@steadily
+@given(data=st.data())
+def test_a_secret_that_a_token_endpoint_echoes_is_nowhere(vendor: Vendor, data: st.DataObject) -> None:
+    planted = [data.draw(secrets), data.draw(secrets)]
+    connection = _with_secrets(vendor, *planted)
+    answer = data.draw(echoes((vendor.login, {"error": "invalid_grant"}), planted))[0]
+    told = _told(lambda: log_in_and_look(vendor, connection, [answer, Response(404)]))
+    assert not [secret for secret in planted if secret in told]
+
+
+def _with_secrets(vendor: Vendor, password: str, extra: str) -> Any:
+    extras = {
+        name: extra if name in ("client_secret", "token") else value
+        for name, value in vendor.settings.extra.items()
+    }
+    return replace(vendor.settings, password=password, extra=extras)
+
+
+def _told(act: Any) -> str:
+    """All that anybody sees of a status, or of an error and what led to it; escapes undone."""
+    try:
+        status = act()
+    except ImportStatusError as error:
+        told = "".join(traceback.format_exception(error))
+    else:
+        told = repr(status) + json.dumps(status.to_dict(), ensure_ascii=False)
+    return told + told.replace("\\/", "/") + told.replace("\\\\", "\\").replace('\\"', '"')
+
+
+@every_vendor
+@pytest.mark.parametrize("depth", [30, 60, 980, 1200, 1400])
+@pytest.mark.parametrize("brackets", ["[]", '{"a":}'], ids=["lists", "objects"])
+def test_a_part_may_be_nested_however_deep(vendor: Vendor, brackets: str, depth: int) -> None:
+    nested = f"{brackets[:-1] * depth}1{brackets[-1] * depth}".encode()
+    answer = vendor.answers[2]
+    for path in places(answer):
+        body = encoded(with_other(answer, path, "HOLE")).replace(b'"HOLE"', nested)
+        end: Any = None
+        try:
+            end = look(vendor, [Response(200, {}, body)])
+        except ImportStatusError as error:
+            end = error
+        assert end
+
+
+@steadily
+@given(status=import_statuses)
+def test_a_status_is_read_back_from_its_dictionary(status: ImportStatus) -> None:
+    assert ImportStatus.from_dict(json.loads(json.dumps(status.to_dict()))) == status
+
+
+@steadily
+@given(status=import_statuses)
+def test_a_bounded_status_fits_into_an_event(status: ImportStatus) -> None:
+    assert len(json.dumps({"v": 1, "status": status.within().to_dict()})) <= 8 * 1024
+
+
+@steadily
+@given(status=import_statuses)
+def test_nothing_is_left_out_uncounted(status: ImportStatus) -> None:
+    bounded = status.within()
+    assert len(bounded.messages) + bounded.more_messages == len(status.messages) + status.more_messages
+    assert len(bounded.stages) + bounded.more_stages == len(status.stages) + status.more_stages
+
+
+@steadily
+@given(status=import_statuses)
+def test_a_status_can_be_stored(status: ImportStatus) -> None:
+    said = [status.vendor_state, *status.messages, *(stage.message or "" for stage in status.stages)]
+    assert not [text for text in said if "\x00" in text or text.encode("utf-8").decode() != text]
+
+
+seconds = st.floats(min_value=0.5, max_value=7 * 86_400.0)
+
+
+@often
+@given(
+    data=st.data(),
+    timeout=seconds,
+    execution_timeout=st.none() | seconds,
+    poke_interval=st.floats(min_value=0.1, max_value=3600.0),
+    max_wait=st.floats(min_value=0.0, max_value=7200.0),
+    exponential_backoff=st.booleans(),
+)
+def test_a_delay_keeps_its_bounds(
+    data: st.DataObject, timeout: float, execution_timeout: float | None, **course: Any
+) -> None:
+    ends = NOW + min(timeout, execution_timeout or timeout)
+    wait = Wait(
+        first_look_at=NOW,
+        deadline=NOW + timeout,
+        execution_deadline=execution_timeout and NOW + execution_timeout,
+        **course,
+    )
+    now = data.draw(st.floats(min_value=NOW, max_value=ends + 10))
+    retry_after = data.draw(st.none() | st.floats(min_value=0.001, max_value=1e6))
+    running = ImportStatus("clear", "1", ImportState.RUNNING, "PROCESSING")
+    is_trouble = data.draw(st.booleans())
+    end = wait.failed(ImportUnavailableError("", retry_after), now) if is_trouble else wait.saw(running, now)
+    assert isinstance(end, LookAgain) == (now < ends)
+    if isinstance(end, LookAgain):
+        shortest = min(wait.poke_interval, ends - now)
+        longest = max(wait.max_wait, wait.poke_interval, min((is_trouble and retry_after) or 0.0, 3600.0))
+        assert shortest <= end.delay <= min(longest, ends - now)

@@ -1,0 +1,273 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from email import message_from_bytes
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+
+from airflow_provider_importstatus.conversation import Credential, NeedCredential, Purse, Request, Response
+from airflow_provider_importstatus.exceptions import (
+    ImportAuthError,
+    ImportNotFoundError,
+    ImportProtocolError,
+    ImportRequestError,
+    ImportSettingsError,
+    ImportStatusError,
+    ImportUnavailableError,
+)
+from airflow_provider_importstatus.hooks.tao import TaoAdvanceHook
+from airflow_provider_importstatus.settings import Settings
+from airflow_provider_importstatus.status import ImportState, ImportStatus
+
+from ..core.playing import NOW, answer, play, play_to_error, raw
+
+SETTINGS = Settings(
+    "tao_advance_default", "tao_advance", host="tao.example", login="client-1", password="client-secret"
+)
+TOKEN = Credential("token-1", minted_at=NOW)
+#: Sent as the page's curl line sends them: curl strips the inner quotes.
+GRANT = {"grant_type": "client_credentials", "client_id": "client-1", "client_secret": "client-secret"}
+
+
+def tao(**fields: Any) -> TaoAdvanceHook:
+    hook = TaoAdvanceHook()
+    hook.settings = replace(SETTINGS, **fields)
+    return hook
+
+
+def upload(word: Any = "processed", **result: Any) -> Response:
+    return answer(result={"status": word, "fileLine": 2, "messages": [], **result})
+
+
+def look(*answers: Any) -> ImportStatus:
+    return play(tao().look("12345"), TOKEN, *answers)[1]
+
+
+@pytest.mark.parametrize(
+    ("response", "state"),
+    [
+        pytest.param(upload("pending"), "running", id="pending"),
+        pytest.param(upload("pending", messages=["line 2: bad"]), "running", id="pending, messages"),
+        pytest.param(upload("processed"), "succeeded", id="processed"),
+        pytest.param(upload("processed", messages=None), "succeeded", id="processed, messages null"),
+        pytest.param(upload("processed", messages=["line 2: bad"]), "partial", id="processed, messages"),
+        pytest.param(upload("processed", messages="line 2: bad"), "partial", id="processed, one text"),
+        pytest.param(upload("processed", messages=[{"line": 2}]), "partial", id="processed, an object"),
+        pytest.param(upload("processed", messages=[""]), "partial", id="processed, an empty text"),
+        pytest.param(upload("failed"), "failed", id="failed"),
+        pytest.param(upload("failed", messages=["no header"]), "failed", id="failed, messages"),
+        pytest.param(upload("paused"), "unknown", id="another word"),
+        pytest.param(upload(" Processed "), "succeeded", id="mixed case, spaces"),
+    ],
+)
+def test_an_upload_is(response: Response, state: str) -> None:
+    assert look(response).state is ImportState(state)
+
+
+def test_the_pages_sample_is_a_success_of_two_lines() -> None:
+    sample = raw('{"result": {"status": "processed", "fileLine": 2, "messages": []}}')
+    status = look(sample)
+    assert (status.state, status.rows.total, status.messages) == (ImportState.SUCCEEDED, 2, ())
+
+
+def test_the_status_names_vendor_upload_and_word() -> None:
+    status = look(upload("Pending"))
+    assert (status.vendor, status.import_id, status.vendor_state) == ("tao_advance", "12345", "Pending")
+
+
+@pytest.mark.parametrize(("lines", "total"), [(0, 0), ("7", 7), (None, None), (-1, None), ([], None)])
+def test_lines_are_the_total(lines: Any, total: int | None) -> None:
+    assert look(upload(fileLine=lines)).rows.total == total
+
+
+def test_lines_are_no_progress() -> None:
+    """No page says of how many."""
+    assert look(upload("pending", fileLine=5)).progress is None
+
+
+def test_messages_are_texts_whatever_they_are() -> None:
+    said = ["line 2: bad", {"line": 3, "message": "worse"}, 4]
+    assert look(upload(messages=said)).messages == ("line 2: bad", '{"line": 3, "message": "worse"}', "4")
+
+
+class TestTheRequest:
+    def request(self, hook: TaoAdvanceHook, reference_id: str = "12345") -> Request:
+        return play(hook.look(reference_id), TOKEN, upload())[0][1]
+
+    def test_is_the_pages(self) -> None:
+        """The doubled path is a gateway's prefix in front of the service's own."""
+        request = self.request(tao())
+        url = "https://tao.example/api/v1/upload/api/v1/status/12345"
+        assert (request.method, request.url, request.body) == ("GET", url, None)
+
+    def test_carries_the_token(self) -> None:
+        assert self.request(tao()).headers == {"Authorization": "Bearer token-1"}
+
+    @pytest.mark.parametrize(
+        ("prefix", "path"),
+        [
+            pytest.param("", "/api/v1/status/12345", id="empty"),
+            pytest.param("/", "/api/v1/status/12345", id="slash"),
+            pytest.param(None, "/api/v1/status/12345", id="null"),
+            pytest.param("/gateway", "/gateway/api/v1/status/12345", id="another"),
+            pytest.param("gateway/", "/gateway/api/v1/status/12345", id="slashes elsewhere"),
+        ],
+    )
+    def test_has_the_connections_prefix(self, prefix: str | None, path: str) -> None:
+        assert self.request(tao(extra={"api_prefix": prefix})).url == f"https://tao.example{path}"
+
+    def test_quotes_the_reference_id(self) -> None:
+        assert self.request(tao(), "a/b?c").url.endswith("/api/v1/status/a%2Fb%3Fc")
+
+    def test_never_changes_its_path(self) -> None:
+        asked, error = play_to_error(tao().look(".."))
+        assert (asked, type(error)) == ([], ImportSettingsError)
+
+
+@pytest.mark.parametrize(
+    ("response", "error"),
+    [
+        pytest.param(
+            answer(404, message="Reference ID not found. File not found in pending bucket."),
+            ImportNotFoundError,
+            id="404",
+        ),
+        pytest.param(raw("gone", 404), ImportNotFoundError, id="404 without JSON"),
+        pytest.param(answer(500, message="details"), ImportUnavailableError, id="500"),
+        pytest.param(raw("<html>", 502), ImportUnavailableError, id="502 with a page"),
+        pytest.param(answer(400, message="no"), ImportRequestError, id="400"),
+        pytest.param(raw("", 301), ImportProtocolError, id="redirect"),
+        pytest.param(raw("<html>"), ImportProtocolError, id="200 with a page"),
+        pytest.param(answer(), ImportProtocolError, id="no result"),
+        pytest.param(answer(result=None), ImportProtocolError, id="result null"),
+        pytest.param(answer(result="processed"), ImportProtocolError, id="a text as result"),
+        pytest.param(answer(result={}), ImportProtocolError, id="no status"),
+        pytest.param(upload(""), ImportProtocolError, id="blank status"),
+        pytest.param(upload(["processed"]), ImportProtocolError, id="a list as status"),
+    ],
+)
+def test_an_answer_without_a_status_is(response: Response, error: type[ImportStatusError]) -> None:
+    with pytest.raises(ImportStatusError) as caught:
+        look(response)
+    assert type(caught.value) is error
+
+
+def test_an_unknown_upload_is_named() -> None:
+    with pytest.raises(ImportNotFoundError, match=r"'12345'.*referenceId of the upload call"):
+        look(answer(404))
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        pytest.param(raw("Access Denied", 401, content_type="text/plain"), id="401 in plain text"),
+        pytest.param(answer(403, message="Insufficient scope"), id="403"),
+    ],
+)
+def test_a_refusal_asks_for_another_token(response: Response) -> None:
+    asked, _ = play(tao().look("12345"), TOKEN, response, Credential("token-2"), upload())
+    assert asked[2] == NeedCredential(refused=TOKEN)
+
+
+def test_a_missing_scope_is_told_in_the_vendors_words() -> None:
+    refusal = answer(403, message="Insufficient scope")
+    with pytest.raises(ImportAuthError, match="Insufficient scope"):
+        play(tao().look("12345"), TOKEN, refusal, Credential("token-2"), refusal)
+
+
+class TestTheToken:
+    def request(self, **extra: str) -> Request:
+        return play(tao().log_in(replace(SETTINGS, extra=extra)), answer(access_token="t"))[0][0]
+
+    def log_in(self, response: Response) -> Credential:
+        return play(tao().log_in(SETTINGS), response)[1]
+
+    def test_comes_from_the_pages_address(self) -> None:
+        request = self.request()
+        url = "https://tao.example/api/v1/upload/v1/oauth2/tokens"
+        assert (request.method, request.url) == ("POST", url)
+
+    def test_comes_from_below_the_connections_prefix(self) -> None:
+        assert self.request(api_prefix="").url == "https://tao.example/v1/oauth2/tokens"
+
+    def test_comes_from_elsewhere_where_the_connection_says_so(self) -> None:
+        assert self.request(token_url="https://auth.example/t").url == "https://auth.example/t"
+
+    @pytest.mark.parametrize("extra", [{}, {"token_request_encoding": "multipart"}], ids=repr)
+    def test_is_asked_for_as_multipart(self, extra: dict[str, str]) -> None:
+        request = self.request(**extra)
+        head = f"Content-Type: {request.headers['Content-Type']}\r\n\r\n".encode()
+        parts = message_from_bytes(head + request.body).get_payload()
+        sent = {part.get_param("name", header="content-disposition"): part.get_payload() for part in parts}
+        assert sent == GRANT
+
+    def test_is_asked_for_as_a_form_where_the_connection_says_so(self) -> None:
+        request = self.request(token_request_encoding="urlencoded")
+        sent = {name: values[0] for name, values in parse_qs(request.body.decode()).items()}
+        assert (request.headers["Content-Type"], sent) == ("application/x-www-form-urlencoded", GRANT)
+
+    def test_another_encoding_is_refused_by_name(self) -> None:
+        settings = replace(SETTINGS, extra={"token_request_encoding": "json"})
+        asked, error = play_to_error(tao().log_in(settings))
+        assert (asked, "token_request_encoding is neither" in str(error)) == ([], True)
+
+    @pytest.mark.parametrize(
+        ("stated", "life"),
+        [
+            pytest.param({"expires_in": 3600}, 3540, id="an hour"),
+            pytest.param({"expires_in": "3600"}, 3540, id="text"),
+            pytest.param({"expires_in": 100}, 90, id="short"),
+            pytest.param({"expires_in": 0}, 0, id="none"),
+            pytest.param({}, 3540, id="absent"),
+            pytest.param({"expires_in": None}, 3540, id="null"),
+            pytest.param({"expires_in": "soon"}, 3540, id="word"),
+            pytest.param({"expires_in": -5}, 3540, id="negative"),
+            pytest.param({"expires_in": 10**400}, 3540, id="endless"),
+        ],
+    )
+    def test_is_given_up_a_little_early(self, stated: dict[str, Any], life: float) -> None:
+        assert self.log_in(answer(access_token="t", **stated)).expires_at == NOW + life
+
+    def test_is_used_until_then(self) -> None:
+        purse = Purse()
+        play(purse.credential(tao(), None, NOW), SETTINGS, answer(access_token="t", expires_in=3600))
+        assert play(purse.credential(tao(), None, NOW + 3539))[0] == []
+
+    def test_is_renewed_then(self) -> None:
+        purse = Purse()
+        for since, token in ((0, "t"), (3540, "u")):
+            talk = purse.credential(tao(), None, NOW + since)
+            play(talk, SETTINGS, answer(access_token=token, expires_in=3600))
+        assert purse.held.value == "u"
+
+    @pytest.mark.parametrize("body", [{}, {"access_token": None}, {"access_token": ""}, {"access_token": 5}])
+    def test_that_is_missing_is_a_broken_answer(self, body: dict[str, Any]) -> None:
+        with pytest.raises(ImportProtocolError, match="without an access_token"):
+            self.log_in(answer(**body))
+
+    @pytest.mark.parametrize("status", [400, 401])
+    def test_that_is_refused_is_an_auth_error(self, status: int) -> None:
+        with pytest.raises(ImportAuthError, match="invalid_client"):
+            self.log_in(raw(json.dumps({"error": "invalid_client"}), status))
+
+
+@pytest.mark.parametrize(
+    ("fields", "missing"),
+    [
+        pytest.param({"login": ""}, "login", id="login"),
+        pytest.param({"password": ""}, "password", id="password"),
+        pytest.param({"login": "", "password": ""}, "login, password", id="both"),
+    ],
+)
+def test_without_its_fields_nothing_is_sent(fields: dict[str, str], missing: str) -> None:
+    asked, error = play_to_error(tao().log_in(replace(SETTINGS, **fields)))
+    assert asked == []
+    assert str(error).startswith(f"Connection 'tao_advance_default' (tao_advance) lacks {missing}.")
+
+
+def test_without_a_host_nothing_is_sent() -> None:
+    asked, error = play_to_error(tao(host="").log_in(replace(SETTINGS, host="")))
+    assert (asked, "'tao_advance_default' (tao_advance): host is empty" in str(error)) == ([], True)

@@ -1,0 +1,304 @@
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import replace
+from typing import Any
+from urllib.parse import parse_qs
+
+import pendulum
+import pytest
+
+from airflow_provider_importstatus.conversation import Credential, NeedCredential, Request, Response
+from airflow_provider_importstatus.exceptions import (
+    ImportAuthError,
+    ImportNotFoundError,
+    ImportProtocolError,
+    ImportRequestError,
+    ImportSettingsError,
+    ImportStatusError,
+    ImportUnavailableError,
+)
+from airflow_provider_importstatus.hooks.zilliant import ZilliantHook
+from airflow_provider_importstatus.settings import Settings
+from airflow_provider_importstatus.status import ImportState, ImportStatus, RowCounts
+
+from ..core.playing import NOW, answer, play, play_to_error, raw
+
+CLIENT = {"client_id": "app-1", "client_secret": "app-secret"}
+SETTINGS = Settings(
+    "zilliant_default", "zilliant", host="mine.zilliant.com", login="me", password="pass word", extra=CLIENT
+)
+CREDENTIAL = Credential("encoded-1")
+#: Odd spacing, so that a token response that is parsed and written anew is another one.
+TOKEN_RESPONSE = (
+    b'{"access_token" :"00D!x",\n "instance_url":"https:\\/\\/z.example", "signature":"s\xc3\xbc="}'
+)
+ABSENT = raw("", 404)
+
+
+def zilliant(**fields: Any) -> ZilliantHook:
+    hook = ZilliantHook()
+    hook.settings = replace(SETTINGS, **fields)
+    return hook
+
+
+def status(word: Any, **changes: Any) -> Response:
+    return answer(status=word, **{"clientErrorCallingService": False, **changes})
+
+
+def report(word: Any, **changes: Any) -> Response:
+    return answer(status=word, **changes)
+
+
+def look(*answers: Any) -> ImportStatus:
+    return play(zilliant().look("2587c81c"), CREDENTIAL, *answers)[1]
+
+
+def look_at_ended(*, word: str = "SUCCEEDED", report: Response) -> ImportStatus:
+    return look(status(word), CREDENTIAL, report)
+
+
+@pytest.mark.parametrize(
+    ("answers", "state"),
+    [
+        pytest.param([status("RUNNING")], "running", id="RUNNING"),
+        pytest.param([status("QUEUED")], "unknown", id="another word"),
+        pytest.param([status(" running ")], "running", id="lower case, spaces"),
+    ],
+)
+def test_an_import_that_goes_on_is(answers: list[Response], state: str) -> None:
+    assert look(*answers).state is ImportState(state)
+
+
+@pytest.mark.parametrize(
+    ("word", "said", "state"),
+    [
+        pytest.param("SUCCEEDED", report("SUCCESS"), "succeeded", id="SUCCEEDED, report SUCCESS"),
+        pytest.param("SUCCEEDED", ABSENT, "succeeded", id="SUCCEEDED, report absent"),
+        pytest.param("SUCCEEDED", report("PARTIAL_SUCCESS"), "partial", id="SUCCEEDED, report PARTIAL"),
+        pytest.param("SUCCEEDED", report("FAILED"), "failed", id="SUCCEEDED, report FAILED"),
+        pytest.param("SUCCEEDED", report("ODD"), "unknown", id="SUCCEEDED, report of another word"),
+        pytest.param("FAILED", report("PARTIAL_SUCCESS"), "partial", id="FAILED, report PARTIAL"),
+        pytest.param("FAILED", report("FAILED"), "failed", id="FAILED, report FAILED"),
+        pytest.param("FAILED", report("SUCCESS"), "failed", id="FAILED, report SUCCESS"),
+        pytest.param("FAILED", ABSENT, "failed", id="FAILED, report absent"),
+        pytest.param("succeeded", report("success"), "succeeded", id="lower case"),
+    ],
+)
+def test_an_import_that_is_over_is(word: str, said: Response, state: str) -> None:
+    assert look_at_ended(word=word, report=said).state is ImportState(state)
+
+
+def test_the_pages_sample_has_both_instants() -> None:
+    sample = status("SUCCEEDED", startDate="2021-09-28T13:09:25Z", stopDate="2021-09-28T13:16:06Z")
+    seen = look(sample, CREDENTIAL, ABSENT)
+    assert (seen.started_at, seen.finished_at) == (
+        pendulum.datetime(2021, 9, 28, 13, 9, 25),
+        pendulum.datetime(2021, 9, 28, 13, 16, 6),
+    )
+
+
+def test_an_import_that_goes_on_has_no_end() -> None:
+    seen = look(status("RUNNING", startDate="2021-09-28T13:09:25Z", stopDate=None))
+    assert (seen.started_at, seen.finished_at) == (pendulum.datetime(2021, 9, 28, 13, 9, 25), None)
+
+
+def test_the_status_names_vendor_import_and_word() -> None:
+    seen = look(status("Running", entityImportId="another"))
+    assert (seen.vendor, seen.import_id, seen.vendor_state) == ("zilliant", "2587c81c", "Running")
+
+
+def test_the_report_counts() -> None:
+    seen = look_at_ended(report=report("PARTIAL_SUCCESS", processedRows=120, failedRows=3))
+    assert seen.rows == RowCounts(total=120, failed=3)
+
+
+@pytest.mark.parametrize("said", [report("SUCCESS"), ABSENT], ids=["report without counts", "no report"])
+def test_what_is_not_counted_is_none(said: Response) -> None:
+    assert look_at_ended(report=said).rows == RowCounts()
+
+
+def test_the_reports_message_is_kept() -> None:
+    assert look_at_ended(report=report("FAILED", message="bad header")).messages == ("bad header",)
+
+
+class TestTheRequests:
+    def requests(self, hook: ZilliantHook, import_id: str = "2587c81c") -> list[Request]:
+        asked, _ = play(hook.look(import_id), CREDENTIAL, status("FAILED"), CREDENTIAL, ABSENT)
+        return [wish for wish in asked if isinstance(wish, Request)]
+
+    def test_are_the_pages(self) -> None:
+        base = "https://mine.zilliant.com/v1/EntityImport/2587c81c"
+        assert [(request.method, request.url) for request in self.requests(zilliant())] == [
+            ("GET", f"{base}/status"),
+            ("GET", f"{base}/report"),
+        ]
+
+    def test_carry_the_credential(self) -> None:
+        headers = [request.headers for request in self.requests(zilliant())]
+        assert headers == [{"Authorization": "OAuth encoded-1"}] * 2
+
+    def test_name_the_oauth_host(self) -> None:
+        hook = zilliant(extra={**CLIENT, "x_forwarded_host": "mine-dev.example"})
+        hosts = [request.headers["X-Forwarded-Host"] for request in self.requests(hook)]
+        assert hosts == ["mine-dev.example"] * 2
+
+    def test_quote_the_import_id(self) -> None:
+        assert self.requests(zilliant(), "a/b?c")[0].url.endswith("/v1/EntityImport/a%2Fb%3Fc/status")
+
+    def test_never_change_their_path(self) -> None:
+        asked, error = play_to_error(zilliant().look(".."))
+        assert (asked, type(error)) == ([], ImportSettingsError)
+
+    @pytest.mark.parametrize("word", ["RUNNING", "QUEUED"])
+    def test_leave_the_report_alone_while_the_import_goes_on(self, word: str) -> None:
+        asked, _ = play(zilliant().look("2587c81c"), CREDENTIAL, status(word))
+        assert len(asked) == 2
+
+
+ANSWERS = [
+    pytest.param(raw("", 400), ImportRequestError, id="400"),
+    pytest.param(raw("", 409), ImportRequestError, id="409"),
+    pytest.param(raw("", 429), ImportUnavailableError, id="429"),
+    pytest.param(raw("<html>", 502), ImportUnavailableError, id="502 with a page"),
+    pytest.param(raw("", 302), ImportProtocolError, id="redirect"),
+    pytest.param(raw("<html>"), ImportProtocolError, id="200 with a page"),
+    pytest.param(answer(), ImportProtocolError, id="no status"),
+    pytest.param(answer(status=""), ImportProtocolError, id="blank status"),
+    pytest.param(answer(status=["SUCCEEDED"]), ImportProtocolError, id="a list as status"),
+]
+
+
+@pytest.mark.parametrize(("response", "error"), ANSWERS)
+def test_an_answer_without_a_status_is(response: Response, error: type[ImportStatusError]) -> None:
+    with pytest.raises(ImportStatusError) as caught:
+        look(response)
+    assert type(caught.value) is error
+
+
+@pytest.mark.parametrize(("response", "error"), ANSWERS)
+def test_a_report_that_is_there_but_unusable_is_no_absent_one(
+    response: Response, error: type[ImportStatusError]
+) -> None:
+    with pytest.raises(ImportStatusError) as caught:
+        look_at_ended(report=response)
+    assert type(caught.value) is error
+
+
+def test_an_unknown_import_is_named() -> None:
+    with pytest.raises(ImportNotFoundError, match=r"'2587c81c'.*mappingId.*uploadId"):
+        look(raw("", 404))
+
+
+@pytest.mark.parametrize("http", [401, 403])
+def test_a_refusal_asks_for_another_credential(http: int) -> None:
+    other = Credential("encoded-2")
+    asked, _ = play(zilliant().look("2587c81c"), CREDENTIAL, raw("", http), other, status("RUNNING"))
+    assert asked[2] == NeedCredential(refused=CREDENTIAL)
+
+
+def test_a_refusal_of_the_report_asks_for_another_credential() -> None:
+    answers = [status("SUCCEEDED"), CREDENTIAL, raw("", 401), Credential("encoded-2"), report("SUCCESS")]
+    asked, seen = play(zilliant().look("2587c81c"), CREDENTIAL, *answers)
+    assert (asked[4], seen.state) == (NeedCredential(refused=CREDENTIAL), ImportState.SUCCEEDED)
+
+
+class TestTheLogin:
+    def request(self, **extra: str) -> Request:
+        return play(zilliant().log_in(replace(SETTINGS, extra={**CLIENT, **extra})), raw(TOKEN_RESPONSE))[0][
+            0
+        ]
+
+    def log_in(self, response: Response) -> Credential:
+        return play(zilliant().log_in(SETTINGS), response)[1]
+
+    def test_goes_to_salesforce(self) -> None:
+        request = self.request()
+        url = "https://login.salesforce.com/services/oauth2/token"
+        assert (request.method, request.url) == ("POST", url)
+
+    def test_goes_elsewhere_where_the_connection_says_so(self) -> None:
+        url = "https://test.salesforce.com/services/oauth2/token"
+        assert self.request(token_url=url).url == url
+
+    def test_is_a_form_with_all_five_fields(self) -> None:
+        sent = {name: values[0] for name, values in parse_qs(self.request().body.decode()).items()}
+        assert sent == {"grant_type": "password", "username": "me", "password": "pass word", **CLIENT}
+
+    def test_gives_the_exact_bytes_of_the_whole_answer(self) -> None:
+        assert base64.b64decode(self.log_in(raw(TOKEN_RESPONSE)).value) == TOKEN_RESPONSE
+
+    def test_gives_one_line(self) -> None:
+        long = json.dumps({"access_token": "t" * 500}).encode()
+        assert "\n" not in self.log_in(raw(long)).value
+
+    def test_knows_the_token_in_it_for_a_secret(self) -> None:
+        assert self.log_in(raw(TOKEN_RESPONSE)).secrets == ("00D!x",)
+
+    def test_says_nothing_of_an_end(self) -> None:
+        credential = self.log_in(raw(TOKEN_RESPONSE))
+        assert (credential.minted_at, credential.expires_at) == (NOW, None)
+
+    @pytest.mark.parametrize(
+        ("code", "http"), [("invalid_grant", 400), ("invalid_client", 400), ("invalid_client", 401)]
+    )
+    def test_that_is_refused_is_an_auth_error(self, code: str, http: int) -> None:
+        refusal = answer(http, error=code, error_description="authentication failure")
+        with pytest.raises(ImportAuthError, match=f"HTTP {http} {code}"):
+            self.log_in(refusal)
+
+    @pytest.mark.parametrize("body", [{}, {"access_token": None}, {"access_token": ""}, {"access_token": 5}])
+    def test_without_a_token_is_a_broken_answer(self, body: dict[str, Any]) -> None:
+        with pytest.raises(ImportProtocolError, match="without an access_token"):
+            self.log_in(answer(**body))
+
+
+class TestAReadyTokenResponse:
+    def given(self, token_response: Any) -> Credential | None:
+        extra = {"token_response": token_response}
+        return zilliant().given(replace(SETTINGS, login="", password="", extra=extra))
+
+    def test_as_text_is_taken_as_it_is(self) -> None:
+        assert base64.b64decode(self.given(TOKEN_RESPONSE.decode()).value) == TOKEN_RESPONSE
+
+    def test_as_an_object_is_taken_as_json(self) -> None:
+        ready = {"access_token": "00D!x", "issued_at": "1"}
+        assert json.loads(base64.b64decode(self.given(ready).value)) == ready
+
+    def test_holds_a_secret(self) -> None:
+        assert self.given(TOKEN_RESPONSE.decode()).secrets == ("00D!x",)
+
+    @pytest.mark.parametrize("nothing", ["", None])
+    def test_that_is_empty_is_none(self, nothing: Any) -> None:
+        assert self.given(nothing) is None
+
+    @pytest.mark.parametrize("wrong", ["00D!x", "[]", "{}", '{"access_token": null}', '"00D!x"', "5"])
+    def test_that_is_no_token_response_is_refused_by_name(self, wrong: str) -> None:
+        with pytest.raises(
+            ImportSettingsError, match=r"'zilliant_default'.*: token_response is no JSON object"
+        ):
+            self.given(wrong)
+
+    def test_that_is_refused_is_not_quoted(self) -> None:
+        with pytest.raises(ImportSettingsError) as caught:
+            self.given("hunter22-hunter22")
+        assert "hunter22" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "missing"),
+    [
+        pytest.param({"login": ""}, "login", id="login"),
+        pytest.param({"password": ""}, "password", id="password"),
+        pytest.param({"extra": {"client_secret": "s"}}, "client_id", id="client_id"),
+        pytest.param({"extra": {"client_id": "i"}}, "client_secret", id="client_secret"),
+        pytest.param(
+            {"login": "", "password": "", "extra": {}}, "login, password, client_id, client_secret", id="all"
+        ),
+    ],
+)
+def test_without_its_fields_nothing_is_sent(fields: dict[str, Any], missing: str) -> None:
+    asked, error = play_to_error(zilliant().log_in(replace(SETTINGS, **fields)))
+    assert asked == []
+    assert str(error).startswith(f"Connection 'zilliant_default' (zilliant) lacks {missing}.")

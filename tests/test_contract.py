@@ -1,0 +1,363 @@
+"""What others rely on: names, defaults, metadata, and what an import of ours costs."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import json
+import pkgutil
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+from types import MappingProxyType, ModuleType
+from typing import Any
+
+import airflow
+import jsonschema
+import pytest
+
+import airflow_provider_importstatus
+from airflow_provider_importstatus.get_provider_info import get_provider_info
+from airflow_provider_importstatus.hooks.base import ImportStatusHook
+from airflow_provider_importstatus.hooks.clear import ClearHook
+from airflow_provider_importstatus.hooks.tao import TaoAdvanceHook
+from airflow_provider_importstatus.hooks.thalamus import ThalamusHook
+from airflow_provider_importstatus.hooks.zilliant import ZilliantHook
+from airflow_provider_importstatus.sensors.import_status import (
+    ClearImportSensor,
+    ImportStatusSensor,
+    TaoAdvanceImportSensor,
+    ThalamusImportSensor,
+    ZilliantImportSensor,
+)
+
+PACKAGE = "airflow_provider_importstatus"
+HOME = Path(airflow_provider_importstatus.__file__).parent
+#: Programs, not modules to import from.
+PROGRAMS = ("__main__",)
+
+
+def walk() -> list[str]:
+    found = pkgutil.walk_packages([str(HOME)], f"{PACKAGE}.")
+    return [module.name for module in found if module.name.rpartition(".")[2] not in PROGRAMS]
+
+
+def run(code: str) -> str:
+    """What a fresh process prints."""
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
+
+
+def modules_after(code: str) -> set[str]:
+    """What a fresh process has imported after the code."""
+    return set(
+        json.loads(run(f"{code}\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))").splitlines()[-1])
+    )
+
+
+@pytest.mark.parametrize("name", walk())
+def test_every_name_in_all_exists(name: str) -> None:
+    module = importlib.import_module(name)
+    assert [public for public in getattr(module, "__all__", ()) if not hasattr(module, public)] == []
+
+
+#: The lines that users write.
+IMPORTS = {
+    "hooks.clear": ["ClearHook"],
+    "hooks.tao": ["TaoAdvanceHook"],
+    "hooks.zilliant": ["ZilliantHook"],
+    "hooks.thalamus": ["ThalamusHook"],
+    "hooks.base": ["ImportStatusHook"],
+    "sensors.import_status": [
+        "ImportStatusSensor",
+        "ClearImportSensor",
+        "TaoAdvanceImportSensor",
+        "ZilliantImportSensor",
+        "ThalamusImportSensor",
+    ],
+    "triggers.import_status": ["ImportStatusTrigger"],
+    "status": ["ImportState", "ImportStatus", "RowCounts"],
+}
+
+
+@pytest.mark.parametrize(("name", "public"), IMPORTS.items(), ids=IMPORTS)
+def test_what_users_import_is_public(name: str, public: list[str]) -> None:
+    module = importlib.import_module(f"{PACKAGE}.{name}")
+    assert set(public) <= set(module.__all__)
+
+
+def test_the_version_is_a_text() -> None:
+    assert airflow_provider_importstatus.__version__.count(".") == 2
+
+
+def test_the_types_ship() -> None:
+    assert (HOME / "py.typed").is_file()
+
+
+HOOKS = [
+    pytest.param(ClearHook, "clear", id="clear"),
+    pytest.param(TaoAdvanceHook, "tao_advance", id="tao_advance"),
+    pytest.param(ZilliantHook, "zilliant", id="zilliant"),
+    pytest.param(ThalamusHook, "thalamus", id="thalamus"),
+]
+
+
+@pytest.mark.parametrize(("hook", "conn_type"), HOOKS)
+def test_a_hooks_connection_type(hook: type[ImportStatusHook], conn_type: str) -> None:
+    assert (hook.conn_type, hook.default_conn_name) == (conn_type, f"{conn_type}_default")
+
+
+@pytest.mark.parametrize(("hook", "conn_type"), HOOKS)
+def test_a_hook_takes_its_default_connection(hook: type[ImportStatusHook], conn_type: str) -> None:
+    assert hook().conn_id == f"{conn_type}_default"
+
+
+@pytest.mark.parametrize(("hook", "conn_type"), HOOKS)
+def test_a_hook_is_named_alike_in_the_metadata(hook: type[ImportStatusHook], conn_type: str) -> None:
+    known = {entry["connection-type"]: entry for entry in get_provider_info()["connection-types"]}
+    entry = known[conn_type]
+    assert entry["hook-class-name"] == f"{hook.__module__}.{hook.__qualname__}"
+    assert entry["hook-name"] == hook.hook_name
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["get_import_status", "aget_import_status", "base_url", "test_connection", "get_conn"],
+)
+def test_a_hook_offers(name: str) -> None:
+    assert hasattr(ImportStatusHook, name)
+
+
+def test_the_hooks_twin_is_a_coroutine() -> None:
+    assert inspect.iscoroutinefunction(ImportStatusHook.aget_import_status)
+
+
+def test_clears_hook_takes_an_integration() -> None:
+    assert ClearHook(conn_id="c", integration_id="i").integration_id == "i"
+
+
+SENSORS = [
+    pytest.param(ClearImportSensor, "clear_default", id="clear"),
+    pytest.param(TaoAdvanceImportSensor, "tao_advance_default", id="tao_advance"),
+    pytest.param(ZilliantImportSensor, "zilliant_default", id="zilliant"),
+    pytest.param(ThalamusImportSensor, "thalamus_default", id="thalamus"),
+]
+
+
+@pytest.mark.parametrize(("sensor", "conn_id"), SENSORS)
+def test_a_vendors_sensor_takes_its_default_connection(
+    sensor: type[ImportStatusSensor], conn_id: str
+) -> None:
+    assert sensor(task_id="wait", import_id="1").conn_id == conn_id
+
+
+@pytest.mark.parametrize(("sensor", "conn_id"), SENSORS)
+def test_a_vendors_sensor_takes_another_connection(sensor: type[ImportStatusSensor], conn_id: str) -> None:
+    assert sensor(task_id="wait", import_id="1", conn_id=f"not_{conn_id}").conn_id == f"not_{conn_id}"
+
+
+@pytest.mark.parametrize("missing", ["conn_id", "import_id"])
+def test_a_parameter_is_required(missing: str) -> None:
+    given = {"task_id": "wait", "conn_id": "c", "import_id": "1"}
+    del given[missing]
+    with pytest.raises(Exception, match=missing):
+        ImportStatusSensor(**given)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "default"),
+    [
+        pytest.param("hook_params", None, id="hook_params"),
+        pytest.param("on_partial", "fail", id="on_partial"),
+        pytest.param("max_failed_rows", 0, id="max_failed_rows"),
+        pytest.param("not_found_grace", 60.0, id="not_found_grace"),
+        pytest.param("outage_tolerance", 900.0, id="outage_tolerance"),
+        pytest.param("deferrable", False, id="deferrable"),
+        pytest.param("poke_interval", 10.0, id="poke_interval"),
+        pytest.param("max_wait", timedelta(seconds=300), id="max_wait"),
+        pytest.param("exponential_backoff", True, id="exponential_backoff"),
+    ],
+)
+def test_a_parameters_default(parameter: str, default: Any) -> None:
+    sensor = ImportStatusSensor(task_id="wait", conn_id="c", import_id="1")
+    assert getattr(sensor, parameter) == default
+
+
+def test_parameters_are_keyword_only() -> None:
+    parameters = list(inspect.signature(ImportStatusSensor.__init__).parameters.values())[1:]
+    assert {parameter.kind for parameter in parameters} == {
+        inspect.Parameter.KEYWORD_ONLY,
+        inspect.Parameter.VAR_KEYWORD,
+    }
+
+
+@pytest.mark.parametrize("field", ["conn_id", "import_id", "hook_params"])
+def test_a_parameter_is_templated(field: str) -> None:
+    assert field in ImportStatusSensor.template_fields
+
+
+def test_the_default_of_deferrable_is_airflows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE", "True")
+    told = run(
+        f"from {PACKAGE}.sensors.import_status import ClearImportSensor as Sensor\n"
+        "print(Sensor(task_id='wait', import_id='1').deferrable)"
+    )
+    assert told.split()[-1] == "True"
+
+
+class TestTheMetadata:
+    def test_is_what_airflow_wants(self) -> None:
+        schema = json.loads((Path(airflow.__file__).parent / "provider_info.schema.json").read_text())
+        jsonschema.validate(get_provider_info(), schema)
+
+    def test_is_json(self) -> None:
+        assert json.loads(json.dumps(get_provider_info())) == get_provider_info()
+
+    @pytest.mark.parametrize(
+        "name",
+        sorted(
+            name
+            for kind in ("hooks", "sensors", "triggers")
+            for entry in get_provider_info()[kind]
+            for name in entry["python-modules"]
+        ),
+    )
+    def test_names_modules_that_exist(self, name: str) -> None:
+        assert isinstance(importlib.import_module(name), ModuleType)
+
+    @pytest.mark.parametrize(
+        "name", [entry["hook-class-name"] for entry in get_provider_info()["connection-types"]]
+    )
+    def test_names_hooks_that_exist(self, name: str) -> None:
+        module, _, hook = name.rpartition(".")
+        assert issubclass(getattr(importlib.import_module(module), hook), ImportStatusHook)
+
+    @pytest.mark.parametrize(
+        ("conn_type", "extras"),
+        [
+            pytest.param("clear", {"access_token"}, id="clear"),
+            pytest.param(
+                "tao_advance", {"api_prefix", "token_url", "token_request_encoding"}, id="tao_advance"
+            ),
+            pytest.param(
+                "zilliant",
+                {"client_id", "client_secret", "token_url", "x_forwarded_host", "token_response"},
+                id="zilliant",
+            ),
+            pytest.param("thalamus", {"touchpoint", "token"}, id="thalamus"),
+        ],
+    )
+    def test_has_a_field_for_every_extra(self, conn_type: str, extras: set[str]) -> None:
+        known = {entry["connection-type"]: entry for entry in get_provider_info()["connection-types"]}
+        common = {"timeout", "verify", "proxy", "max_concurrency"}
+        assert set(known[conn_type]["conn-fields"]) == extras | common
+
+    @pytest.mark.parametrize("secret", ["access_token", "client_secret", "token_response", "token"])
+    def test_hides_what_is_secret(self, secret: str) -> None:
+        fields = [entry["conn-fields"] for entry in get_provider_info()["connection-types"]]
+        formats = [field[secret]["schema"].get("format") for field in fields if secret in field]
+        assert formats == ["password"]
+
+    def test_is_read_without_any_import(self) -> None:
+        """Every Airflow process reads it at start."""
+        code = f"from {PACKAGE}.get_provider_info import get_provider_info; get_provider_info()"
+        ours = {PACKAGE, f"{PACKAGE}.get_provider_info"}
+        assert modules_after(code) - modules_after("") == ours
+
+
+BASE = (
+    "try: from airflow.sdk import BaseSensorOperator\n"
+    "except ImportError: from airflow.sensors.base import BaseSensorOperator"
+)
+
+
+def test_a_dag_file_with_a_sensor_imports_little_more_than_its_base() -> None:
+    """It is parsed again and again: hooks, triggers and HTTP libraries can wait until the task runs."""
+    more = modules_after(f"{BASE}\nimport {PACKAGE}.sensors.import_status") - modules_after(BASE)
+    heavy = {
+        name for name in more if name.startswith((f"{PACKAGE}.hooks", f"{PACKAGE}.tr", f"{PACKAGE}.sandbox"))
+    }
+    assert ({name for name in more if not name.startswith(PACKAGE)}, heavy) == (set(), set())
+
+
+@pytest.mark.parametrize("name", ["status", "outcome"])
+def test_a_pure_module_needs_no_airflow(name: str) -> None:
+    loaded = modules_after(f"import {PACKAGE}.{name}")
+    assert [module for module in loaded if module.split(".")[0] in ("airflow", "aiohttp", "requests")] == []
+
+
+@pytest.mark.parametrize(
+    "name", ["status", "outcome", "wait", "settings", "conversation", "answers", "progress"]
+)
+def test_a_pure_module_imports_only_its_like(name: str) -> None:
+    """`exceptions` is the one among them that imports Airflow: our errors must be Airflow's."""
+    allowed = {*sys.stdlib_module_names, "pendulum", PACKAGE}
+    ours = {"status", "outcome", "wait", "settings", "conversation", "exceptions"}
+    tree = ast.parse((HOME / f"{name}.py").read_text())
+    imported = [
+        imported
+        for node in ast.walk(tree)
+        for imported in (
+            [node.module]
+            if isinstance(node, ast.ImportFrom)
+            else [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else []
+        )
+    ]
+    foreign = [module for module in imported if module.split(".")[0] not in allowed]
+    impure = [
+        module for module in imported if module.startswith(f"{PACKAGE}.") and module.split(".")[1] not in ours
+    ]
+    assert (foreign, impure) == ([], [])
+
+
+def nothing(*_: object) -> None:
+    """Stand in for a method that no test calls."""
+
+
+class TestAFurtherVendor:
+    """A vendor class that lacks something would fail later, out of sight, in the triggerer."""
+
+    parts = MappingProxyType(
+        {
+            "conn_type": "acme",
+            "default_conn_name": "acme_default",
+            "hook_name": "Acme",
+            "given": nothing,
+            "sign": nothing,
+            "look": nothing,
+        }
+    )
+
+    def test_needs_no_more_than_this(self) -> None:
+        assert type("AcmeHook", (ImportStatusHook,), dict(self.parts))().conn_id == "acme_default"
+
+    def test_may_log_in_in_place_of_having_a_credential(self) -> None:
+        parts = {name: part for name, part in self.parts.items() if name != "given"}
+        assert type("AcmeHook", (ImportStatusHook,), {**parts, "log_in": nothing})
+
+    @pytest.mark.parametrize(
+        ("missing", "named"),
+        [
+            pytest.param("conn_type", "conn_type", id="conn_type"),
+            pytest.param("default_conn_name", "default_conn_name", id="default_conn_name"),
+            pytest.param("hook_name", "hook_name", id="hook_name"),
+            pytest.param("given", "given or log_in", id="given"),
+            pytest.param("sign", "sign", id="sign"),
+            pytest.param("look", "look", id="look"),
+        ],
+    )
+    def test_is_refused_without(self, missing: str, named: str) -> None:
+        parts = {name: part for name, part in self.parts.items() if name != missing}
+        with pytest.raises(TypeError, match=rf"^AcmeHook is no complete vendor: it lacks {named}\.$"):
+            type("AcmeHook", (ImportStatusHook,), parts)
+
+    def test_is_told_all_that_it_lacks(self) -> None:
+        with pytest.raises(TypeError, match="conn_type, default_conn_name, hook_name, sign, look, given"):
+            type("AcmeHook", (ImportStatusHook,), {})
+
+    def test_may_inherit_what_it_needs(self) -> None:
+        assert type("RegionalHook", (ClearHook,), {"conn_type": "clear_eu"})().conn_type == "clear_eu"
