@@ -98,11 +98,9 @@ class ThalamusHook(ImportStatusHook):
         """Thalamus answers 400 to much, and tells in `errors` what is meant."""
         if response.status >= 300 and response.status != 400:
             return response.status
-        codes = {code.casefold() for code in _error_codes(response)}
+        codes = _error_codes(response)
         if "invalidtouchpointcode" in codes:
             return 401
-        if "invalidid" in codes:
-            return 404
         # A body with errors is an error, whatever the HTTP status: the vendor's SDK reads it so.
         return 400 if codes else response.status
 
@@ -110,7 +108,8 @@ class ThalamusHook(ImportStatusHook):
         """Ask for the import's status."""
         api = "" if self.base_url.endswith(API) else API
         response = yield from ask(self, Request("GET", f"{api}/import/status/{segment(import_id)}"))
-        if response.status == 404:
+        # An HTTP 404 is another matter: the address is wrong.
+        if response.status == 400 and "invalidid" in _error_codes(response):
             raise ImportNotFoundError(
                 f"Thalamus knows no import {import_id!r} (InvalidID). Is it the id of the import call?"
             )
@@ -122,14 +121,15 @@ class ThalamusHook(ImportStatusHook):
         return _to_status(import_id, str(word), data, response)
 
 
-def _error_codes(response: Response) -> list[str]:
+def _error_codes(response: Response) -> set[str]:
     try:
         errors = read_json(response, WHAT).get("errors")
     except ImportStatusError:
-        return []
+        return set()
     if not errors:
-        return []
-    return list(said(response, list(errors.values()) if isinstance(errors, Mapping) else errors))
+        return set()
+    codes = said(response, list(errors.values()) if isinstance(errors, Mapping) else errors)
+    return {code.casefold() for code in codes}
 
 
 def _to_status(import_id: str, word: str, data: Mapping[str, Any], response: Response) -> ImportStatus:

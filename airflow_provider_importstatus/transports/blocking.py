@@ -83,6 +83,8 @@ def exchange(request: Request, session: requests.Session, timeout: float) -> Res
     """Send one request and read the answer, all within `timeout` seconds."""
     ends = time.monotonic() + timeout
     where = f"{request.method} {request.url.partition('?')[0]}"
+    # Cookies are state that the other transport has not.
+    session.cookies.clear()
     try:
         with session.request(
             request.method,

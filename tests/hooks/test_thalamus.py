@@ -287,7 +287,7 @@ def errors(http: int = 400, **codes: Any) -> Response:
         pytest.param(errors(ProcessorInfo="InvalidID"), ImportNotFoundError, id="400 InvalidID"),
         pytest.param(errors(id="InvalidId"), ImportNotFoundError, id="400 InvalidId"),
         pytest.param(errors(200, ProcessorInfo="InvalidID"), ImportNotFoundError, id="200 InvalidID"),
-        pytest.param(raw("", 404), ImportNotFoundError, id="404"),
+        pytest.param(raw("", 404), ImportRequestError, id="404"),
         pytest.param(errors(type="Required"), ImportRequestError, id="400 of another code"),
         pytest.param(errors(200, type="Required"), ImportRequestError, id="200 of another code"),
         pytest.param(errors(partnerDataSource="TouchpointCodeRequired"), ImportRequestError, id="Required"),

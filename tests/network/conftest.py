@@ -1,0 +1,57 @@
+"""What the network tests need besides the sandbox: local servers, and owners that look more than once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, ExitStack
+from typing import Any
+
+import pytest
+
+from airflow_provider_importstatus import conversation
+from airflow_provider_importstatus.hooks.base import ImportStatusHook, hook_for
+from airflow_provider_importstatus.triggers.client import connected
+
+from .cases import KeepLooking, Serve
+from .servers import Script, Server
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let processes that are refused together by Clear not wait for each other."""
+    monkeypatch.setattr(conversation, "MAX_PAUSE", 0.0)
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Start local servers that follow a script."""
+    with ExitStack() as servers:
+
+        def serve(script: Script, **more: Any) -> Server:
+            return servers.enter_context(Server(script, **more))
+
+        yield serve
+
+
+@pytest.fixture(params=["requests", "aiohttp"])
+def keep_looking(request: pytest.FixtureRequest) -> Iterator[KeepLooking]:
+    """Look as one wait does: the credential of one look serves the next one."""
+    hooks: dict[str, ImportStatusHook] = {}
+
+    def hook(conn_id: str) -> ImportStatusHook:
+        return hooks.setdefault(conn_id, hook_for(conn_id))
+
+    if request.param == "requests":
+        yield lambda conn_id, import_id: hook(conn_id).get_import_status(import_id)
+        return
+    with asyncio.Runner() as runner:
+        clients = AsyncExitStack()
+
+        async def look(conn_id: str, import_id: str) -> Any:
+            if conn_id not in hooks:
+                await clients.enter_async_context(connected(conn_id))
+            return await hook(conn_id).aget_import_status(import_id)
+
+        yield lambda conn_id, import_id: runner.run(look(conn_id, import_id))
+        runner.run(clients.aclose())

@@ -1,0 +1,242 @@
+"""How a credential is got, presented, refused and renewed."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from airflow_provider_importstatus import shared_token
+from airflow_provider_importstatus.exceptions import ImportAuthError, ImportSettingsError
+from airflow_provider_importstatus.sandbox import Sandbox
+from airflow_provider_importstatus.sandbox.credentials import CLEAR, TAO_ADVANCE
+from airflow_provider_importstatus.status import ImportState
+
+from .cases import PRESENTED, READY, WITH_LOGIN, Connect, KeepLooking, Look, Serve, going_on
+
+WRONG: dict[str, dict[str, Any]] = {
+    "clear": {"password": "wrong"},
+    "tao_advance": {"password": "wrong"},
+    "zilliant": {"password": "wrong"},
+    "zilliant-app": {"extra": {"client_secret": "wrong"}},
+    "thalamus": {"password": "wrong"},
+    "thalamus-touchpoint": {"extra": {"touchpoint": "nowhere"}},
+}
+
+
+@pytest.mark.parametrize("vendor", READY)
+def test_the_credential_is_presented_as_the_vendor_wants_it(
+    connect: Connect, serve: Serve, look: Look, vendor: str
+) -> None:
+    server = serve(going_on)
+    look(connect(vendor, host=server.url, extra=READY[vendor]), "7")
+    name, value = PRESENTED[vendor]
+    assert [seen.headers.get(name) for seen in server.seen] == [value]
+
+
+@pytest.mark.parametrize("encoding", ["multipart", "urlencoded"])
+def test_tao_takes_both_forms_of_a_token_request(
+    sandbox: Sandbox, connect: Connect, look: Look, encoding: str
+) -> None:
+    conn_id = connect("tao_advance", extra={"token_request_encoding": encoding})
+    assert look(conn_id, sandbox.submit("tao_advance", seconds=0)).state is ImportState.SUCCEEDED
+
+
+@pytest.mark.parametrize("vendor", WITH_LOGIN)
+@pytest.mark.usefixtures("connections")
+def test_two_looks_need_one_login(sandbox: Sandbox, keep_looking: KeepLooking, vendor: str) -> None:
+    import_id = sandbox.submit(vendor)
+    for _ in range(2):
+        keep_looking(f"{vendor}_default", import_id)
+    assert sandbox.requests(vendor)["token"] == 1
+
+
+@pytest.mark.parametrize("vendor", WITH_LOGIN)
+@pytest.mark.usefixtures("connections")
+def test_a_refused_credential_is_renewed_once(
+    sandbox: Sandbox, keep_looking: KeepLooking, vendor: str
+) -> None:
+    import_id = sandbox.submit(vendor, seconds=1000, queued=0)
+    keep_looking(f"{vendor}_default", import_id)
+    sandbox.revoke(vendor)
+    assert keep_looking(f"{vendor}_default", import_id).state is ImportState.RUNNING
+    requests = sandbox.requests(vendor)
+    assert (requests["token"], requests["status"]) == (2, 3)
+
+
+@pytest.mark.usefixtures("connections")
+def test_a_credential_that_is_refused_for_the_report_is_renewed_once(sandbox: Sandbox, look: Look) -> None:
+    import_id = sandbox.submit("zilliant", ends="partial", seconds=0)
+    sandbox.fault("zilliant", "report", "401")
+    assert look("zilliant_default", import_id).state is ImportState.PARTIAL
+    assert sandbox.requests("zilliant")["token"] == 2
+
+
+@pytest.mark.parametrize("status", ["401", "403"])
+@pytest.mark.parametrize("vendor", WITH_LOGIN)
+@pytest.mark.usefixtures("connections")
+def test_a_second_refusal_is_an_auth_error(sandbox: Sandbox, look: Look, vendor: str, status: str) -> None:
+    import_id = sandbox.submit(vendor)
+    sandbox.fault(vendor, "status", status, times=None)
+    with pytest.raises(ImportAuthError, match=status):
+        look(f"{vendor}_default", import_id)
+    requests = sandbox.requests(vendor)
+    assert (requests["token"], requests["status"]) == (2, 2)
+
+
+def test_a_client_without_the_right_is_an_auth_error(sandbox: Sandbox, connect: Connect, look: Look) -> None:
+    login, password = TAO_ADVANCE.unscoped_client_id, TAO_ADVANCE.unscoped_client_secret
+    with pytest.raises(ImportAuthError, match="Insufficient scope"):
+        look(connect("tao_advance", login=login, password=password), sandbox.submit("tao_advance"))
+
+
+@pytest.mark.parametrize("vendor", ["clear", "thalamus"])
+@pytest.mark.usefixtures("connections")
+def test_a_ready_credential_that_is_refused_is_an_auth_error_at_once(
+    sandbox: Sandbox, look: Look, vendor: str
+) -> None:
+    import_id = sandbox.submit(vendor)
+    before = sandbox.requests(vendor)
+    sandbox.fault(vendor, "status", "401", times=None)
+    with pytest.raises(ImportAuthError, match=f"{vendor}_default"):
+        look(f"{vendor}_default", import_id)
+    after = sandbox.requests(vendor)
+    assert {route: after[route] - before[route] for route in after if after[route] != before[route]} == {
+        "status": 1
+    }
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_credential_is_an_auth_error(
+    sandbox: Sandbox, connect: Connect, look: Look, case: str
+) -> None:
+    vendor = case.partition("-")[0]
+    import_id = sandbox.submit(vendor)
+    with pytest.raises(ImportAuthError):
+        look(connect(vendor, **WRONG[case]), import_id)
+
+
+@pytest.mark.parametrize("vendor", [*WITH_LOGIN, "clear"])
+def test_a_refused_login_is_not_repeated(
+    sandbox: Sandbox, connect: Connect, keep_looking: KeepLooking, vendor: str
+) -> None:
+    conn_id, import_id = connect(vendor, password="wrong"), sandbox.submit(vendor)
+    for _ in range(3):
+        with pytest.raises(ImportAuthError):
+            keep_looking(conn_id, import_id)
+    assert sandbox.requests(vendor)["token"] == 1
+
+
+@pytest.mark.parametrize("vendor", [*WITH_LOGIN, "thalamus"])
+def test_a_password_that_was_mended_is_taken_at_once(
+    sandbox: Sandbox, connect: Connect, keep_looking: KeepLooking, vendor: str
+) -> None:
+    conn_id, import_id = connect(vendor, password="wrong"), sandbox.submit(vendor, seconds=0)
+    with pytest.raises(ImportAuthError):
+        keep_looking(conn_id, import_id)
+    connect(vendor)
+    assert keep_looking(conn_id, import_id).state is ImportState.SUCCEEDED
+
+
+def test_a_token_that_was_replaced_in_the_connection_is_taken_at_once(
+    sandbox: Sandbox, connections: Connect, mint: Callable[[], str], keep_looking: KeepLooking
+) -> None:
+    import_id = sandbox.submit("clear", seconds=0)
+    keep_looking("clear_default", import_id)
+    connections("clear", extra={"access_token": mint()})
+    assert keep_looking("clear_default", import_id).state is ImportState.SUCCEEDED
+
+
+@pytest.mark.parametrize(
+    ("vendor", "fields"),
+    [
+        ("clear", {"login": ""}),
+        ("clear", {"password": ""}),
+        ("tao_advance", {"host": ""}),
+        ("tao_advance", {"login": ""}),
+        ("tao_advance", {"password": ""}),
+        ("zilliant", {"extra": {"client_id": ""}}),
+        ("thalamus", {"extra": {"touchpoint": ""}}),
+        ("thalamus", {"extra": {"token": "with\nnewline"}}),
+    ],
+)
+def test_a_connection_that_lacks_something_is_refused_before_anything_is_sent(
+    sandbox: Sandbox, connect: Connect, look: Look, vendor: str, fields: dict[str, Any]
+) -> None:
+    missing = next(iter(fields.get("extra", fields)))
+    with pytest.raises(ImportSettingsError, match=missing):
+        look(connect(vendor, **fields), "7")
+    assert not any(sandbox.requests(vendor).values())
+
+
+# Clear's token is shared by all processes, and minting another revokes it.
+
+
+@pytest.fixture
+def keep_shared(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, float], None]:
+    """Put a token into the Variable that all processes read, as one that was minted so many seconds ago."""
+
+    def keep(token: str, age: float) -> None:
+        name = shared_token.name_for("clear", sandbox.url, CLEAR.client_secret)
+        kept = {"value": token, "minted_at": time.time() - age, "expires_at": None}
+        monkeypatch.setenv(f"AIRFLOW_VAR_{name.upper()}", json.dumps(kept))
+
+    return keep
+
+
+def test_clear_mints_one_token_for_all_looks(
+    sandbox: Sandbox, connect: Connect, keep_looking: KeepLooking
+) -> None:
+    conn_id, import_id = connect("clear"), sandbox.submit("clear", seconds=0)
+    for _ in range(2):
+        assert keep_looking(conn_id, import_id).state is ImportState.SUCCEEDED
+    assert sandbox.requests("clear")["token"] == 1
+
+
+def test_clears_ready_token_is_used_as_it_is(
+    sandbox: Sandbox, connect: Connect, mint: Callable[[], str], look: Look
+) -> None:
+    conn_id, import_id = connect("clear", extra={"access_token": mint()}), sandbox.submit("clear", seconds=0)
+    look(conn_id, import_id)
+    assert sandbox.requests("clear")["token"] == 1  # the test's own
+
+
+def test_clears_shared_token_is_taken_before_another_is_minted(
+    sandbox: Sandbox, connect: Connect, mint: Callable[[], str], keep_shared: Any, look: Look
+) -> None:
+    conn_id, import_id = connect("clear"), sandbox.submit("clear", seconds=0)
+    keep_shared(mint(), age=10)
+    assert look(conn_id, import_id).state is ImportState.SUCCEEDED
+    assert sandbox.requests("clear")["token"] == 1  # the test's own
+
+
+def test_a_token_that_another_process_has_shared_meanwhile_is_taken(
+    sandbox: Sandbox, connect: Connect, mint: Callable[[], str], keep_shared: Any, keep_looking: KeepLooking
+) -> None:
+    conn_id, import_id = connect("clear"), sandbox.submit("clear", seconds=0)
+    keep_looking(conn_id, import_id)
+    keep_shared(mint(), age=0)
+    assert keep_looking(conn_id, import_id).state is ImportState.SUCCEEDED
+    assert sandbox.requests("clear")["token"] == 2  # ours, and the other process's
+
+
+def test_an_old_token_that_clear_refuses_is_minted_anew(
+    sandbox: Sandbox, connect: Connect, keep_shared: Any, look: Look
+) -> None:
+    conn_id, import_id = connect("clear"), sandbox.submit("clear", seconds=0)
+    keep_shared("revoked-long-ago", age=600)
+    assert look(conn_id, import_id).state is ImportState.SUCCEEDED
+    assert sandbox.requests("clear")["token"] == 1
+
+
+def test_a_young_token_that_clear_refuses_is_not_minted_anew(
+    sandbox: Sandbox, connect: Connect, keep_shared: Any, look: Look
+) -> None:
+    conn_id, import_id = connect("clear"), sandbox.submit("clear", seconds=0)
+    keep_shared("revoked-a-moment-ago", age=10)
+    with pytest.raises(ImportAuthError, match="younger than five minutes"):
+        look(conn_id, import_id)
+    assert sandbox.requests("clear")["token"] == 0

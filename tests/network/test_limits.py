@@ -1,0 +1,110 @@
+"""Time and size: nobody at the other end can keep a look for long, and nothing is left open."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import gzip
+import logging
+import time
+import warnings
+
+import aiohttp
+import pytest
+
+from airflow_provider_importstatus.exceptions import ImportStatusError, ImportUnavailableError
+from airflow_provider_importstatus.hooks.base import hook_for
+from airflow_provider_importstatus.sandbox import Sandbox
+
+from .cases import GOING_ON, Connect, KeepLooking, Look, Serve
+from .servers import answer, dribbled
+
+
+def test_a_body_that_is_dribbled_is_given_up_in_time(sandbox: Sandbox, connect: Connect, look: Look) -> None:
+    connect("thalamus", extra={"timeout": 0.3})
+    import_id = sandbox.submit("thalamus")
+    # Some 100 bytes: the pause between two of them is far below the time limit.
+    sandbox.fault("thalamus", "status", "dribble", seconds=4)
+    began = time.monotonic()
+    with pytest.raises(ImportUnavailableError):
+        look("thalamus_default", import_id)
+    assert time.monotonic() - began < 2
+
+
+def test_an_answer_that_is_dribbled_fast_enough_is_read(connect: Connect, serve: Serve, look: Look) -> None:
+    conn_id = connect("thalamus", host=serve(lambda _: dribbled(answer(GOING_ON), 0.0005)).url)
+    assert look(conn_id, "7").state == "running"
+
+
+def test_a_compressed_bomb_is_not_unpacked(connect: Connect, serve: Serve, look: Look) -> None:
+    bomb = gzip.compress(b'{"state": "PROCESSED"' + b" " * 64 * 1024 * 1024 + b"}")
+    head = answer("", content_encoding="gzip", content_length=str(len(bomb)))
+    conn_id = connect("thalamus", host=serve(lambda _: [*head, bomb]).url)
+    with pytest.raises(ImportStatusError, match="more than"):
+        look(conn_id, "7")
+
+
+def test_a_compressed_answer_is_read(connect: Connect, serve: Serve, look: Look) -> None:
+    body = gzip.compress(GOING_ON.encode())
+    head = answer("", content_encoding="gzip", content_length=str(len(body)))
+    conn_id = connect("thalamus", host=serve(lambda _: [*head, body]).url)
+    assert look(conn_id, "7").state == "running"
+
+
+def test_an_answer_without_a_length_is_read_to_its_end(connect: Connect, serve: Serve, look: Look) -> None:
+    head = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
+    conn_id = connect("thalamus", host=serve(lambda _: [head, GOING_ON.encode()]).url)
+    assert look(conn_id, "7").state == "running"
+
+
+def test_a_body_in_chunks_that_breaks_off_is_unavailable(connect: Connect, serve: Serve, look: Look) -> None:
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunk = f"{len(GOING_ON):x}\r\n{GOING_ON}\r\n".encode()
+    conn_id = connect("thalamus", host=serve(lambda _: [head, chunk]).url)
+    with pytest.raises(ImportUnavailableError):
+        look(conn_id, "7")
+
+
+def test_nobody_listening_is_unavailable(connect: Connect, serve: Serve, look: Look) -> None:
+    with serve(lambda _: []) as server:
+        url = server.url
+    with pytest.raises(ImportUnavailableError):
+        look(connect("thalamus", host=url), "7")
+
+
+def test_a_name_that_does_not_resolve_is_unavailable(connect: Connect, look: Look) -> None:
+    with pytest.raises(ImportUnavailableError):
+        look(connect("thalamus", host="http://nowhere.invalid", extra={"timeout": 3}), "7")
+
+
+@pytest.mark.parametrize("kind", ["none", "500", "drop", "cut", "slow", "huge", "redirect", "401"])
+@pytest.mark.usefixtures("settled")
+def test_nothing_is_left_open(
+    sandbox: Sandbox,
+    connect: Connect,
+    keep_looking: KeepLooking,
+    caplog: pytest.LogCaptureFixture,
+    kind: str,
+) -> None:
+    connect("thalamus", extra={"timeout": 0.2})
+    import_id = sandbox.submit("thalamus")
+    if kind != "none":
+        sandbox.fault("thalamus", "status", kind, times=None)
+    with warnings.catch_warnings(record=True) as warned, caplog.at_level(logging.WARNING, "asyncio"):
+        warnings.simplefilter("always")
+        for _ in range(2):
+            with pytest.raises(ImportStatusError) if kind != "none" else warnings.catch_warnings():
+                keep_looking("thalamus_default", import_id)
+        gc.collect()
+    assert [str(one.message) for one in warned if issubclass(one.category, ResourceWarning)] == []
+    assert [record.message for record in caplog.records if record.name == "asyncio"] == []
+
+
+@pytest.mark.usefixtures("connections")
+def test_no_session_outlives_a_look(
+    sandbox: Sandbox,
+) -> None:
+    import_id = sandbox.submit("thalamus")
+    asyncio.run(hook_for("thalamus_default").aget_import_status(import_id))
+    sessions = [one for one in gc.get_objects() if type(one) is aiohttp.ClientSession]
+    assert all(session.closed for session in sessions)

@@ -1,0 +1,83 @@
+"""Sensors in a DAG, and how a task runs them: at once, or deferred and resumed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow.providers.common.compat.sdk import DAG, TaskDeferred
+
+from airflow_provider_importstatus.sandbox import Sandbox
+from airflow_provider_importstatus.sensors.import_status import ImportStatusSensor
+
+Connect = Callable[..., str]
+
+ENDLESS = {"seconds": 1000, "queued": 0}
+VENDORS = ("clear", "tao_advance", "zilliant", "thalamus")
+
+
+@dataclass
+class TaskInstance:
+    """What a sensor uses of Airflow's: XComs, and when the task was first rescheduled."""
+
+    first_rescheduled: datetime | None = None
+    xcoms: dict[str, Any] = field(default_factory=dict)
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.xcoms[key] = json.loads(json.dumps(value))
+
+    def get_first_reschedule_date(self, context: Any) -> datetime | None:
+        assert context["ti"] is self
+        return self.first_rescheduled
+
+    @property
+    def start_date(self) -> datetime:
+        """Airflow 2.11: of the first look, also of a task that was rescheduled since."""
+        return self.first_rescheduled or datetime.now(UTC)
+
+
+def sensor(conn_id: str = "thalamus_default", import_id: Any = "7", **more: Any) -> ImportStatusSensor:
+    """A sensor in a DAG, as quick as it may be unless told otherwise."""
+    usual = {"poke_interval": 0.05, "exponential_backoff": False, "timeout": 10}
+    with DAG("a_dag", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)):
+        return ImportStatusSensor(task_id="wait", conn_id=conn_id, import_id=import_id, **{**usual, **more})
+
+
+def run(task: ImportStatusSensor, ti: TaskInstance | None = None) -> Any:
+    """Execute a task as a worker does."""
+    return task.execute({"ti": ti or TaskInstance()})  # type: ignore[typeddict-item]
+
+
+def resume(task: ImportStatusSensor, event: Any, ti: TaskInstance | None = None) -> Any:
+    """Go on with a task after its trigger has fired, as a worker does."""
+    context: Any = {"ti": ti or TaskInstance()}
+    return task.resume_execution("execute_complete", {"event": event}, context)
+
+
+def defer(task: ImportStatusSensor, ti: TaskInstance | None = None) -> TaskDeferred:
+    """Execute a task until it defers."""
+    try:
+        run(task, ti)
+    except TaskDeferred as deferred:
+        return deferred
+    raise AssertionError("The task did not defer.")
+
+
+def fired(trigger: Any) -> Any:
+    """What a trigger tells, as if the deferral was long ago."""
+
+    async def payloads() -> list[Any]:
+        trigger.deferred_at = None
+        return [event.payload async for event in trigger.run()]
+
+    (payload,) = asyncio.run(asyncio.wait_for(payloads(), 20))
+    return json.loads(json.dumps(payload))
+
+
+def requests_of(sandbox: Sandbox) -> int:
+    """How many requests the vendors have had in all."""
+    return sum(sum(sandbox.requests(vendor).values()) for vendor in VENDORS)

@@ -1,0 +1,217 @@
+"""How a task ends: the same in every mode, by what the import became or why the wait ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from airflow_provider_importstatus.exceptions import (
+    AirflowException,
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    AirflowTaskTimeout,
+    ImportAuthError,
+    ImportFailedError,
+    ImportNotFoundError,
+    ImportProtocolError,
+    ImportRequestError,
+    ImportStatusError,
+    ImportUnavailableError,
+)
+from airflow_provider_importstatus.sandbox import Sandbox
+from airflow_provider_importstatus.sensors.import_status import ImportStatusSensor
+
+from .tasks import ENDLESS, TaskInstance, defer, fired, resume, run, sensor
+
+pytestmark = pytest.mark.usefixtures("connections")
+
+#: Each unsuccessful end: the import, the vendor's trouble, the task's parameters, the error, and whether
+#: `soft_fail` makes a skip of it.
+ENDS: dict[str, tuple[dict[str, Any], str | None, dict[str, Any], type[Exception], bool]] = {
+    "failed": ({"ends": "failed", "seconds": 0}, None, {}, ImportFailedError, True),
+    "cancelled": ({"ends": "cancelled", "seconds": 0}, None, {}, ImportFailedError, True),
+    "partial": ({"ends": "partial", "seconds": 0}, None, {}, ImportFailedError, True),
+    "not-found": ({"appears": 1000}, None, {"not_found_grace": 0.1}, ImportNotFoundError, True),
+    "request": (ENDLESS, "422", {}, ImportRequestError, True),
+    "timeout": (ENDLESS, None, {"timeout": 0.2}, AirflowSensorTimeout, True),
+    "auth": (ENDLESS, "401", {}, ImportAuthError, False),
+    "outage": (ENDLESS, "503", {"outage_tolerance": 0.1}, ImportUnavailableError, False),
+    "protocol": (ENDLESS, "garbage", {"outage_tolerance": 0.1}, ImportProtocolError, False),
+    "redirect": (ENDLESS, "redirect", {}, ImportProtocolError, False),
+}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "neither": {},
+    "soft_fail": {"soft_fail": True},
+    "never_fail": {"never_fail": True},
+}
+
+
+def poked(sandbox: Sandbox, trouble: str | None, task: ImportStatusSensor) -> Any:
+    if trouble:
+        sandbox.fault("thalamus", "status", trouble, times=None)
+    return run(task)
+
+
+def resumed(sandbox: Sandbox, trouble: str | None, task: ImportStatusSensor) -> Any:
+    """Deferred while all was well and the import was young; its end is the trigger's news."""
+    task.deferrable = True
+    sandbox.fault("thalamus", "status", 503)
+    deferred = defer(task)
+    if trouble:
+        sandbox.fault("thalamus", "status", trouble, times=None)
+    return resume(task, fired(deferred.trigger))
+
+
+@pytest.fixture(params=[poked, resumed], ids=["poke", "resumed"])
+def ended(request: pytest.FixtureRequest, sandbox: Sandbox) -> Callable[..., Any]:
+    """Let a task run to its end in one of the two ways."""
+
+    def ended(course: dict[str, Any], trouble: str | None, **parameters: Any) -> Any:
+        import_id = sandbox.submit("thalamus", **course)
+        return request.param(sandbox, trouble, sensor(import_id=import_id, **parameters))
+
+    return ended
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+@pytest.mark.parametrize("end", ENDS)
+def test_an_unsuccessful_end_is_the_same_in_every_mode(
+    ended: Callable[..., Any], end: str, option: str
+) -> None:
+    course, trouble, parameters, error, is_softened = ENDS[end]
+    is_skip = option == "never_fail" or (option == "soft_fail" and is_softened)
+    with pytest.raises(AirflowException) as raised:
+        ended(course, trouble, **parameters, **OPTIONS[option])
+    assert type(raised.value) is (AirflowSkipException if is_skip else error)
+
+
+@pytest.mark.parametrize(
+    "error", dict.fromkeys(end[3] for end in ENDS.values()), ids=lambda error: error.__name__
+)
+def test_what_a_retry_cannot_change_is_not_retried(error: type[Exception]) -> None:
+    final = {ImportFailedError, ImportNotFoundError, ImportRequestError}
+    assert issubclass(error, AirflowException)
+    assert issubclass(error, AirflowFailException) == (error in final)
+
+
+@pytest.mark.parametrize(
+    ("option", "error"), [("neither", AirflowTaskTimeout), ("soft_fail", AirflowTaskTimeout)]
+)
+def test_an_execution_timeout_while_deferred_is_airflows_own(
+    sandbox: Sandbox, option: str, error: type[BaseException]
+) -> None:
+    task = sensor(
+        import_id=sandbox.submit("thalamus", **ENDLESS),
+        deferrable=True,
+        execution_timeout=timedelta(seconds=0.3),
+        **OPTIONS[option],
+    )
+    with pytest.raises(error, match="is running"):
+        resume(task, fired(defer(task).trigger))
+
+
+def test_an_execution_timeout_is_a_skip_where_nothing_may_fail(sandbox: Sandbox) -> None:
+    task = sensor(
+        import_id=sandbox.submit("thalamus", **ENDLESS),
+        deferrable=True,
+        execution_timeout=timedelta(seconds=0.3),
+        never_fail=True,
+    )
+    with pytest.raises(AirflowSkipException):
+        resume(task, fired(defer(task).trigger))
+
+
+@pytest.mark.parametrize(
+    ("option", "error"), [("neither", AirflowSensorTimeout), ("soft_fail", AirflowSkipException)]
+)
+def test_a_timeout_that_airflow_found_first_is_a_sensors_timeout(option: str, error: type[Exception]) -> None:
+    task = sensor(deferrable=True, **OPTIONS[option])
+    context: Any = {"ti": TaskInstance()}
+    with pytest.raises(AirflowException) as raised:
+        task.resume_execution("__fail__", {"error": "Trigger timeout"}, context)
+    assert type(raised.value) is error
+
+
+@pytest.mark.parametrize(
+    "event",
+    [None, {}, "x", {"v": 1}, {"v": 2, "status": {}}, {"v": 1, "error": "x"}, {"v": 1, "status": None}],
+    ids=repr,
+)
+def test_an_event_that_tells_no_end_is_no_success(event: Any) -> None:
+    with pytest.raises(ImportStatusError):
+        resume(sensor(), event)
+
+
+def test_an_error_of_an_unknown_kind_is_no_success() -> None:
+    with pytest.raises(ImportStatusError, match="of a later release"):
+        resume(sensor(), {"v": 1, "error": {"type": "SystemExit", "message": "of a later release"}})
+
+
+def test_a_failure_says_which_import_and_why(sandbox: Sandbox) -> None:
+    import_id = sandbox.submit("tao_advance", ends="failed", seconds=0)
+    with pytest.raises(ImportFailedError) as error:
+        run(sensor("tao_advance_default", import_id))
+    for fact in (import_id, "tao_advance", "failed", "The file could not be imported.", "not retried"):
+        assert fact in str(error.value)
+
+
+def test_a_partial_import_says_how_it_is_accepted(sandbox: Sandbox) -> None:
+    import_id = sandbox.submit("thalamus", ends="partial", seconds=0)
+    with pytest.raises(ImportFailedError, match=r"3 of 120 rows rejected.*on_partial='succeed'"):
+        run(sensor(import_id=import_id))
+
+
+@pytest.mark.parametrize(
+    ("vendor", "parameters", "is_accepted"),
+    [
+        ("thalamus", {"on_partial": "succeed"}, True),
+        ("thalamus", {"max_failed_rows": 3}, True),
+        ("thalamus", {"max_failed_rows": 2}, False),
+        ("thalamus", {"max_failed_rows": 2, "on_partial": "succeed"}, True),
+        ("zilliant", {"max_failed_rows": 3}, True),
+        # These do not count the rejected rows.
+        ("tao_advance", {"max_failed_rows": 1000}, False),
+        ("clear", {"max_failed_rows": 1000}, False),
+        ("clear", {"on_partial": "succeed"}, True),
+    ],
+)
+@pytest.mark.parametrize("mode", ["poke", "resumed"])
+def test_a_partial_import_is_accepted_by_rows_or_by_word(
+    sandbox: Sandbox, vendor: str, parameters: dict[str, Any], is_accepted: bool, mode: str
+) -> None:
+    import_id = sandbox.submit(vendor, ends="partial", seconds=0)
+    task = sensor(f"{vendor}_default", import_id, **parameters)
+
+    def end() -> Any:
+        if mode == "poke":
+            return run(task)
+        task.deferrable = True
+        sandbox.fault(vendor, "status", 503)
+        return resume(task, fired(defer(task).trigger))
+
+    if is_accepted:
+        assert end()["state"] == "partial"
+    else:
+        with pytest.raises(ImportFailedError):
+            end()
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_a_partial_import_is_skipped_where_that_is_asked_for(ended: Callable[..., Any], option: str) -> None:
+    with pytest.raises(AirflowSkipException):
+        ended({"ends": "partial", "seconds": 0}, None, on_partial="skip", **OPTIONS[option])
+
+
+@pytest.mark.parametrize("vendor", ["clear", "tao_advance", "zilliant", "thalamus"])
+def test_the_result_is_the_same_in_every_mode(sandbox: Sandbox, vendor: str) -> None:
+    import_id = sandbox.submit(vendor, seconds=0, ends="partial")
+    task = sensor(f"{vendor}_default", import_id, on_partial="succeed")
+    result = run(task)
+    task.deferrable = True
+    sandbox.fault(vendor, "status", 503)
+    assert resume(task, fired(defer(task).trigger)) == result
+    assert run(sensor(f"{vendor}_default", import_id, on_partial="succeed", mode="reschedule")) == result

@@ -1,0 +1,88 @@
+"""What is wrong in a DAG file is said when it is parsed."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from airflow_provider_importstatus.sensors.import_status import (
+    ClearImportSensor,
+    ImportStatusSensor,
+    TaoAdvanceImportSensor,
+    ThalamusImportSensor,
+    ZilliantImportSensor,
+)
+
+from .tasks import sensor
+
+
+@pytest.mark.parametrize(
+    ("parameters", "sentence"),
+    [
+        ({"on_partial": "ignore"}, "on_partial is 'ignore'. Give one of 'succeed', 'fail', 'skip'"),
+        ({"on_partial": None}, "on_partial is None"),
+        ({"max_failed_rows": -1}, "max_failed_rows is -1"),
+        ({"max_failed_rows": "3"}, "max_failed_rows is '3'"),
+        ({"max_failed_rows": True}, "max_failed_rows is True"),
+        ({"max_failed_rows": 0.5}, "max_failed_rows is 0.5"),
+        ({"poke_interval": 0}, "poke_interval"),
+        ({"poke_interval": timedelta(0)}, "poke_interval"),
+        ({"not_found_grace": -1}, "not_found_grace"),
+        ({"not_found_grace": "1m"}, "not_found_grace"),
+        ({"outage_tolerance": timedelta(seconds=-1)}, "outage_tolerance"),
+        ({"hook_params": ["a"]}, "hook_params"),
+        ({"hook_params": {"a": object()}}, "hook_params is no plain JSON"),
+        ({"hook_params": {"a": {1, 2}}}, "hook_params is no plain JSON"),
+        ({"hook_params": {"password": "hunter2"}}, "looks like a secret"),
+        ({"hook_params": {"client_secret": "hunter2"}}, "looks like a secret"),
+        ({"hook_params": {"Access_Token": "hunter2"}}, "looks like a secret"),
+    ],
+)
+def test_a_wrong_parameter_is_refused_by_name(parameters: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence) as error:
+        sensor(**parameters)
+    assert "hunter2" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"hook_params": {"integration_id": "x", "nested": {"a": [1, None]}}},
+        {"hook_params": {"token": "{{ var.value.token }}"}},
+        {"hook_params": "{{ params.hook }}"},
+        {"not_found_grace": timedelta(seconds=5), "outage_tolerance": 0, "max_wait": timedelta(minutes=1)},
+        {"poke_interval": timedelta(seconds=30), "max_failed_rows": 5, "on_partial": "succeed"},
+        {"import_id": None},
+    ],
+)
+def test_what_may_be_right_is_not_refused(parameters: dict[str, Any]) -> None:
+    sensor(**parameters)
+
+
+@pytest.mark.parametrize("missing", ["conn_id", "import_id"])
+def test_connection_and_import_are_required(missing: str) -> None:
+    given = {"conn_id": "a", "import_id": "b"}
+    del given[missing]
+    with pytest.raises(Exception, match=missing):
+        ImportStatusSensor(task_id="wait", **given)
+
+
+@pytest.mark.parametrize(
+    ("kind", "conn_id"),
+    [
+        (ClearImportSensor, "clear_default"),
+        (TaoAdvanceImportSensor, "tao_advance_default"),
+        (ZilliantImportSensor, "zilliant_default"),
+        (ThalamusImportSensor, "thalamus_default"),
+    ],
+)
+def test_each_vendor_has_its_default_connection(kind: type[ImportStatusSensor], conn_id: str) -> None:
+    assert kind(task_id="wait", import_id="7").conn_id == conn_id  # type: ignore[call-arg]
+
+
+def test_the_templated_fields_are_rendered() -> None:
+    task = sensor("{{ conn }}", "{{ 7 }}", hook_params={"integration_id": "{{ integration }}"})
+    task.render_template_fields({"conn": "c", "integration": "i"})  # type: ignore[typeddict-unknown-key]
+    assert (task.conn_id, task.import_id, task.hook_params) == ("c", "7", {"integration_id": "i"})

@@ -1,0 +1,82 @@
+"""What is wrong when the task runs is an error without a retry, before anything is sent."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from airflow_provider_importstatus.exceptions import AirflowFailException, ImportSettingsError
+from airflow_provider_importstatus.sandbox import Sandbox
+
+from .tasks import Connect, requests_of, run, sensor
+
+NO_IDS = [None, "", "   ", "None", " None ", "{{ ti.xcom_pull() }}", "{% if x %}1{% endif %}"]
+NO_IDS += [True, False, 7.0, ["7"], {"id": "7"}, b"7", "x" * 501]
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+@pytest.mark.parametrize("import_id", NO_IDS, ids=lambda value: repr(value)[:20])
+def test_what_is_no_id_is_refused(
+    sandbox: Sandbox, connect: Connect, import_id: Any, deferrable: bool
+) -> None:
+    connect("thalamus")
+    with pytest.raises(ImportSettingsError, match="import_id") as error:
+        run(sensor(import_id=import_id, deferrable=deferrable))
+    assert isinstance(error.value, AirflowFailException)
+    assert requests_of(sandbox) == 0
+
+
+@pytest.mark.parametrize("import_id", [7, "7", " 7 "])
+def test_an_id_may_be_a_number_or_have_blanks_around(
+    sandbox: Sandbox, connect: Connect, import_id: Any
+) -> None:
+    connect("thalamus")
+    sandbox.submit("thalamus", import_id="7", seconds=0)
+    assert run(sensor(import_id=import_id))["import_id"] == "7"
+
+
+@pytest.mark.parametrize(
+    ("vendor", "connection", "parameters", "sentence"),
+    [
+        ("thalamus", {}, {"hook_params": {"integration_id": "x"}}, "no parameter 'integration_id'"),
+        ("clear", {}, {"hook_params": {"integration": "x"}}, "It takes integration_id"),
+        ("thalamus", {}, {"hook_params": "no object"}, "hook_params"),
+        ("thalamus", {}, {"conn_id": "unknown"}, "There is no connection 'unknown'"),
+        ("tao_advance", {"host": ""}, {}, "host is empty"),
+        ("tao_advance", {"host": "ftp://x"}, {}, "scheme 'ftp'"),
+        ("tao_advance", {"password": ""}, {}, "password"),
+        ("tao_advance", {"extra": {"token_request_encoding": "xml"}}, {}, "token_request_encoding"),
+        ("zilliant", {"extra": {"client_secret": ""}}, {}, "client_secret"),
+        ("zilliant", {"extra": {"token_response": "no JSON"}}, {}, "token_response"),
+        ("thalamus", {"extra": {"token": ""}}, {}, "token"),
+        ("thalamus", {"extra": {"timeout": "soon"}}, {}, "timeout is a text"),
+        ("thalamus", {"extra": {"timeout": -1}}, {}, "timeout is out of range"),
+        ("thalamus", {"extra": {"verify": "/no/such/file"}}, {}, "verify names no file"),
+        ("clear", {"login": ""}, {}, "login is empty"),
+    ],
+)
+def test_a_task_that_cannot_ask_is_refused(
+    sandbox: Sandbox,
+    connect: Connect,
+    vendor: str,
+    connection: dict[str, Any],
+    parameters: dict[str, Any],
+    sentence: str,
+) -> None:
+    conn_id = connect(vendor, **connection)
+    with pytest.raises(ImportSettingsError, match=sentence):
+        run(sensor(**{"conn_id": conn_id, **parameters}))
+    assert requests_of(sandbox) == 0
+
+
+@pytest.mark.parametrize("conn_type", ["http", "generic", "no_such_type"])
+def test_a_connection_of_another_kind_is_refused(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, conn_type: str
+) -> None:
+    connection = {"conn_type": conn_type, "host": sandbox.url}
+    monkeypatch.setenv("AIRFLOW_CONN_OTHER", json.dumps(connection))
+    with pytest.raises(ImportSettingsError, match=f"'other' is of the type '{conn_type}'"):
+        run(sensor("other"))
+    assert requests_of(sandbox) == 0

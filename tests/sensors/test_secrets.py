@@ -1,0 +1,220 @@
+"""No secret leaves a process, but in a request to its vendor: vendors that echo all they get find that out.
+
+Every secret here holds the word MARKER, or is what a request carried in a header of credentials.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+import traceback
+from typing import Any
+
+import pytest
+
+from airflow_provider_importstatus import conversation
+from airflow_provider_importstatus.exceptions import ImportSettingsError
+from airflow_provider_importstatus.hooks.base import hook_for
+from airflow_provider_importstatus.triggers.import_status import ImportStatusTrigger
+
+from ..network.servers import Seen, Server, answer
+from .tasks import VENDORS, Connect, TaskInstance, fired, resume, run, sensor
+
+SIGNED = "https://storage.example/MARKER-path/report.csv?X-Amz-Signature=MARKER-signature"
+CREDENTIAL_HEADERS = (
+    "authorization",
+    "thalamus-token",
+    "x-clear-auth-token",
+    "x-clear-client-secret",
+)
+PLANTED: dict[str, dict[str, Any]] = {
+    "clear": {"password": "MARKER-client-secret"},
+    "clear-ready": {"extra": {"access_token": "MARKER-access-token"}},
+    "tao_advance": {"password": "MARKER-client-secret"},
+    "zilliant": {"password": "MARKER-password", "extra": {"client_secret": "MARKER-app-secret"}},
+    "zilliant-ready": {
+        "extra": {"token_response": {"access_token": "MARKER-token", "signature": "MARKER-s"}}
+    },
+    "thalamus": {"password": "MARKER-password", "extra": {"token": "MARKER-token"}},
+}
+TOKEN = {"access_token": "MARKER-minted-token", "expires_in": 3600, "signature": "MARKER-salesforce"}
+
+
+def echo(seen: Seen) -> str:
+    # The secrets first, so that no excerpt is too short for them.
+    return " ".join([*carried_by(seen), seen.body.decode(), SIGNED, seen.target, str(seen.headers)])
+
+
+def carried_by(seen: Seen) -> list[str]:
+    """The credentials in a request's headers, without their schemes."""
+    values = (seen.headers.get(name, "") for name in CREDENTIAL_HEADERS)
+    return [value.rpartition(" ")[2] for value in values if value]
+
+
+def is_login(seen: Seen) -> bool:
+    return "token" in seen.target or "oauth" in seen.target
+
+
+def going_on(seen: Seen, state: str = "running") -> list[bytes | float]:
+    """An answer of any of the vendors, full of echoes and signed URLs."""
+    words = {"running": ("PROCESSING", "pending"), "failed": ("FAILED", "failed")}
+    word, taos = words[state]
+    activity = {
+        "stage": "INGESTION",
+        "status": word,
+        "errorMessage": echo(seen),
+        "errorReportPreSign": SIGNED,
+    }
+    body = {
+        "success": True,
+        "status": "RUNNING" if state == "running" else "FAILED",
+        "state": "PROCESSING" if state == "running" else "FORMAT_ERROR",
+        "message": echo(seen),
+        "url": SIGNED,
+        "result": {
+            "workflowStatus": word,
+            "status": taos,
+            "message": echo(seen),
+            "messages": [echo(seen)],
+            "activityStatusList": [activity],
+            "preSignedUrls": [SIGNED],
+        },
+    }
+    return answer(json.dumps(body))
+
+
+def after_login(script: Any) -> Any:
+    return lambda seen: answer(json.dumps(TOKEN)) if is_login(seen) else script(seen)
+
+
+def says(status: int, content_type: str = "application/json", **headers: str) -> Any:
+    """A script that echoes under an HTTP status."""
+
+    def script(seen: Seen) -> list[bytes | float]:
+        body = json.dumps({"message": echo(seen), "error": echo(seen), "errors": {"x": echo(seen)}})
+        return answer(body, status, content_type=content_type, **headers)
+
+    return script
+
+
+SCRIPTS = {
+    "going-on": after_login(going_on),
+    "failed": after_login(lambda seen: going_on(seen, "failed")),
+    "200-html": after_login(says(200, "text/html")),
+    "200-no-state": after_login(
+        lambda seen: answer(json.dumps({"result": {"x": echo(seen)}, "x": echo(seen)}))
+    ),
+    "302": after_login(says(302, location=SIGNED)),
+    "400": after_login(says(400)),
+    "401": after_login(says(401)),
+    "404": after_login(says(404)),
+    "422": after_login(says(422)),
+    "503": after_login(says(503)),
+    "cut": after_login(lambda seen: [*going_on(seen)][:0]),
+    "login-200": says(200),
+    "login-302": says(302, location=SIGNED),
+    "login-400": says(400),
+    "login-401": says(401),
+    "login-500": says(500),
+}
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let processes that are refused together by Clear not wait for each other."""
+    monkeypatch.setattr(conversation, "MAX_PAUSE", 0.0)
+
+
+def planted(case: str, server: Server, connect: Connect) -> str:
+    fields = dict(PLANTED[case])
+    name = case.partition("-")[0]
+    more = {"token_url": f"{server.url}/oauth/token"} if name in ("zilliant", "tao_advance") else {}
+    extra = {"timeout": 2, **more, **fields.pop("extra", {})}
+    return connect(name, host=server.url, **fields, extra=extra)
+
+
+def tried(conn_id: str, mode: str) -> list[str]:
+    """All that a wait tells on a worker, or in a triggerer and after."""
+    limits: dict[str, Any] = {"outage_tolerance": 0.05, "not_found_grace": 0.03}
+    ti, task = TaskInstance(), sensor(conn_id, "7", timeout=0.06, **limits)
+    told = [repr(task)]
+    try:
+        if mode == "worker":
+            told.append(repr(run(task, ti)))
+        else:
+            now = time.time()
+            course = {"first_look_at": now, "deadline": now + 0.06, "poke_interval": 0.03, **limits}
+            trigger = ImportStatusTrigger(conn_id, "7", wait=course)
+            told += [repr(trigger), repr(trigger.serialize())]
+            event = fired(trigger)
+            told.append(json.dumps(event, ensure_ascii=False))
+            told.append(repr(resume(task, event, ti)))
+    except Exception as error:
+        told += traceback.format_exception(error)
+    return [*told, json.dumps(ti.xcoms, ensure_ascii=False)]
+
+
+@pytest.mark.parametrize("mode", ["worker", "triggerer"])
+@pytest.mark.parametrize(
+    ("case", "script"),
+    [
+        (case, script)
+        for case in PLANTED
+        for script in SCRIPTS
+        if not script.startswith("login") or case in ("clear", "tao_advance", "zilliant")
+    ],
+)
+def test_no_secret_is_told(
+    connect: Connect,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+    case: str,
+    script: str,
+    mode: str,
+) -> None:
+    with Server(SCRIPTS[script]) as vendor, caplog.at_level(logging.DEBUG):
+        told = tried(planted(case, vendor, connect), mode)
+    text = "\n".join([*told, caplog.text, *capsys.readouterr()])
+    secrets = {secret for seen in vendor.seen for secret in carried_by(seen)}
+    assert any("MARKER" in str(seen) for seen in vendor.seen) or secrets
+    assert [secret for secret in ("MARKER", *secrets) if secret in text] == []
+
+
+@pytest.mark.parametrize("case", PLANTED)
+def test_no_secret_is_in_a_hook_or_its_status(connect: Connect, case: str) -> None:
+    with Server(after_login(going_on)) as server:
+        hook = hook_for(planted(case, server, connect))
+        status = hook.get_import_status("7")
+    text = repr([hook, hook.settings, status, status.to_dict(), vars(hook)])
+    assert "MARKER" not in text
+
+
+def test_a_signed_url_is_kept_where_nobody_reads_it(connect: Connect) -> None:
+    """So that the tests above have something to find."""
+    with Server(after_login(going_on)) as server:
+        status = hook_for(planted("clear", server, connect)).get_import_status("7")
+    assert status.error_report_urls == (SIGNED,)
+
+
+@pytest.mark.parametrize(
+    ("vendor_name", "fields"),
+    [
+        ("clear", {"password": "MARKER\nsecret"}),
+        ("clear", {"extra": {"access_token": "MARKER\r\ntoken"}}),
+        ("thalamus", {"extra": {"token": "MARKER-\N{SNOWMAN}"}}),
+        ("zilliant", {"extra": {"token_response": "MARKER is no JSON"}}),
+        ("thalamus", {"host": "https://somebody:MARKER@vendor.example"}),
+        ("thalamus", {"host": "https://vendor.example/?key=MARKER"}),
+    ],
+)
+def test_a_secret_that_is_unusable_is_not_told_either(
+    connect: Connect, vendor_name: str, fields: dict[str, Any]
+) -> None:
+    with pytest.raises(ImportSettingsError) as error:
+        run(sensor(connect(vendor_name, **fields)))
+    assert "MARKER" not in "".join(traceback.format_exception(error.value))
+
+
+def test_every_vendor_is_tried() -> None:
+    assert {case.partition("-")[0] for case in PLANTED} == set(VENDORS)

@@ -1,0 +1,211 @@
+"""When a trigger looks, what it lives through, and when it gives up."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from airflow_provider_importstatus.sandbox import Sandbox
+
+from .waits import ENDLESS, SOON, Connect, Fire, waiting
+
+pytestmark = pytest.mark.usefixtures("connections")
+
+
+def test_an_import_that_has_not_appeared_yet_is_waited_for(sandbox: Sandbox, fire: Fire) -> None:
+    import_id = sandbox.submit("tao_advance", appears=0.15, seconds=0)
+    assert fire(waiting("tao_advance", import_id))["status"]["state"] == "succeeded"
+
+
+@pytest.mark.parametrize("vendor", ["clear", "tao_advance", "zilliant", "thalamus"])
+def test_an_import_that_never_appears_is_not_found(
+    fire: Fire, stopwatch: Callable[[], float], vendor: str
+) -> None:
+    event = fire(waiting(vendor, "999", not_found_grace=0.1))
+    assert event["error"]["type"] == "ImportNotFoundError"
+    assert stopwatch() >= 0.1
+
+
+@pytest.mark.parametrize("kind", ["503", "429", "drop", "cut", "garbage", "huge"])
+def test_trouble_that_passes_is_lived_through(sandbox: Sandbox, fire: Fire, kind: str) -> None:
+    import_id = sandbox.submit("thalamus", seconds=0)
+    sandbox.fault("thalamus", "status", kind, times=3)
+    assert fire(waiting("thalamus", import_id))["status"]["state"] == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [
+        ("503", "ImportUnavailableError"),
+        ("drop", "ImportUnavailableError"),
+        ("garbage", "ImportProtocolError"),
+    ],
+)
+def test_trouble_that_stays_ends_the_wait(
+    sandbox: Sandbox, fire: Fire, stopwatch: Callable[[], float], kind: str, error: str
+) -> None:
+    import_id = sandbox.submit("thalamus")
+    sandbox.fault("thalamus", "status", kind, times=None)
+    assert fire(waiting("thalamus", import_id, outage_tolerance=0.2))["error"]["type"] == error
+    assert 0.2 <= stopwatch() < 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [("422", "ImportRequestError"), ("redirect", "ImportProtocolError"), ("401", "ImportAuthError")],
+)
+def test_what_cannot_pass_ends_the_wait_at_once(sandbox: Sandbox, fire: Fire, kind: str, error: str) -> None:
+    import_id = sandbox.submit("thalamus")
+    sandbox.fault("thalamus", "status", kind, times=None)
+    assert fire(waiting("thalamus", import_id))["error"]["type"] == error
+    assert sandbox.requests("thalamus")["status"] == 1
+
+
+def test_a_vendor_that_wants_rest_gets_it(
+    sandbox: Sandbox, fire: Fire, stopwatch: Callable[[], float]
+) -> None:
+    import_id = sandbox.submit("thalamus", seconds=0)
+    sandbox.fault("thalamus", "status", "429", retry_after="0.5")
+    assert fire(waiting("thalamus", import_id))["status"]["state"] == "succeeded"
+    assert stopwatch() >= 0.5
+    assert sandbox.requests("thalamus")["status"] == 2
+
+
+def test_no_vendor_can_keep_a_wait_beyond_its_deadline(
+    sandbox: Sandbox, fire: Fire, stopwatch: Callable[[], float]
+) -> None:
+    import_id = sandbox.submit("thalamus", **ENDLESS)
+    sandbox.fault("thalamus", "status", "429", retry_after="3000")
+    assert fire(waiting("thalamus", import_id, lasts=0.2))["error"]["type"] == "AirflowSensorTimeout"
+    assert stopwatch() < 3
+
+
+def test_the_interval_is_kept(sandbox: Sandbox, fire: Fire) -> None:
+    import_id = sandbox.submit("thalamus", **ENDLESS)
+    fire(waiting("thalamus", import_id, lasts=0.6, poke_interval=0.2))
+    assert sandbox.requests("thalamus")["status"] in (3, 4)
+
+
+def test_the_end_of_time_tells_the_last_known_state(sandbox: Sandbox, fire: Fire) -> None:
+    import_id = sandbox.submit("thalamus", **ENDLESS)
+    error = fire(waiting("thalamus", import_id, lasts=0.2))["error"]
+    assert error["type"] == "AirflowSensorTimeout"
+    assert f"Import {import_id} (thalamus) is running" in error["message"]
+    assert "at the vendor" in error["message"]
+
+
+def test_the_end_of_time_tells_what_the_worker_last_saw(sandbox: Sandbox, fire: Fire) -> None:
+    import_id = sandbox.submit("thalamus", **ENDLESS)
+    sandbox.fault("thalamus", "status", "503", times=None)
+    last = {"vendor": "thalamus", "import_id": import_id, "state": "queued", "vendor_state": "WAITING"}
+    error = fire(waiting("thalamus", import_id, lasts=0.2, last=last))["error"]
+    assert error["type"] == "AirflowSensorTimeout"
+    assert "is queued" in error["message"]
+
+
+def test_the_end_of_the_execution_is_a_task_timeout(sandbox: Sandbox, fire: Fire) -> None:
+    import_id = sandbox.submit("thalamus", **ENDLESS)
+    error = fire(waiting("thalamus", import_id, execution_deadline=time.time() + 0.2))["error"]
+    assert error["type"] == "AirflowTaskTimeout"
+    assert "is running" in error["message"]
+
+
+def test_no_event_leaves_within_ten_seconds_of_the_deferral(sandbox: Sandbox, fire: Fire) -> None:
+    deferred_at = time.time() - 9.7
+    fire(waiting("thalamus", sandbox.submit("thalamus", seconds=0), deferred_at=deferred_at))
+    assert time.time() - deferred_at >= 10
+
+
+def test_the_hold_wins_over_a_deadline(sandbox: Sandbox, fire: Fire) -> None:
+    deferred_at = time.time() - 9.7
+    event = fire(
+        waiting("thalamus", sandbox.submit("thalamus", **ENDLESS), deferred_at=deferred_at, lasts=0.1)
+    )
+    assert event["error"]["type"] == "AirflowSensorTimeout"
+    assert time.time() - deferred_at >= 10
+
+
+def test_an_event_that_is_late_enough_is_not_held(
+    sandbox: Sandbox, fire: Fire, stopwatch: Callable[[], float]
+) -> None:
+    deferred_at = time.time() - 60
+    fire(waiting("thalamus", sandbox.submit("thalamus", seconds=0), deferred_at=deferred_at))
+    assert stopwatch() < 3
+
+
+def test_the_first_look_is_one_interval_after_the_deferral(
+    sandbox: Sandbox, fire: Fire, stopwatch: Callable[[], float]
+) -> None:
+    # Deferred ten seconds ago, so that the hold is over; the interval is half a second longer.
+    import_id = sandbox.submit("thalamus", seconds=0)
+    fire(waiting("thalamus", import_id, deferred_at=time.time() - 10, poke_interval=10.5, lasts=60))
+    assert 0.4 <= stopwatch() < 3
+    assert sandbox.requests("thalamus")["status"] == 1
+
+
+def test_without_a_deferral_the_first_look_is_at_once(
+    sandbox: Sandbox, fire: Fire, stopwatch: Callable[[], float]
+) -> None:
+    fire(waiting("thalamus", sandbox.submit("thalamus", seconds=0), poke_interval=10))
+    assert stopwatch() < 3
+
+
+def test_a_token_that_is_rotated_heals_a_running_wait(
+    sandbox: Sandbox, connect: Connect, mint: Callable[[], str], fire: Fire
+) -> None:
+    """The vendor revokes the token of the connection; somebody puts the new one there a little later."""
+
+    def rotate() -> None:
+        token = mint()
+        threading.Event().wait(0.2)
+        connect("clear", extra={"access_token": token})
+
+    trigger = waiting("clear", sandbox.submit("clear", seconds=0.8, queued=0))
+    timer = threading.Timer(0.2, rotate)
+    timer.start()
+    event = fire(trigger)
+    timer.join()
+    assert event["status"]["state"] == "succeeded"
+
+
+def test_a_password_that_is_mended_heals_a_running_wait(
+    sandbox: Sandbox, connect: Connect, fire: Fire
+) -> None:
+    def break_it() -> None:
+        connect("tao_advance", password="wrong")
+        sandbox.revoke("tao_advance")
+
+    timers = [threading.Timer(0.2, break_it), threading.Timer(0.5, lambda: connect("tao_advance"))]
+    for timer in timers:
+        timer.start()
+    event = fire(waiting("tao_advance", sandbox.submit("tao_advance", seconds=0.9, queued=0)))
+    for timer in timers:
+        timer.join()
+    assert event["status"]["state"] == "succeeded"
+    # The first one, the refused one that is not repeated, and the mended one.
+    assert sandbox.requests("tao_advance")["token"] == 3
+
+
+def test_a_password_that_stays_wrong_ends_a_running_wait(
+    sandbox: Sandbox, connect: Connect, fire: Fire
+) -> None:
+    def break_it() -> None:
+        connect("tao_advance", password="wrong")
+        sandbox.revoke("tao_advance")
+
+    timer = threading.Timer(0.2, break_it)
+    timer.start()
+    event = fire(waiting("tao_advance", sandbox.submit("tao_advance", **ENDLESS), outage_tolerance=0.4))
+    timer.join()
+    assert event["error"]["type"] == "ImportAuthError"
+    assert sandbox.requests("tao_advance")["token"] == 2
+
+
+def test_a_wait_that_ends_soon_is_seen_soon(
+    sandbox: Sandbox, fire: Fire, stopwatch: Callable[[], float]
+) -> None:
+    fire(waiting("thalamus", sandbox.submit("thalamus", **SOON)))
+    assert 0.2 <= stopwatch() < 2

@@ -1,0 +1,139 @@
+"""What a trigger tells when its wait is over: one event, whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from airflow_provider_importstatus.hooks.thalamus import ThalamusHook
+from airflow_provider_importstatus.sandbox import Sandbox
+
+from .waits import ENDLESS, SOON, Connect, Fire, events_of, waiting
+
+VENDORS = ("clear", "tao_advance", "zilliant", "thalamus")
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.usefixtures("connections")
+def test_an_import_that_ends_is_one_event(sandbox: Sandbox, vendor: str) -> None:
+    import_id = sandbox.submit(vendor, **SOON)
+    events = asyncio.run(events_of(waiting(vendor, import_id)))
+    assert [(event["v"], event["status"]["state"]) for event in events] == [(1, "succeeded")]
+
+
+@pytest.mark.parametrize("end", ["succeeded", "partial", "failed", "cancelled"])
+@pytest.mark.usefixtures("connections")
+def test_every_end_is_a_status(sandbox: Sandbox, fire: Fire, end: str) -> None:
+    event = fire(waiting("thalamus", sandbox.submit("thalamus", ends=end, seconds=0)))
+    assert (set(event), event["status"]["state"]) == ({"v", "status"}, end)
+
+
+@pytest.mark.usefixtures("connections")
+def test_a_status_is_what_the_hook_sees(sandbox: Sandbox, fire: Fire) -> None:
+    import_id = sandbox.submit("thalamus", ends="partial", seconds=0)
+    event = fire(waiting("thalamus", import_id))
+    assert event["status"] == ThalamusHook().get_import_status(import_id).to_dict()
+
+
+@pytest.mark.usefixtures("connections")
+def test_an_error_is_one_event_with_its_bare_class_name(sandbox: Sandbox) -> None:
+    sandbox.fault("thalamus", "status", "422")
+    (event,) = asyncio.run(events_of(waiting("thalamus", sandbox.submit("thalamus"))))
+    assert (set(event), event["v"], event["error"]["type"]) == ({"v", "error"}, 1, "ImportRequestError")
+
+
+@pytest.mark.parametrize(
+    ("conn_id", "hook_params"),
+    [("unknown", None), ("thalamus_default", {"unknown": "x"})],
+)
+@pytest.mark.usefixtures("connections")
+def test_what_cannot_be_asked_is_an_error_event(
+    sandbox: Sandbox, fire: Fire, conn_id: str, hook_params: Any
+) -> None:
+    trigger = waiting("thalamus", "7", hook_params=hook_params)
+    trigger.conn_id = conn_id
+    assert fire(trigger)["error"]["type"] == "ImportSettingsError"
+    assert not any(sandbox.requests("thalamus").values())
+
+
+@pytest.mark.usefixtures("connections")
+def test_hook_params_reach_the_hook(sandbox: Sandbox, connect: Connect, mint: Any, fire: Fire) -> None:
+    connect("clear", login="unknown-integration", extra={"access_token": mint()})
+    integration = sandbox.connections["clear_default"]["login"]
+    trigger = waiting("clear", sandbox.submit("clear", **SOON), hook_params={"integration_id": integration})
+    assert fire(trigger)["status"]["state"] == "succeeded"
+
+
+# Size: Airflow's own limit is generous, that of a database's column is not.
+
+
+@pytest.fixture
+def clear_says(connect: Connect) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Let Clear answer each question with this result."""
+    results: list[dict[str, Any]] = []
+
+    class Vendor(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.dumps({"success": True, "result": results[-1]}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Vendor) as server:
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        connect("clear", host=f"http://127.0.0.1:{server.server_port}", extra={"access_token": "ready"})
+        yield results.append
+        server.shutdown()
+
+
+@pytest.mark.parametrize("letter", ["a", "漢", "😀", '"'])
+def test_the_event_of_a_talkative_vendor_is_below_8_kib(
+    clear_says: Callable[[dict[str, Any]], None], fire: Fire, letter: str
+) -> None:
+    activity = {"stage": letter * 600, "status": "FAILURE", "errorMessage": letter * 600}
+    clear_says({"workflowStatus": "SUCCESS", "activityStatusList": [activity] * 70})
+    event = fire(waiting("clear", "7"))
+    assert len(json.dumps(event)) <= 8 * 1024
+    assert event["status"]["state"] == "partial"
+
+
+@pytest.mark.parametrize("letter", ["a", "漢", "😀", '"'])
+def test_the_error_event_of_a_talkative_vendor_is_below_8_kib(
+    clear_says: Callable[[dict[str, Any]], None], fire: Fire, letter: str
+) -> None:
+    activity = {"stage": "S", "status": "PROCESSING", "errorMessage": letter * 600}
+    clear_says(
+        {"workflowStatus": letter * 600, "message": letter * 600, "activityStatusList": [activity] * 3}
+    )
+    event = fire(waiting("clear", "7", lasts=0.1))
+    assert event["error"]["type"] == "AirflowSensorTimeout"
+    assert len(json.dumps(event)) <= 8 * 1024
+
+
+@pytest.mark.usefixtures("connections")
+def test_a_cancelled_wait_fires_nothing(sandbox: Sandbox) -> None:
+    async def cancel() -> list[dict[str, Any]]:
+        events: list[dict[str, Any]] = []
+
+        async def collect() -> None:
+            async for event in waiting("thalamus", sandbox.submit("thalamus", **ENDLESS)).run():
+                events.append(event.payload)
+
+        task = asyncio.create_task(collect())
+        await asyncio.sleep(0.2)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return events
+
+    assert asyncio.run(cancel()) == []
