@@ -50,6 +50,7 @@ class Deployment:
     :param connections: its connections by id, as Airflow's JSON form has them
     :param env: further environment variables of its processes
     :param config: settings by section and key, which win over our own
+    :param triggerers: how many of them
     :param bin_dir: where its `airflow` command is, by default beside the running Python
     """
 
@@ -61,6 +62,7 @@ class Deployment:
         connections: Mapping[str, Mapping[str, Any]] | None = None,
         env: Mapping[str, str] | None = None,
         config: Mapping[str, Mapping[str, object]] | None = None,
+        triggerers: int = 1,
         bin_dir: Path | None = None,
     ) -> None:
         self.home = home.resolve()
@@ -77,6 +79,7 @@ class Deployment:
         self._settings = configuration.merged(ours, config or {})
         self.url = str(self._settings["api"]["base_url"])
         self.api = Rest(self.url)
+        self._further_triggerers = triggerers - 1
         self._exits = ExitStack()
 
     def __enter__(self) -> Deployment:
@@ -100,6 +103,9 @@ class Deployment:
         del self.processes["db-migrate"]
         for name in COMPONENTS:
             self._spawn(name, name)
+        for number, port in enumerate(configuration.free_ports(self._further_triggerers), start=2):
+            self._env["AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT"] = str(port)
+            self._spawn(f"triggerer-{number}", "triggerer")
 
     def wait_until_ready(self, timeout: float = 120) -> None:
         """Return once Airflow calls all its components healthy; else say what is missing."""

@@ -1,0 +1,20 @@
+"""As many waits as a run is told, each on the connection that it is told."""
+
+from __future__ import annotations
+
+import pendulum
+from airflow.providers.common.compat.sdk import DAG, task
+
+from airflow_provider_importstatus.sensors.import_status import ImportStatusSensor
+
+with DAG(dag_id="many", schedule=None, start_date=pendulum.datetime(2026, 1, 1), catchup=False) as dag:
+
+    @task
+    def waits(dag_run: object = None) -> list[dict[str, str]]:
+        """The connection and the import of each wait."""
+        told: list[dict[str, str]] = dag_run.conf["waits"]  # type: ignore[attr-defined]
+        return told
+
+    ImportStatusSensor.partial(task_id="wait", deferrable=True, poke_interval=2, max_wait=5).expand_kwargs(
+        waits()
+    )
