@@ -47,10 +47,10 @@ MAX_DEPTH = 50
 
 def check(response: Response, what: str) -> None:
     """Raise what an answer means that is none of success; `what` was asked for, in words."""
+    if 200 <= response.status < 300:
+        return
     said = f"{what}: HTTP {response.status} ({response.excerpt()})"
     match response.status:
-        case status if 200 <= status < 300:
-            return
         case status if 300 <= status < 400:
             raise ImportProtocolError(
                 f"{what}: HTTP {status}, a redirect. It is not followed: credentials never go to another"
@@ -92,7 +92,9 @@ def read_json(response: Response, what: str, quote_body: bool = True) -> Mapping
         data = json.loads(response.body, object_pairs_hook=_all_pairs)
     except (ValueError, RecursionError):
         data = None
-    if isinstance(data, dict) and not _is_deep(data):
+    # What opens few brackets is not deep.
+    brackets = response.body.count(b"{") + response.body.count(b"[")
+    if isinstance(data, dict) and (brackets <= MAX_DEPTH or not _is_deep(data)):
         return data
     kind = scrub(response.headers.get("content-type", "no content type"), response.secrets)
     quoted = f", but {kind[:80]}: {response.excerpt()}" if quote_body else ""
@@ -102,8 +104,10 @@ def read_json(response: Response, what: str, quote_body: bool = True) -> Mapping
 def _is_deep(value: Any) -> bool:
     level = [value]
     for _ in range(MAX_DEPTH):
-        level = [part for whole in level if isinstance(whole, dict | list) for part in _parts(whole)]
-    return bool(level)
+        level = [part for whole in level if isinstance(whole, (dict, list)) for part in _parts(whole)]
+        if not level:
+            return False
+    return True
 
 
 def _parts(whole: dict[str, Any] | list[Any]) -> Iterable[Any]:

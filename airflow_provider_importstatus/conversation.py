@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -269,13 +269,18 @@ class Purse:
         self.held: Credential | None = None
         self._refusal: tuple[Settings, float, str] | None = None
 
+    def ready(self, refused: Credential | None, now: float) -> Credential | None:
+        """The credential in hand, if it was not refused and has not expired."""
+        held = self.held
+        return held if held and held != refused and held.is_fresh(now) else None
+
     def credential(self, vendor: Vendor, refused: Credential | None, now: float) -> Conversation[Credential]:
         """The credential in hand, or one in its place where it was refused or has expired."""
-        held = self.held
-        if held is None or held == refused or not held.is_fresh(now):
-            log_in = partial(self._log_in, vendor, now)
-            self.held = held = yield from renew(vendor, refused or held, now, log_in)
-        return held
+        if ready := self.ready(refused, now):
+            return ready
+        log_in = partial(self._log_in, vendor, now)
+        self.held = yield from renew(vendor, refused or self.held, now, log_in)
+        return self.held
 
     def _log_in(self, vendor: Vendor, now: float, settings: Settings) -> Conversation[Credential]:
         if self._refusal:
@@ -314,10 +319,17 @@ def segment(import_id: str) -> str:
 
 def scrub(text: str, secrets: tuple[str, ...]) -> str:
     """The text without the secrets."""
+    for spelling in _spellings(secrets):
+        text = text.replace(spelling, "***")
+    return text
+
+
+@lru_cache(maxsize=16)
+def _spellings(secrets: tuple[str, ...]) -> tuple[str, ...]:
+    # As it is, and as JSON, PHP's JSON and URLs write it.
+    found: dict[str, None] = {}
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= MIN_SECRET:
             in_json = json.dumps(secret)[1:-1]
-            # As it is, and as JSON, PHP's JSON and URLs write it.
-            for spelling in (secret, in_json, in_json.replace("/", r"\/"), quote(secret, safe="")):
-                text = text.replace(spelling, "***")
-    return text
+            found |= dict.fromkeys((secret, in_json, in_json.replace("/", r"\/"), quote(secret, safe="")))
+    return tuple(found)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 
 from airflow.providers.common.compat.sdk import Stats
@@ -12,33 +10,31 @@ from airflow.providers.common.compat.sdk import Stats
 from airflow_provider_importstatus.exceptions import ImportStatusError
 from airflow_provider_importstatus.status import ImportStatus
 
-__all__ = ["polling", "refreshed", "waited", "waiting"]
+__all__ = ["Poll", "refreshed", "waited", "waiting"]
 
 
 class Poll:
-    """One look that is under way."""
+    """Counts one look by what comes of it (a state, or an error's class), and times it."""
 
-    result = "crashed"
+    def __init__(self, vendor: str) -> None:
+        self.vendor = vendor
+        self.result = "crashed"
+
+    def __enter__(self) -> Poll:
+        self.began = time.perf_counter()
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        took = timedelta(seconds=time.perf_counter() - self.began)
+        if isinstance(error, ImportStatusError):
+            self.result = type(error).__name__
+        Stats.incr("importstatus.polls", tags={"vendor": self.vendor, "result": self.result})
+        Stats.timing("importstatus.poll_duration", took, tags={"vendor": self.vendor})
 
     def answered(self, status: ImportStatus) -> ImportStatus:
         """Take note of the answer, and give it back."""
         self.result = status.state.value
         return status
-
-
-@contextmanager
-def polling(vendor: str) -> Iterator[Poll]:
-    """Count one look by what comes of it (a state, or an error's class), and time it."""
-    poll, began = Poll(), time.perf_counter()
-    try:
-        yield poll
-    except ImportStatusError as error:
-        poll.result = type(error).__name__
-        raise
-    finally:
-        took = timedelta(seconds=time.perf_counter() - began)
-        Stats.incr("importstatus.polls", tags={"vendor": vendor, "result": poll.result})
-        Stats.timing("importstatus.poll_duration", took, tags={"vendor": vendor})
 
 
 def refreshed(vendor: str) -> None:

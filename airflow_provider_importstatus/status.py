@@ -200,7 +200,7 @@ class ImportStatus:
 
 def without_signed_urls(text: str) -> str:
     """The text with every link cut to its host if the rest might open something."""
-    return _URL.sub(_host_only, text)
+    return _URL.sub(_host_only, text) if ":" in text else text
 
 
 def _host_only(url: re.Match[str]) -> str:

@@ -137,7 +137,7 @@ class ImportStatusHook(BaseHook):
         :param import_id: what the vendor's submit call returned
         :raises ImportStatusError: one of its subclasses, by what went wrong
         """
-        with metrics.polling(self.conn_type) as poll:
+        with metrics.Poll(self.conn_type) as poll:
             return poll.answered(self._blocking_owner().converse(self.look(import_id)))
 
     async def aget_import_status(self, import_id: str) -> ImportStatus:

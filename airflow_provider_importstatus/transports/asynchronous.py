@@ -28,7 +28,7 @@ from airflow_provider_importstatus.exceptions import (
     ImportStatusError,
     ImportUnavailableError,
 )
-from airflow_provider_importstatus.settings import Settings
+from airflow_provider_importstatus.settings import Settings, origin
 from airflow_provider_importstatus.transports.blocking import (
     authorities,
     cause_of,
@@ -49,12 +49,17 @@ class Route:
         self.timeout = aiohttp.ClientTimeout(total=settings.timeout)
         self.trust = _trust(settings.verify)
         self._proxy = settings.proxy
+        self._proxies: dict[tuple[str, str, int], str | None] = {}
 
     def proxy(self, url: str) -> str | None:
         """The proxy for a URL, chosen as `requests` does: the connection's, else the environment's."""
         if self._proxy:
             return self._proxy
-        return select_proxy(url, get_environ_proxies(url))
+        to = origin(url)
+        if to not in self._proxies:
+            # It goes through the whole environment: too dear for each request.
+            self._proxies[to] = select_proxy(url, get_environ_proxies(url))
+        return self._proxies[to]
 
 
 def _trust(verify: bool | str) -> ssl.SSLContext | bool:
@@ -118,9 +123,9 @@ async def exchange(request: Request, session: aiohttp.ClientSession, route: Rout
 
 
 async def _read(reply: aiohttp.ClientResponse, where: str) -> bytes:
-    body = bytearray()
-    async for chunk in reply.content.iter_chunked(CHUNK):
-        body += chunk
+    body = b""
+    while not reply.content.at_eof():
+        body += await reply.content.readany()
         if len(body) > MAX_BODY:
             raise ImportProtocolError(f"{where} answered with more than {MAX_BODY} bytes.")
-    return bytes(body)
+    return body

@@ -73,7 +73,9 @@ class Client:
 
     async def hook(self, hook_params: Mapping[str, Any] | None) -> ImportStatusHook:
         """The hook that the connection's type chooses."""
-        key = json.dumps(hook_params or {}, sort_keys=True)
+        key = json.dumps(hook_params, sort_keys=True) if hook_params else ""
+        if key in self._hooks:
+            return self._hooks[key]
         async with self._opening:
             if key not in self._hooks:
                 self._hooks[key] = await sync_to_async(hook_for)(self.conn_id, hook_params)
@@ -81,7 +83,7 @@ class Client:
 
     async def look(self, hook: ImportStatusHook, import_id: str) -> ImportStatus:
         """Look at an import once."""
-        with metrics.polling(hook.conn_type) as poll:
+        with metrics.Poll(hook.conn_type) as poll:
             hook.settings = await self._open(hook)
             return poll.answered(await converse(hook.look(import_id), partial(self._answer, hook)))
 
@@ -92,6 +94,8 @@ class Client:
             await self._session.close()
 
     async def _open(self, hook: ImportStatusHook) -> Settings:
+        if self._settings is not None:
+            return self._settings
         async with self._opening:
             if self._settings is None:
                 settings = await self._read(hook)
@@ -131,6 +135,8 @@ class Client:
                 return await sync_to_async(shared_token.share)(name, credential)
 
     async def _credential(self, hook: ImportStatusHook, refused: Credential | None) -> Credential:
+        if ready := self._purse.ready(refused, time.time()):
+            return ready
         asked_at = time.monotonic()
         async with self._renewal:
             # Who stood in line behind a renewal that failed shares its end: a thousand waits try once.
