@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV ?= .venv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-up test test-fast lint types clean
+.PHONY: help demo demo-up test test-scale test-fast lint types bench clean
 
 # Another Airflow version is another stamp, so it is installed.
 INSTALLED := $(VENV)/airflow-$(AIRFLOW_VERSION).installed
@@ -28,10 +28,13 @@ demo-up: $(INSTALLED) ## The same, and leave Airflow running until Ctrl-C
 	@$(BIN)/python -m demo --keep
 
 test: $(INSTALLED) ## Run all tests, those with a real Airflow too
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --ignore tests/scale
+
+test-scale: $(INSTALLED) ## Run the tests with many waits, two triggerers and a shared token: minutes
+	$(BIN)/python -m pytest tests/scale
 
 test-fast: $(INSTALLED) ## Run all tests that need no running Airflow
-	$(BIN)/python -m pytest --ignore tests/deployment
+	$(BIN)/python -m pytest --ignore tests/deployment --ignore tests/scale
 
 lint: $(INSTALLED) ## Check style and formatting
 	$(BIN)/ruff check .
@@ -40,6 +43,15 @@ lint: $(INSTALLED) ## Check style and formatting
 types: $(INSTALLED) ## Check the package's types
 	$(BIN)/python -m mypy
 
+# What users would pick instead brings a hundred packages that nothing else here needs: a venv of its own.
+BENCH_VENV := .venv-bench
+BESIDE := apache-airflow-providers-http==6.3.0 apache-airflow-providers-databricks==7.23.0
+
+bench: ## Measure what waits cost, beside other providers' triggers and a bare loop
+	@$(MAKE) -s VENV=$(BENCH_VENV) $(BENCH_VENV)/airflow-$(AIRFLOW_VERSION).installed
+	@$(BENCH_VENV)/bin/uv pip install --python $(BENCH_VENV)/bin/python --quiet $(BESIDE)
+	@$(BENCH_VENV)/bin/python -m bench
+
 clean: ## Remove what these targets made
-	rm -rf .venv* .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv* .bench .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""What a wait costs, measured on this machine: `make bench`."""

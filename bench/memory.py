@@ -1,0 +1,77 @@
+"""How much memory a wait takes while it sleeps, beside Airflow's own `DateTimeTrigger`.
+
+What Python has allocated; what the process has from the system stays at the peak of the first looks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import tracemalloc
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from statistics import median
+from typing import Any
+
+from airflow.providers.standard.triggers.temporal import DateTimeTrigger
+from airflow.triggers.base import BaseTrigger
+
+from airflow_provider_importstatus.triggers.import_status import ImportStatusTrigger
+from bench.contenders import connect, event
+from bench.figures import Figure
+from bench.processes import log_as_a_triggerer
+from bench.standin import StandIn
+
+__all__ = ["measure"]
+
+ROUNDS = 5
+WAITS = 1000
+#: What these bring is shared by all that follow: modules, TLS, the pool.
+FIRST = 50
+
+
+def measure() -> list[Figure]:
+    """Both by turns."""
+    log_as_a_triggerer()
+    later = datetime.now(UTC) + timedelta(days=1)
+    with StandIn() as server:
+        connect(server.url)
+        rounds = []
+        for _ in range(ROUNDS):
+            ours = asyncio.run(_grown(server, _ours, looks=1))
+            theirs = asyncio.run(_grown(server, lambda _: DateTimeTrigger(later), looks=0))
+            rounds.append({"ours": ours, "DateTimeTrigger": theirs})
+    kib = {f"{name}, KiB": median(each[name] for each in rounds) / WAITS / 1024 for name in rounds[0]}
+    ratio = median(each["ours"] / each["DateTimeTrigger"] for each in rounds)
+    return [Figure("memory of a wait, in DateTimeTrigger's", ratio, 3, "x", kib)]
+
+
+def _ours(number: int) -> ImportStatusTrigger:
+    # Nobody looks twice while we measure, however slow this machine is.
+    return ImportStatusTrigger("ours", str(number), wait={"poke_interval": 600.0})
+
+
+async def _grown(server: StandIn, trigger: Callable[[int], BaseTrigger], looks: int) -> int:
+    server.reset(looks=2)
+    waiting = await _asleep(server, trigger, range(FIRST), looks)
+    gc.collect()
+    tracemalloc.start()
+    waiting += await _asleep(server, trigger, range(FIRST, FIRST + WAITS), looks)
+    gc.collect()
+    grown, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    return grown
+
+
+async def _asleep(
+    server: StandIn, trigger: Callable[[int], BaseTrigger], numbers: range, looks: int
+) -> list[asyncio.Task[Any]]:
+    waiting = [asyncio.create_task(event(trigger(number))) for number in numbers]
+    while server.counts["polls"] < looks * numbers.stop:  # noqa: ASYNC110 - counted in another process
+        await asyncio.sleep(0.1)
+    # The last answers are still on their way.
+    await asyncio.sleep(0.5)
+    return waiting

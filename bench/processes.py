@@ -1,0 +1,42 @@
+"""Processes: each measurement has fresh ones."""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from importlib import import_module
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+__all__ = ["allow_many_sockets", "fresh", "log_as_a_triggerer"]
+
+
+def fresh(module: str, function: str, *arguments: Any, after: Sequence[str] = ()) -> Any:
+    """Call a function in a process of its own, which has imported nothing but what is named in `after`."""
+    context = get_context("forkserver")
+    # Takes effect before the first call only: so each measurement, in its own process, chooses for itself.
+    context.set_forkserver_preload(list(after))
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        return pool.submit(_call, module, function, *arguments).result()
+
+
+def _call(module: str, function: str, *arguments: Any) -> Any:
+    return getattr(import_module(module), function)(*arguments)
+
+
+def allow_many_sockets() -> None:
+    """Let this process open as many files as the system allows: some here open a connection a poll."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 65536) if most > 0 else 65536, most))
+
+
+def log_as_a_triggerer() -> None:
+    """Log JSON as the process in which Airflow 3 runs triggers does, but into the void."""
+    from airflow.sdk.log import configure_logging
+
+    # Open for as long as we live.
+    void = Path(os.devnull).open("wb")  # noqa: SIM115
+    configure_logging(json_output=True, output=void, sending_to_supervisor=True)

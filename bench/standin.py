@@ -1,0 +1,141 @@
+"""Three APIs in one lean server, in a process of its own: TAO Advance, Databricks, and any that says 404.
+
+The package's own sandbox is truer, but slow enough to be what is measured.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import ssl
+from collections import Counter
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from typing import Any, Self
+
+from aiohttp import web
+
+from bench.processes import allow_many_sockets
+
+__all__ = ["LOGIN", "STATUS", "StandIn"]
+
+LOGIN = "/api/v1/upload/v1/oauth2/tokens"
+STATUS = "/api/v1/upload/api/v1/status/"
+
+
+class StandIn:
+    """The server, as its clients' process holds it."""
+
+    def __enter__(self) -> Self:
+        self._pipe, theirs = get_context("spawn").Pipe()
+        self._process = get_context("spawn").Process(target=_serve, args=(theirs,))
+        self._process.start()
+        self.url = self._pipe.recv()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        self._process.join()
+
+    def reset(self, **course: int) -> None:
+        """Forget tokens, imports and counts; `course` takes the arguments of `Vendors`."""
+        self._pipe.send(course)
+        self._pipe.recv()
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many `polls`, `logins` and TCP `connections` there were since the last reset."""
+        self._pipe.send(None)
+        return self._pipe.recv()
+
+
+class Vendors:
+    """What is answered.
+
+    :param looks: an import is over at this look
+    :param revoke_after: the token is revoked, once, after so many polls; 0 for never
+    :param refusal: the HTTP status of every answer about an import; 0 for none
+    """
+
+    def __init__(self, looks: int = 1, revoke_after: int = 0, refusal: int = 0) -> None:
+        self.looks, self.revoke_after, self.refusal = looks, revoke_after, refusal
+        self.counts: Counter[str] = Counter()
+        self.seen: Counter[str] = Counter()
+        self.token = ""
+
+    async def answer(self, request: web.BaseRequest) -> web.Response:
+        """Answer one request."""
+        if request.path == LOGIN:
+            await request.read()
+            return self._log_in()
+        self.counts["polls"] += 1
+        if self.refusal:
+            return web.Response(status=self.refusal)
+        if request.path.startswith(STATUS):
+            return self._tao(request)
+        if request.path.startswith("/api/2.2/jobs/"):
+            return self._databricks((await request.json())["run_id"])
+        return web.Response(status=200 if self._is_over(request.path) else 404)
+
+    def _log_in(self) -> web.Response:
+        self.counts["logins"] += 1
+        self.token = f"token-{self.counts['logins']}"
+        return _json({"access_token": self.token, "token_type": "Bearer", "expires_in": 3600})
+
+    def _tao(self, request: web.BaseRequest) -> web.Response:
+        if request.headers.get("Authorization") != f"Bearer {self.token}":
+            return web.Response(status=401)
+        if self.counts["polls"] == self.revoke_after:
+            self.token = ""
+        word = "processed" if self._is_over(request.path) else "pending"
+        return _json({"result": {"status": word, "fileLine": 120, "messages": []}})
+
+    def _databricks(self, run_id: int) -> web.Response:
+        is_over = self._is_over(str(run_id))
+        word = {"life_cycle_state": "TERMINATED", "result_state": "SUCCESS"}
+        return _json({"state": word if is_over else {"life_cycle_state": "RUNNING"}})
+
+    def _is_over(self, name: str) -> bool:
+        self.seen[name] += 1
+        return self.seen[name] >= self.looks
+
+
+def _json(data: dict[str, Any]) -> web.Response:
+    return web.Response(body=json.dumps(data).encode(), content_type="application/json")
+
+
+class _Server(web.Server):
+    vendors = Vendors()
+
+    async def answer(self, request: web.BaseRequest) -> web.Response:
+        return await self.vendors.answer(request)
+
+    def connection_made(self, *arguments: Any) -> None:
+        self.vendors.counts["connections"] += 1
+        super().connection_made(*arguments)
+
+
+def _serve(pipe: Connection) -> None:
+    allow_many_sockets()
+    asyncio.run(_listen(pipe))
+
+
+async def _listen(pipe: Connection) -> None:
+    # It answers a bare request: no router, no middleware.
+    server = _Server(lambda request: server.answer(request), access_log=None)
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(os.environ["SSL_CERT_FILE"], os.environ["BENCH_KEY"])
+    loop = asyncio.get_running_loop()
+    listening = await loop.create_server(server, "127.0.0.1", 0, ssl=tls, backlog=2048)
+
+    def obey() -> None:
+        course = pipe.recv()
+        if course is not None:
+            server.vendors = Vendors(**course)
+        pipe.send(server.vendors.counts)
+
+    loop.add_reader(pipe.fileno(), obey)
+    host, port = listening.sockets[0].getsockname()
+    pipe.send(f"https://{host}:{port}")
+    await listening.serve_forever()
