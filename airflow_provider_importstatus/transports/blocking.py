@@ -29,6 +29,7 @@ from airflow_provider_importstatus.exceptions import (
     ImportUnavailableError,
 )
 from airflow_provider_importstatus.settings import Settings
+from airflow_provider_importstatus.transports.deadline import DeadlineAdapter
 
 __all__ = ["Session", "converse", "exchange"]
 
@@ -44,6 +45,8 @@ class Session(requests.Session):
         self.headers["User-Agent"] = user_agent
         self.auth = _unchanged
         self._settings = settings
+        for scheme in ("https://", "http://"):
+            self.mount(scheme, DeadlineAdapter())
 
     def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
         """Leave credentials to whoever signs: requests would look into ``.netrc`` here."""
@@ -118,7 +121,9 @@ def _read(reply: requests.Response, ends: float, where: str) -> bytes:
         if len(body) > MAX_BODY:
             raise ImportProtocolError(f"{where} answered with more than {MAX_BODY} bytes.")
         if time.monotonic() > ends:
-            raise ImportUnavailableError(f"{where} brought no whole answer in time.")
+            break
+    if time.monotonic() > ends:
+        raise ImportUnavailableError(f"{where} brought no whole answer in time.")
     return bytes(body)
 
 

@@ -31,6 +31,16 @@ def test_a_body_that_is_dribbled_is_given_up_in_time(sandbox: Sandbox, connect: 
     assert time.monotonic() - began < 2
 
 
+def test_headers_that_are_dribbled_are_given_up(connect: Connect, serve: Serve, look: Look) -> None:
+    server = serve(lambda _: dribbled(answer(GOING_ON), 0.15))
+    conn_id = connect("thalamus", host=server.url, extra={"timeout": 0.3})
+    began = time.monotonic()
+    with pytest.raises(ImportUnavailableError):
+        look(conn_id, "7")
+    # The whole would take some 15 seconds.
+    assert time.monotonic() - began < 8
+
+
 def test_an_answer_that_is_dribbled_fast_enough_is_read(connect: Connect, serve: Serve, look: Look) -> None:
     conn_id = connect("thalamus", host=serve(lambda _: dribbled(answer(GOING_ON), 0.0005)).url)
     assert look(conn_id, "7").state == "running"

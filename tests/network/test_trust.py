@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import ssl
+import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,15 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from airflow_provider_importstatus.exceptions import ImportRequestError, ImportSettingsError
+from airflow_provider_importstatus.exceptions import (
+    ImportRequestError,
+    ImportSettingsError,
+    ImportUnavailableError,
+)
+from airflow_provider_importstatus.hooks.base import hook_for
 
-from .cases import Connect, Look, Serve, going_on
-from .servers import Server
+from .cases import GOING_ON, Connect, Look, Serve, going_on
+from .servers import Server, answer, dribbled
 
 
 def certificate(folder: Path, name: x509.GeneralName) -> Path:
@@ -169,3 +175,17 @@ def test_a_ca_file_of_the_environment_that_is_not_there_is_named(
     with pytest.raises(ImportSettingsError, match="REQUESTS_CA_BUNDLE"):
         look(connect("thalamus", host=vendor.url), "7")
     assert vendor.seen == []
+
+
+def test_headers_that_are_dribbled_over_tls_are_given_up(
+    connect: Connect, serve: Serve, trusted: Path
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(trusted)
+    server = serve(lambda _: dribbled(answer(GOING_ON), 0.15), tls=context)
+    conn_id = connect("thalamus", host=server.url, extra={"timeout": 0.3, "verify": str(trusted)})
+    began = time.monotonic()
+    # Only of requests is it in doubt: aiohttp has one time limit for all.
+    with pytest.raises(ImportUnavailableError):
+        hook_for(conn_id).get_import_status("7")
+    assert time.monotonic() - began < 8
