@@ -41,6 +41,7 @@ from airflow_provider_importstatus.masking import mask
 from airflow_provider_importstatus.settings import Settings
 from airflow_provider_importstatus.status import ImportStatus
 from airflow_provider_importstatus.transports import blocking
+from airflow_provider_importstatus.transports.trust import authorities
 
 __all__ = ["ImportStatusHook", "hook_for"]
 
@@ -184,7 +185,7 @@ class ImportStatusHook(BaseHook):
         )
         if isinstance(settings.verify, str):
             try:
-                blocking.authorities(settings.verify)
+                authorities(settings.verify)
             except OSError:
                 remedy = "give true, false or the path of a CA file"
                 raise settings.wrong("verify", "names no file of certificates", remedy) from None

@@ -29,7 +29,7 @@ from airflow_provider_importstatus.exceptions import (
     ImportUnavailableError,
 )
 from airflow_provider_importstatus.settings import Settings, origin
-from airflow_provider_importstatus.transports.blocking import (
+from airflow_provider_importstatus.transports.trust import (
     authorities,
     cause_of,
     untrusted,

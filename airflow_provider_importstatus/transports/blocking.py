@@ -6,7 +6,6 @@ import ssl
 import time
 from collections.abc import Callable
 from contextlib import closing
-from pathlib import Path
 from typing import Any, TypeVar
 
 import requests
@@ -24,12 +23,12 @@ from airflow_provider_importstatus.conversation import (
 from airflow_provider_importstatus.exceptions import (
     ImportProtocolError,
     ImportRequestError,
-    ImportSettingsError,
     ImportStatusError,
     ImportUnavailableError,
 )
 from airflow_provider_importstatus.settings import Settings
 from airflow_provider_importstatus.transports.deadline import DeadlineAdapter
+from airflow_provider_importstatus.transports.trust import below, cause_of, untrusted, unusable_environment
 
 __all__ = ["Session", "converse", "exchange"]
 
@@ -132,51 +131,5 @@ def _tls_error(error: BaseException, where: str) -> ImportStatusError:
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return untrusted(where, cause)
-        cause = _below(cause)
+        cause = below(cause)
     return ImportUnavailableError(f"{where} brought no answer: {cause_of(error)}.")
-
-
-def cause_of(error: BaseException) -> str:
-    """What went wrong at the bottom, in words that quote nothing of ours."""
-    bottom = error
-    while cause := _below(bottom):
-        bottom = cause
-    # A URL or a header may stand in an error's text; the operating system's words hold neither.
-    told = (
-        getattr(bottom, "reason", None)
-        if isinstance(bottom, ssl.SSLError)
-        else getattr(bottom, "strerror", None)
-    )
-    return f"{type(error).__name__}, {told or type(bottom).__name__}"
-
-
-def _below(error: BaseException) -> BaseException | None:
-    reason = getattr(error, "reason", None)
-    candidates = (reason, *error.args, error.__cause__, error.__context__)
-    return next((one for one in candidates if isinstance(one, BaseException)), None)
-
-
-def untrusted(where: str, error: ssl.SSLCertVerificationError) -> ImportRequestError:
-    """The error for a certificate that does not verify."""
-    return ImportRequestError(
-        f"{where}: the certificate does not verify ({error.verify_message}); nothing was sent."
-        " Put the path of your CA's file into the connection's extra `verify`."
-    )
-
-
-def authorities(path: str) -> ssl.SSLContext:
-    """Trust in the certificates of a file or directory.
-
-    :raises OSError: where it holds none
-    """
-    if Path(path).is_dir():
-        return ssl.create_default_context(capath=path)
-    return ssl.create_default_context(cafile=path)
-
-
-def unusable_environment(error: OSError) -> ImportSettingsError:
-    """The error for a CA file that the environment names and that cannot be used."""
-    return ImportSettingsError(
-        "The CA file that REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names cannot be used"
-        f" ({type(error).__name__}); nothing was sent."
-    )
