@@ -42,7 +42,9 @@ _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Client]] = Weak
 async def connected(conn_id: str) -> AsyncIterator[Client]:
     """The client for a connection: it appears with the first user and closes with the last."""
     clients = _clients.setdefault(asyncio.get_running_loop(), {})
-    client = clients.setdefault(conn_id, Client(conn_id))
+    if conn_id not in clients:
+        clients[conn_id] = Client(conn_id)
+    client = clients[conn_id]
     client.users += 1
     metrics.waiting(conn_id, client.users)
     try:
@@ -56,7 +58,7 @@ async def connected(conn_id: str) -> AsyncIterator[Client]:
 
 
 class Client:
-    """One pool of connections, one credential, one renewal at a time, one limit on requests under way."""
+    """One pool of connections, one credential, one renewal at a time, one limit on looks under way."""
 
     def __init__(self, conn_id: str) -> None:
         self.conn_id = conn_id
@@ -68,8 +70,15 @@ class Client:
         self._failure: tuple[float, ImportStatusError] | None = None
         self._settings: Settings | None = None
         self._route: Route
-        self._session: aiohttp.ClientSession
+        self._limit = 0
         self._slots: asyncio.Semaphore
+        self._session = aiohttp.ClientSession(
+            # The slots limit it, which a connection that is read again may change.
+            connector=aiohttp.TCPConnector(limit=0),
+            # Cookies are state that no other transport has.
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": USER_AGENT},
+        )
 
     async def hook(self, hook_params: Mapping[str, Any] | None) -> ImportStatusHook:
         """The hook that the connection's type chooses."""
@@ -83,32 +92,24 @@ class Client:
 
     async def look(self, hook: ImportStatusHook, import_id: str) -> ImportStatus:
         """Look at an import once."""
-        with metrics.Poll(hook.conn_type) as poll:
-            hook.settings = await self._open(hook)
-            return poll.answered(await converse(hook.look(import_id), partial(self._answer, hook)))
+        answer = partial(self._answer, hook, time.monotonic())
+        await self._current(hook)
+        # Taken before the credential is: who stands in line here does not go out with a revoked one.
+        async with self._slots:
+            with metrics.Poll(hook.conn_type) as poll:
+                hook.settings = await self._current(hook)
+                return poll.answered(await converse(hook.look(import_id), answer))
 
     async def close(self) -> None:
         """Close the pool."""
-        if self._settings is not None:
-            self._settings = None
-            await self._session.close()
+        await self._session.close()
 
-    async def _open(self, hook: ImportStatusHook) -> Settings:
-        if self._settings is not None:
-            return self._settings
-        async with self._opening:
-            if self._settings is None:
-                settings = await self._read(hook)
-                limit = settings.max_concurrency
-                self._slots = asyncio.Semaphore(limit)
-                self._session = aiohttp.ClientSession(
-                    connector=aiohttp.TCPConnector(limit=limit),
-                    # Cookies are state that no other transport has.
-                    cookie_jar=aiohttp.DummyCookieJar(),
-                    headers={"User-Agent": USER_AGENT},
-                )
-                self._settings = settings
-            return self._settings
+    async def _current(self, hook: ImportStatusHook) -> Settings:
+        if self._settings is None:
+            async with self._opening:
+                if self._settings is None:
+                    return await self._read(hook)
+        return self._settings
 
     async def _read(self, hook: ImportStatusHook) -> Settings:
         def read() -> tuple[Settings, Route]:
@@ -116,28 +117,32 @@ class Client:
             return settings, Route(settings)
 
         settings, self._route = await sync_to_async(read)()
+        self._settings = settings
+        if settings.max_concurrency != self._limit:
+            self._limit = settings.max_concurrency
+            # Looks under way keep their slots in the old one.
+            self._slots = asyncio.Semaphore(self._limit)
         return settings
 
-    async def _answer(self, hook: ImportStatusHook, step: Step) -> Any:
+    async def _answer(self, hook: ImportStatusHook, asked_at: float, step: Step) -> Any:
         match step:
             case Request():
-                async with self._slots:
-                    return await exchange(step, self._session, self._route)
+                return await exchange(step, self._session, self._route)
             case NeedCredential(refused):
-                return await self._credential(hook, refused)
+                return await self._credential(hook, asked_at, refused)
             case Reread():
-                self._settings = await self._read(hook)
-                return self._settings
+                return await self._read(hook)
             case Recall(name, after):
                 await asyncio.sleep(after)
                 return await sync_to_async(shared_token.recall)(name)
             case Share(name, credential):
                 return await sync_to_async(shared_token.share)(name, credential)
 
-    async def _credential(self, hook: ImportStatusHook, refused: Credential | None) -> Credential:
+    async def _credential(
+        self, hook: ImportStatusHook, asked_at: float, refused: Credential | None
+    ) -> Credential:
         if ready := self._purse.ready(refused, time.time()):
             return ready
-        asked_at = time.monotonic()
         async with self._renewal:
             # Who stood in line behind a renewal that failed shares its end: a thousand waits try once.
             if self._failure and self._failure[0] >= asked_at:
@@ -145,7 +150,7 @@ class Client:
             before = self._purse.held
             talk = self._purse.credential(hook, refused, time.time())
             try:
-                credential = await converse(talk, partial(self._answer, hook))
+                credential = await converse(talk, partial(self._answer, hook, asked_at))
             except ImportStatusError as error:
                 self._failure = time.monotonic(), error
                 raise
@@ -153,6 +158,5 @@ class Client:
                 metrics.refreshed(hook.conn_type)
                 await sync_to_async(mask)(credential)
         # Another wait may have read the connection again.
-        if self._settings is not None:
-            hook.settings = self._settings
+        hook.settings = await self._current(hook)
         return credential

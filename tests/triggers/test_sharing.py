@@ -18,6 +18,7 @@ from airflow_provider_importstatus.sandbox import Sandbox
 from .waits import ENDLESS, Connect, events_of, waiting
 
 MANY = 50
+THOUSAND = 1000
 
 
 def open_sessions() -> int:
@@ -62,12 +63,60 @@ def test_many_waits_that_are_refused_at_once_renew_once(sandbox: Sandbox) -> Non
     assert sandbox.requests("tao_advance")["token"] == 2
 
 
+@pytest.mark.usefixtures("connections")
+def test_a_thousand_waits_refused_by_one_revocation_with_16_in_flight_renew_once(sandbox: Sandbox) -> None:
+    async def revoked_midway() -> Counter[str]:
+        waits = asyncio.create_task(all_of("tao_advance", import_ids))
+        # All have begun, and the pool is at its limit: each answer takes a while.
+        while sandbox.requests("tao_advance")["status"] < THOUSAND // 2:
+            await asyncio.sleep(0.05)
+        sandbox.revoke("tao_advance")
+        return await waits
+
+    import_ids = [sandbox.submit("tao_advance", seconds=0, queued=0) for _ in range(THOUSAND)]
+    sandbox.fault("tao_advance", "status", "slow", times=None, seconds=0.02)
+    assert asyncio.run(revoked_midway()) == {"succeeded": THOUSAND}
+    seen = sandbox.requests("tao_advance")
+    assert seen["token"] == 2
+    # What was under way was refused, and asked again.
+    assert THOUSAND < seen["status"] <= THOUSAND + 16
+
+
+def test_a_changed_limit_is_taken_up_when_the_connection_is_read_again(
+    sandbox: Sandbox, connect: Connect, stopwatch: Callable[[], float]
+) -> None:
+    async def limited_midway() -> float:
+        waits = asyncio.create_task(all_of("tao_advance", import_ids))
+        while sandbox.requests("tao_advance")["status"] < 12:
+            await asyncio.sleep(0.05)
+        connect("tao_advance", extra={"max_concurrency": "1"})
+        sandbox.fault("tao_advance", "status", "slow", times=None, seconds=0.3)
+        sandbox.revoke("tao_advance")
+        began = stopwatch()
+        await waits
+        return stopwatch() - began
+
+    connect("tao_advance", extra={"max_concurrency": "12"})
+    # Each needs one more look, long after the first ones were refused.
+    import_ids = [sandbox.submit("tao_advance", seconds=2, queued=0) for _ in range(12)]
+    assert asyncio.run(limited_midway()) >= 12 * 0.3
+
+
 def test_many_waits_with_a_wrong_password_try_it_once(sandbox: Sandbox, connect: Connect) -> None:
     """Salesforce locks users."""
     connect("zilliant", password="wrong")
     import_ids = [sandbox.submit("zilliant") for _ in range(MANY)]
     assert asyncio.run(all_of("zilliant", import_ids)) == {"ImportAuthError": MANY}
     assert sandbox.requests("zilliant")["token"] == 1
+
+
+@pytest.mark.usefixtures("connections")
+def test_many_waits_that_stand_in_line_during_an_outage_of_the_login_try_it_once(sandbox: Sandbox) -> None:
+    sandbox.fault("tao_advance", "token", "503", times=None, seconds=0.2)
+    import_ids = [sandbox.submit("tao_advance") for _ in range(MANY)]
+    ends = asyncio.run(all_of("tao_advance", import_ids, outage_tolerance=0.0))
+    assert ends == {"ImportUnavailableError": MANY}
+    assert sandbox.requests("tao_advance")["token"] == 1
 
 
 @pytest.mark.usefixtures("connections")
