@@ -49,7 +49,7 @@ def check(response: Response, what: str) -> None:
     """Raise what an answer means that is none of success; `what` was asked for, in words."""
     if 200 <= response.status < 300:
         return
-    answered = f"{what}: HTTP {response.status} ({response.excerpt()})"
+    told = f"{what}: HTTP {response.status} ({response.excerpt()})"
     match response.status:
         case status if 300 <= status < 400:
             raise ImportProtocolError(
@@ -59,10 +59,10 @@ def check(response: Response, what: str) -> None:
             )
         case status if status >= 500 or status in PASSING_STATUSES:
             fact = "wants fewer requests" if status == 429 else "is busy or down"
-            raise ImportUnavailableError(f"{answered}. The vendor {fact}.", response.retry_after)
+            raise ImportUnavailableError(f"{told}. The vendor {fact}.", response.retry_after)
         case status if status < 200:
-            raise ImportProtocolError(f"{answered}. That is no answer.")
-    raise ImportRequestError(f"{answered}. The vendor refuses the question: check the import_id and the host.")
+            raise ImportProtocolError(f"{told}. That is no answer.")
+    raise ImportRequestError(f"{told}. The vendor refuses the question: check the import_id and the host.")
 
 
 def check_login(response: Response, what: str) -> Mapping[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,7 +20,7 @@ DEFAULT_MAX_CONCURRENCY = 16
 _TRUE, _FALSE = frozenset({"true", "yes", "on", "1"}), frozenset({"false", "no", "off", "0"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Settings:
     """What one Airflow connection holds. Texts are stripped; extras may come as text, as URIs give them."""
 
@@ -32,7 +33,7 @@ class Settings:
     password: str = field(default="", repr=False)
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
-    @property
+    @cached_property
     def base_url(self) -> str:
         """The vendor's address without a slash at its end: scheme, host, port and path."""
         host = self.host.strip()

@@ -28,7 +28,7 @@ from airflow_provider_importstatus.exceptions import (
     ImportStatusError,
     ImportUnavailableError,
 )
-from airflow_provider_importstatus.settings import Settings, origin
+from airflow_provider_importstatus.settings import Settings
 from airflow_provider_importstatus.transports.trust import (
     authorities,
     cause_of,
@@ -49,13 +49,13 @@ class Route:
         self.timeout = aiohttp.ClientTimeout(total=settings.timeout)
         self.trust = _trust(settings.verify)
         self._proxy = settings.proxy
-        self._proxies: dict[tuple[str, str, int], str | None] = {}
+        self._proxies: dict[str, str | None] = {}
 
     def proxy(self, url: str) -> str | None:
         """The proxy for a URL, chosen as `requests` does: the connection's, else the environment's."""
         if self._proxy:
             return self._proxy
-        to = origin(url)
+        to = "/".join(url.split("/", 3)[:3])
         if to not in self._proxies:
             # It goes through the whole environment: too dear for each request.
             self._proxies[to] = select_proxy(url, get_environ_proxies(url))

@@ -35,6 +35,11 @@ async def all_of(vendor: str, import_ids: list[str], **more: Any) -> Counter[str
     )
 
 
+def _until_asked(sandbox: Sandbox, times: int) -> None:
+    while sandbox.requests("tao_advance")["status"] < times:
+        time.sleep(0.02)
+
+
 @pytest.mark.parametrize("vendor", ["tao_advance", "zilliant"])
 @pytest.mark.usefixtures("connections")
 def test_many_waits_need_one_token(sandbox: Sandbox, vendor: str) -> None:
@@ -68,8 +73,7 @@ def test_a_thousand_waits_refused_by_one_revocation_with_16_in_flight_renew_once
     async def revoked_midway() -> Counter[str]:
         waits = asyncio.create_task(all_of("tao_advance", import_ids))
         # All have begun, and the pool is at its limit: each answer takes a while.
-        while sandbox.requests("tao_advance")["status"] < THOUSAND // 2:
-            await asyncio.sleep(0.05)
+        await asyncio.to_thread(_until_asked, sandbox, THOUSAND // 2)
         sandbox.revoke("tao_advance")
         return await waits
 
@@ -87,8 +91,7 @@ def test_a_changed_limit_is_taken_up_when_the_connection_is_read_again(
 ) -> None:
     async def limited_midway() -> float:
         waits = asyncio.create_task(all_of("tao_advance", import_ids))
-        while sandbox.requests("tao_advance")["status"] < 12:
-            await asyncio.sleep(0.05)
+        await asyncio.to_thread(_until_asked, sandbox, 12)
         connect("tao_advance", extra={"max_concurrency": "1"})
         sandbox.fault("tao_advance", "status", "slow", times=None, seconds=0.3)
         sandbox.revoke("tao_advance")
