@@ -34,7 +34,7 @@ test-scale: $(INSTALLED) ## Run the tests with many waits, two triggerers and a 
 	$(BIN)/python -m pytest tests/scale
 
 test-fast: $(INSTALLED) ## Run all tests that need no running Airflow
-	$(BIN)/python -m pytest --ignore tests/deployment --ignore tests/scale
+	$(BIN)/python -m pytest --ignore tests/deployment --ignore tests/zero_worker --ignore tests/scale
 
 lint: $(INSTALLED) ## Check style and formatting
 	$(BIN)/ruff check .

@@ -12,8 +12,10 @@ from airflow_provider_importstatus.outcome import describe
 from airflow_provider_importstatus.status import ImportState, ImportStatus
 from airflow_provider_importstatus.wait import GaveUp, LookAgain, Outcome, Over, Wait
 
-__all__ = ["XCOM_KEY", "Progress", "entry"]
+__all__ = ["RESULT_KEY", "XCOM_KEY", "Progress", "entry"]
 
+#: Under which XCom key a task's result stands.
+RESULT_KEY = "return_value"
 #: Under which XCom key the latest status stands while the task waits, and after.
 XCOM_KEY = "import_status"
 #: Seconds between two lines of the log when nothing changes.

@@ -125,10 +125,16 @@ class Wait:
     def time_is_up(self, now: float) -> GaveUp | None:
         """The end of a wait for which there is no time left."""
         if self.execution_deadline is not None and now >= self.execution_deadline:
-            return GaveUp(AirflowTaskTimeout(f"execution_timeout is up. {self._last_known()}"))
-        if now >= self.deadline:
-            return GaveUp(AirflowSensorTimeout(f"The sensor's timeout is up. {self._last_known()}"))
-        return None
+            return self.out_of_execution_timeout()
+        return self.out_of_timeout() if now >= self.deadline else None
+
+    def out_of_execution_timeout(self) -> GaveUp:
+        """The end of a wait whose task's ``execution_timeout`` is up."""
+        return GaveUp(AirflowTaskTimeout(f"execution_timeout is up. {self._last_known()}"))
+
+    def out_of_timeout(self) -> GaveUp:
+        """The end of a wait whose sensor's ``timeout`` is up."""
+        return GaveUp(AirflowSensorTimeout(f"The sensor's timeout is up. {self._last_known()}"))
 
     def next_interval(self, now: float) -> float:
         """Seconds to the next look by the schedule alone."""

@@ -72,6 +72,21 @@ class Rest:
         entry = self._find(path, map_index=map_index)
         return None if entry is None else entry["value"]
 
+    def xcom_keys(self, run: Run, task_id: str, map_index: int = -1) -> list[str]:
+        """Return the keys of a task instance's XComs."""
+        path = f"{run.path}/taskInstances/{task_id}/xcomEntries"
+        return [entry["key"] for entry in self._list(path, "xcom_entries", map_index=map_index)]
+
+    def asset_events(self, run: Run) -> list[dict[str, Any]]:
+        """Return what a run has told of assets."""
+        events = self._list("assets/events", "asset_events", source_dag_id=run.dag_id)
+        return [event for event in events if event["source_run_id"] == run.run_id]
+
+    def clear(self, run: Run, task_id: str) -> None:
+        """Have a task of a run run once more."""
+        body = {"dag_run_id": run.run_id, "task_ids": [task_id], "dry_run": False, "only_failed": False}
+        self._call("POST", f"dags/{run.dag_id}/clearTaskInstances", body=body)
+
     def log(self, run: Run, task_id: str, try_number: int = 1, map_index: int = -1) -> str:
         """Return a task instance's log, one event a line as JSON."""
         path = f"{run.path}/taskInstances/{task_id}/logs/{try_number}"
@@ -82,10 +97,10 @@ class Rest:
         """Return what DAG files failed with: `filename` and `stack_trace`."""
         return list(self._list("importErrors", "import_errors"))
 
-    def _list(self, path: str, name: str) -> Iterator[dict[str, Any]]:
+    def _list(self, path: str, name: str, **query: Any) -> Iterator[dict[str, Any]]:
         offset, total = 0, 1
         while offset < total:
-            page = self._call("GET", path, limit=PAGE, offset=offset)
+            page = self._call("GET", path, limit=PAGE, offset=offset, **query)
             yield from page[name]
             offset, total = offset + PAGE, page["total_entries"]
 

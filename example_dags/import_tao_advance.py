@@ -32,5 +32,12 @@ with DAG(
         reference_id: str = answer.json()["result"]["referenceId"]
         return reference_id
 
-    # A vendor may never end an import, and Airflow would wait for seven days.
-    wait = TaoAdvanceImportSensor(task_id="wait", import_id=submit(), deferrable=True, timeout=6 * 3600)
+    wait = TaoAdvanceImportSensor(
+        task_id="wait",
+        import_id=submit(),
+        # No worker is started for a wait that succeeds (before Airflow 3.3: an ordinary deferred wait).
+        start_from_trigger=True,
+        end_from_trigger=True,
+        # A vendor may never end an import, and Airflow would wait for seven days.
+        timeout=6 * 3600,
+    )

@@ -6,6 +6,7 @@ Parsed with every DAG file that uses them: hooks, triggers and HTTP libraries ar
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -41,7 +42,7 @@ from airflow_provider_importstatus.parameters import (
     read_policy,
     read_seconds,
 )
-from airflow_provider_importstatus.progress import XCOM_KEY, Progress, entry
+from airflow_provider_importstatus.progress import RESULT_KEY, XCOM_KEY, Progress, entry
 from airflow_provider_importstatus.status import ImportState, ImportStatus
 from airflow_provider_importstatus.wait import GaveUp, LookAgain, Outcome, Over, Wait
 
@@ -60,8 +61,6 @@ __all__ = [
 
 #: Shorter ones are taken for lost tasks by the scheduler (seen on Airflow 3.3.2), in seconds.
 MIN_RESCHEDULE = 10.0
-#: The database's deadline comes so much later than the trigger's, so that the message is ours, in seconds.
-DEADLINE_MARGIN = 120.0
 
 
 class ImportStatusSensor(BaseSensorOperator):
@@ -80,6 +79,11 @@ class ImportStatusSensor(BaseSensorOperator):
     :param not_found_grace: seconds after the first look during which "no such import" means "not yet"
     :param outage_tolerance: seconds for which looks may go on failing for passing reasons
     :param deferrable: wait in the triggerer, without a worker's slot
+    :param start_from_trigger: have the scheduler start the wait in the triggerer, without a worker (Airflow
+        3.3 and later; elsewhere, and where only a worker will do, the wait takes the ordinary way, and a
+        warning says why)
+    :param end_from_trigger: end the task in the triggerer when the import has succeeded, without a worker
+        (as above); whatever else comes of the import is for a worker to tell
     :param poke_interval: the shortest time between two looks, in seconds
     :param max_wait: the longest time between two looks, in seconds
     :param exponential_backoff: look again after a tenth of the wait so far; if false, after each
@@ -105,6 +109,8 @@ class ImportStatusSensor(BaseSensorOperator):
         poke_interval: timedelta | float = 10.0,
         max_wait: timedelta | float = 300.0,
         exponential_backoff: bool = True,
+        start_from_trigger: bool = False,
+        end_from_trigger: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -126,7 +132,18 @@ class ImportStatusSensor(BaseSensorOperator):
         self.policy = read_policy(on_partial, max_failed_rows)
         self.not_found_grace = read_seconds("not_found_grace", not_found_grace)
         self.outage_tolerance = read_seconds("outage_tolerance", outage_tolerance)
-        self.deferrable = deferrable
+        self.deferrable = deferrable or start_from_trigger or end_from_trigger
+        self.start_from_trigger = start_from_trigger
+        self.end_from_trigger = end_from_trigger
+        if start_from_trigger or end_from_trigger:
+            self._spare_workers()
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> Any:
+        """Map the sensor over many imports. Mapped tasks start on workers."""
+        if kwargs.get("start_from_trigger"):
+            _warn(kwargs.get("task_id"), ["start_from_trigger is ignored, since the task is mapped"], 3)
+        return super().partial(**kwargs)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Look until the import is over; between the looks defer, sleep or reschedule, by the mode."""
@@ -156,13 +173,52 @@ class ImportStatusSensor(BaseSensorOperator):
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Go on after a deferral; the base class would skip under ``soft_fail`` what a retry can mend."""
+        if self.start_from_trigger:
+            self._forget_result(context)
         with self._ends_as_configured():
             try:
                 return super(BaseSensorOperator, self).resume_execution(next_method, next_kwargs, context)
             except AirflowException as error:
                 if _is_deferral_timeout(error):
-                    raise AirflowSensorTimeout("The sensor's timeout is up.") from error
+                    raise self._timeout_of_the_database(context) from error
                 raise
+
+    def schedule(self) -> dict[str, Any]:
+        """When to look and when to give up, as `Wait` takes it."""
+        return {
+            "poke_interval": self.poke_interval,
+            "max_wait": self.max_wait.total_seconds() if self.max_wait else self.poke_interval,
+            "exponential_backoff": self.exponential_backoff,
+            "not_found_grace": self.not_found_grace,
+            # In every mode: whatever may pass is waited out until the timeout.
+            "outage_tolerance": self.timeout if self.silent_fail else self.outage_tolerance,
+        }
+
+    def trigger_params(self) -> dict[str, Any]:
+        """What the trigger must know to do a worker's part."""
+        return {
+            "end_from_trigger": self.end_from_trigger,
+            "on_partial": self.on_partial,
+            "max_failed_rows": self.max_failed_rows,
+            "do_xcom_push": self.do_xcom_push,
+        }
+
+    def _spare_workers(self) -> None:
+        """Leave workers out where that is safe, and say where it is not."""
+        from airflow_provider_importstatus import zero_worker
+
+        refused = []
+        if self.start_from_trigger and (why := zero_worker.obstacle_to_start(self)):
+            self.start_from_trigger = False
+            refused.append(f"start_from_trigger is ignored, since {why}")
+        if self.end_from_trigger and (why := zero_worker.obstacle_to_end(self)):
+            self.end_from_trigger = False
+            refused.append(f"end_from_trigger is ignored, since {why}")
+        if self.start_from_trigger:
+            # Of this task alone: a mapped one would wait with the class's.
+            self.start_trigger_args = zero_worker.start_trigger_args(self)
+        if refused:
+            _warn(self.task_id, refused, stacklevel=5)
 
     def _begin(self, context: Context) -> Wait:
         now = time.time()
@@ -170,12 +226,7 @@ class ImportStatusSensor(BaseSensorOperator):
         return Wait(
             first_look_at=first_look_at,
             deadline=first_look_at + self.timeout,
-            poke_interval=self.poke_interval,
-            max_wait=self.max_wait.total_seconds() if self.max_wait else self.poke_interval,
-            exponential_backoff=self.exponential_backoff,
-            not_found_grace=self.not_found_grace,
-            # In every mode: whatever may pass is waited out until the timeout.
-            outage_tolerance=self.timeout if self.silent_fail else self.outage_tolerance,
+            **self.schedule(),
         )
 
     def _first_rescheduled_look(self, context: Context) -> float | None:
@@ -207,7 +258,7 @@ class ImportStatusSensor(BaseSensorOperator):
             answer = error
         outcome, latest = progress.note(answer, time.time())
         if latest:
-            _publish(context, latest)
+            self._publish(context, latest)
         return outcome
 
     def _pause(self, outcome: LookAgain, wait: Wait) -> None:
@@ -220,8 +271,13 @@ class ImportStatusSensor(BaseSensorOperator):
         time.sleep(outcome.delay)
 
     def _defer(self, wait: Wait) -> None:
+        from airflow_provider_importstatus import zero_worker
         from airflow_provider_importstatus.triggers.import_status import ImportStatusTrigger
 
+        params = self.trigger_params()
+        if self.end_from_trigger and (why := zero_worker.obstacle_to_end(self)):
+            self.log.info("The task ends on a worker, since %s.", why)
+            params["end_from_trigger"] = False
         now = time.time()
         ends = wait.deadline
         if self.execution_timeout is not None:
@@ -235,13 +291,14 @@ class ImportStatusSensor(BaseSensorOperator):
                 hook_params=self.hook_params,
                 wait=wait.to_dict(),
                 deferred_at=now,
+                **params,
             ),
             method_name="execute_complete",
-            timeout=timedelta(seconds=max(ends - now, 0.0) + DEADLINE_MARGIN),
+            timeout=timedelta(seconds=max(ends - now, 0.0) + zero_worker.DEADLINE_MARGIN),
         )
 
     def _finish(self, status: ImportStatus, context: Context) -> dict[str, Any]:
-        _publish(context, entry(status, time.time(), None))
+        self._publish(context, entry(status, time.time(), None))
         verdict = judge(status, self.policy)
         match verdict.action:
             case Action.SUCCEED:
@@ -251,6 +308,33 @@ class ImportStatusSensor(BaseSensorOperator):
             case Action.SKIP:
                 raise AirflowSkipException(verdict.reason)
         raise ImportFailedError(verdict.reason)
+
+    def _publish(self, context: Context, latest: dict[str, Any]) -> None:
+        ti = context.get("ti")
+        if ti is not None and self.do_xcom_push:
+            ti.xcom_push(key=XCOM_KEY, value=latest)
+
+    def _forget_result(self, context: Context) -> None:
+        """Remove what an earlier run of a cleared task has left, as Airflow does when a worker starts it."""
+        from airflow.sdk.execution_time.xcom import XCom
+
+        ti = context["ti"]
+        XCom.delete(
+            key=RESULT_KEY,
+            dag_id=ti.dag_id,
+            task_id=ti.task_id,
+            run_id=ti.run_id,
+            map_index=ti.map_index,
+        )
+
+    def _timeout_of_the_database(self, context: Context) -> BaseException:
+        """The end of a wait whose trigger did not live to tell it."""
+        ti = context["ti"]
+        latest = ti.xcom_pull(task_ids=ti.task_id, key=XCOM_KEY, map_indexes=ti.map_index)
+        wait = Wait(0.0, 0.0, last=latest and ImportStatus.from_dict(latest))
+        limit = self.execution_timeout
+        is_of_execution = limit is not None and limit.total_seconds() < self.timeout
+        return (wait.out_of_execution_timeout() if is_of_execution else wait.out_of_timeout()).error
 
     @contextmanager
     def _ends_as_configured(self) -> Iterator[None]:
@@ -308,7 +392,6 @@ def _is_deferral_timeout(error: AirflowException) -> bool:
     return is_told or type(error).__name__ == "TaskDeferralTimeout"
 
 
-def _publish(context: Context, latest: dict[str, Any]) -> None:
-    ti = context.get("ti")
-    if ti is not None:
-        ti.xcom_push(key=XCOM_KEY, value=latest)
+def _warn(task_id: str | None, refused: list[str], stacklevel: int) -> None:
+    message = f"Task {task_id!r} waits the ordinary way, through workers: {'; '.join(refused)}."
+    warnings.warn(message, UserWarning, stacklevel=stacklevel)

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import random
 import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow.providers.common.compat.sdk import XCom
-from airflow.triggers.base import BaseTrigger, TriggerEvent
+from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 from asgiref.sync import sync_to_async
 
-from airflow_provider_importstatus import metrics
-from airflow_provider_importstatus.exceptions import ImportStatusError
-from airflow_provider_importstatus.outcome import describe
-from airflow_provider_importstatus.progress import XCOM_KEY, Progress
-from airflow_provider_importstatus.status import MAX_RESULT_BYTES, ImportStatus
+from airflow_provider_importstatus import metrics, zero_worker
+from airflow_provider_importstatus.exceptions import ImportStatusError, ImportUnavailableError
+from airflow_provider_importstatus.outcome import Action, describe, judge
+from airflow_provider_importstatus.parameters import read_import_id, read_policy
+from airflow_provider_importstatus.progress import RESULT_KEY, XCOM_KEY, Progress, entry
+from airflow_provider_importstatus.status import MAX_RESULT_BYTES, ImportState, ImportStatus
 from airflow_provider_importstatus.triggers.client import Client, connected
 from airflow_provider_importstatus.wait import GaveUp, LookAgain, Over, Wait
 
@@ -37,20 +40,34 @@ class ImportStatusTrigger(BaseTrigger):
     The event is ``{"v": 1, "status": {...}}`` or ``{"v": 1, "error": {"type": ..., "message": ...}}``.
 
     :param conn_id: the connection, whose type chooses the vendor
-    :param import_id: what the vendor's submit call returned
+    :param import_id: what the vendor's submit call returned, or the task (``task_id``) and ``key`` whose XCom
+        it is
     :param hook_params: keyword arguments of the hook
     :param wait: the course so far, as `Wait.to_dict` gives it; a new one unless given
-    :param deferred_at: when the task was deferred, in seconds since 1970. An absolute time, since a restarted
-        triggerer makes the trigger anew
+    :param deferred_at: when a worker deferred the task, in seconds since 1970. An absolute time, since a
+        restarted triggerer makes the trigger anew
+    :param timeout: the sensor's, in seconds, for a wait that begins here
+    :param execution_timeout: the task's, in seconds, for a wait that begins here
+    :param end_from_trigger: whether an import that the task accepts ends it here
+    :param on_partial: the sensor's
+    :param max_failed_rows: the sensor's
+    :param do_xcom_push: the task's
     """
 
     def __init__(
         self,
         conn_id: str,
-        import_id: str,
+        import_id: str | int | dict[str, str],
         hook_params: dict[str, Any] | None = None,
         wait: dict[str, Any] | None = None,
         deferred_at: float | None = None,
+        *,
+        timeout: float = DEFAULT_TIMEOUT,
+        execution_timeout: float | None = None,
+        end_from_trigger: bool = False,
+        on_partial: str = Action.FAIL.value,
+        max_failed_rows: int = 0,
+        do_xcom_push: bool = True,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # untyped in Airflow
         self.conn_id = conn_id
@@ -58,16 +75,21 @@ class ImportStatusTrigger(BaseTrigger):
         self.hook_params = hook_params
         self.wait = wait
         self.deferred_at = deferred_at
+        self.timeout = timeout
+        self.execution_timeout = execution_timeout
+        self.end_from_trigger = end_from_trigger
+        self.on_partial = on_partial
+        self.max_failed_rows = max_failed_rows
+        self.do_xcom_push = do_xcom_push
+        self._import_id: str | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The class and the arguments that make this trigger again. None of them is a secret."""
-        return f"{type(self).__module__}.{type(self).__qualname__}", {
-            "conn_id": self.conn_id,
-            "import_id": self.import_id,
-            "hook_params": self.hook_params,
-            "wait": self.wait,
-            "deferred_at": self.deferred_at,
-        }
+        names = inspect.signature(ImportStatusTrigger.__init__).parameters.keys() - {"self"}
+        return (
+            f"{type(self).__module__}.{type(self).__qualname__}",
+            {name: getattr(self, name) for name in sorted(names)},
+        )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Fire exactly one event when the wait is over."""
@@ -77,7 +99,8 @@ class ImportStatusTrigger(BaseTrigger):
         if hold > 0:
             self.log.info("The task resumes in %.0f s: sooner, the scheduler might take it for lost.", hold)
             await asyncio.sleep(hold)
-        yield TriggerEvent(_event(end))
+        is_told = isinstance(end, Over) and await self._succeed(end.status)
+        yield TaskSuccessEvent() if is_told else TriggerEvent(_event(end))
 
     async def _end(self) -> Over | GaveUp:
         wait = self._course()
@@ -95,41 +118,95 @@ class ImportStatusTrigger(BaseTrigger):
 
     async def _look(self, client: Client) -> ImportStatus | ImportStatusError:
         try:
-            return await client.look(await client.hook(self.hook_params), self.import_id)
+            if self._import_id is None:
+                self._import_id = read_import_id(await self._pulled())
+            return await client.look(await client.hook(self.hook_params), self._import_id)
         except ImportStatusError as error:
             return error
 
+    async def _pulled(self) -> Any:
+        """The id itself, where it is another task's result."""
+        ti = self.task_instance
+        match self.import_id:
+            case {"task_id": str(task_id), "key": str(key)} if ti is not None:
+                try:
+                    return await sync_to_async(XCom.get_one)(
+                        dag_id=ti.dag_id, run_id=ti.run_id, task_id=task_id, key=key, map_index=-1
+                    )
+                except Exception as error:
+                    raise ImportUnavailableError(
+                        f"The XCom {key!r} of task {task_id!r} cannot be read: {type(error).__name__}."
+                    ) from error
+        return self.import_id
+
     def _course(self) -> Wait:
-        now = time.time()
-        begun = {"first_look_at": now, "deadline": now + DEFAULT_TIMEOUT}
+        began = self._began()
+        limit = self.execution_timeout
+        begun = {
+            "first_look_at": began,
+            "deadline": began + self.timeout,
+            "execution_deadline": None if limit is None else began + limit,
+        }
         return Wait.from_dict({**begun, **(self.wait or {})})
 
+    def _began(self) -> float:
+        """When a wait that begins here began: the database's deadline outlives triggerers."""
+        # Set by triggerers alone.
+        due: datetime | None = getattr(self, "timeout_after", None)
+        if due is None:
+            return time.time()
+        due = due if due.tzinfo else due.replace(tzinfo=UTC)
+        return due.timestamp() - zero_worker.database_timeout(self.timeout, self.execution_timeout)
+
     def _first_delay(self, wait: Wait) -> float:
-        """Seconds until the first look here: the worker looked just before it deferred."""
-        if self.deferred_at is None:
-            return 0.0
+        """Seconds until the first look here: the worker, if any, looked just before it deferred."""
         now = time.time()
-        interval = wait.next_interval(self.deferred_at)
-        due = min(self.deferred_at + interval, wait.deadline)
+        interval = wait.next_interval(self.deferred_at or wait.first_look_at)
+        due = min((self.deferred_at or wait.first_look_at) + interval, wait.deadline)
+        if due > now:
+            return 0.0 if self.deferred_at is None else due - now
         # After a restart all waits are overdue at once: they are spread over one interval.
-        return due - now if due > now else random.uniform(0.0, min(interval, max(wait.deadline - now, 0.0)))
+        return random.uniform(0.0, min(interval, max(wait.deadline - now, 0.0)))
+
+    async def _succeed(self, status: ImportStatus) -> bool:
+        """Do a worker's part of a success; false where a worker must."""
+        ti = self.task_instance
+        if not self.end_from_trigger or ti is None:
+            return False
+        verdict = judge(status, read_policy(self.on_partial, self.max_failed_rows))
+        if verdict.action is not Action.SUCCEED:
+            return False
+        # What was added to the task after it was made, no worker has seen yet.
+        if self.deferred_at is None and (why := zero_worker.obstacle_to_end(ti.task)):
+            self.log.info("The task ends on a worker, since %s.", why)
+            return False
+        if status.state is not ImportState.SUCCEEDED:
+            self.log.warning("%s", verdict.reason)
+        await self._publish(entry(status, time.time(), None))
+        return not self.do_xcom_push or await self._push(RESULT_KEY, status.within().to_dict())
 
     async def _publish(self, latest: dict[str, Any]) -> None:
+        if self.do_xcom_push:
+            await self._push(XCOM_KEY, latest)
+
+    async def _push(self, key: str, value: Any) -> bool:
         ti = self.task_instance
         if ti is None:  # dag.test() has none
-            return
+            return False
         try:
             await sync_to_async(XCom.set)(
-                key=XCOM_KEY,
-                value=latest,
+                key=key,
+                value=value,
                 dag_id=ti.dag_id,
                 task_id=ti.task_id,
                 run_id=ti.run_id,
                 map_index=ti.map_index,
             )
         except Exception as error:
-            # Nothing depends on it but what people see: the wait must outlive it.
-            self.log.warning("The latest status could not be written: %s", type(error).__name__)
+            # The wait must outlive it: a worker writes the result then, and people see an older status.
+            self.log.warning("The XCom %s could not be written: %s", key, type(error).__name__)
+            return False
+        return True
 
 
 def _result(end: Over | GaveUp) -> str:

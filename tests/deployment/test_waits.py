@@ -1,4 +1,4 @@
-"""Waits in a real Airflow: scheduler, triggerer and workers, in all three modes."""
+"""Waits in a real Airflow: scheduler, triggerer and workers, in all modes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from airflow_provider_importstatus.sandbox import Sandbox
 from demo.deployment import Deployment
 from demo.rest import Run
 
-MODES = ("deferred", "poke", "reschedule")
+MODES = ("deferred", "poke", "reschedule", "zero_worker")
 TRIGGER_LOGGER = "airflow_provider_importstatus.triggers.import_status"
 
 

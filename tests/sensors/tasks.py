@@ -26,9 +26,15 @@ class TaskInstance:
 
     first_rescheduled: datetime | None = None
     xcoms: dict[str, Any] = field(default_factory=dict)
+    task_id: str = "wait"
+    map_index: int = -1
 
     def xcom_push(self, key: str, value: Any) -> None:
         self.xcoms[key] = json.loads(json.dumps(value))
+
+    def xcom_pull(self, task_ids: str, key: str, map_indexes: int) -> Any:
+        assert (task_ids, map_indexes) == (self.task_id, self.map_index)
+        return self.xcoms.get(key)
 
     def get_first_reschedule_date(self, context: Any) -> datetime | None:
         assert context["ti"] is self

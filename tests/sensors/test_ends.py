@@ -136,6 +136,26 @@ def test_a_timeout_that_airflow_found_first_is_a_sensors_timeout(option: str, er
     assert type(raised.value) is error
 
 
+@pytest.mark.usefixtures("connections")
+@pytest.mark.parametrize(
+    ("limits", "error"),
+    [
+        ({"timeout": 60}, AirflowSensorTimeout),
+        ({"timeout": 60, "execution_timeout": timedelta(seconds=90)}, AirflowSensorTimeout),
+        ({"timeout": 60, "execution_timeout": timedelta(seconds=30)}, AirflowTaskTimeout),
+    ],
+)
+def test_a_timeout_that_airflow_found_first_tells_the_last_known_state(
+    sandbox: Sandbox, limits: dict[str, Any], error: type[BaseException]
+) -> None:
+    task = sensor(deferrable=True, import_id=sandbox.submit("thalamus", **ENDLESS), **limits)
+    ti = TaskInstance()
+    defer(task, ti)
+    context: Any = {"ti": ti}
+    with pytest.raises(error, match="is running: the vendor says 'PROCESSING'"):
+        task.resume_execution("__fail__", {"error": "Trigger timeout"}, context)
+
+
 @pytest.mark.parametrize(
     "event",
     [None, {}, "x", {"v": 1}, {"v": 2, "status": {}}, {"v": 1, "error": "x"}, {"v": 1, "status": None}],

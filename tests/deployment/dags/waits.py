@@ -11,6 +11,7 @@ MODES = {
     "deferred": {"deferrable": True},
     "poke": {"deferrable": False, "mode": "poke"},
     "reschedule": {"deferrable": False, "mode": "reschedule"},
+    "zero_worker": {"start_from_trigger": True, "end_from_trigger": True},
 }
 #: By scenario, what its sensor is told beyond the connection and the import.
 SCENARIOS = {

@@ -1,0 +1,186 @@
+"""Waits without a worker, on Airflow 3.3 and later: started in the triggerer by the scheduler, ended there.
+
+What stands in the way, such as a callback that only workers call, has the wait take the ordinary way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow import __version__ as airflow_version
+
+if TYPE_CHECKING:
+    from airflow.triggers.base import StartTriggerArgs
+
+    from airflow_provider_importstatus.sensors.import_status import ImportStatusSensor
+
+__all__ = [
+    "database_timeout",
+    "obstacle_to_end",
+    "obstacle_to_start",
+    "start_trigger_args",
+]
+
+#: The database's deadline comes so much later than the trigger's, so that the message is ours, in seconds.
+DEADLINE_MARGIN = 120.0
+#: What the triggerer renders without asking Airflow. An `xcom_pull` would hang it (seen on Airflow 3.3.2).
+RENDERED_ANYWHERE = frozenset(
+    {
+        "dag_run",
+        "data_interval_end",
+        "data_interval_start",
+        "ds",
+        "ds_nodash",
+        "logical_date",
+        "macros",
+        "params",
+        "run_id",
+        "ts",
+        "ts_nodash",
+        "ts_nodash_with_tz",
+    }
+)
+
+
+def obstacle_to_start(sensor: ImportStatusSensor) -> str | None:
+    """Why the scheduler cannot start this wait in the triggerer; None where it can."""
+    if not _is_supported():
+        return f"Airflow is {airflow_version}, and it takes 3.3"
+    if getattr(sensor, "_BaseOperator__from_mapped", False):
+        return "the task is mapped"
+    if sensor.get_closest_mapped_task_group() is not None:
+        return "the task is in a mapped task group"
+    if sensor.on_execute_callback:
+        return "the task has an on_execute_callback"
+    if sensor._pre_execute_hook or _overrides(sensor, "pre_execute"):
+        return "the task has a pre_execute hook"
+    return next(_unrenderable(sensor), None)
+
+
+def obstacle_to_end(task: Any) -> str | None:
+    """Why a success must end on a worker; None where it can end in the triggerer.
+
+    :param task: the sensor, or what the triggerer knows of it
+    """
+    if not _is_supported():
+        return f"Airflow is {airflow_version}, and it takes 3.3"
+    if task.outlets:
+        return "the task has outlets"
+    if task.has_on_success_callback:
+        return "the task has an on_success_callback"
+    if getattr(task, "_post_execute_hook", None) or _overrides(task, "post_execute"):
+        return "the task has a post_execute hook"
+    if getattr(task, "multiple_outputs", False):
+        return "the task has multiple_outputs"
+    if _are_there_listeners():
+        return "a plugin listens to tasks"
+    if task.get_dag() and next(task.iter_mapped_dependants(), None):
+        return "a task is mapped over the result"
+    return None
+
+
+def start_trigger_args(sensor: ImportStatusSensor) -> StartTriggerArgs:
+    """What the scheduler starts the wait with. Strings are rendered in the triggerer, by the same names."""
+    from airflow.triggers.base import StartTriggerArgs
+
+    timeout, execution_timeout = sensor.timeout, sensor.execution_timeout
+    return StartTriggerArgs(
+        trigger_cls="airflow_provider_importstatus.triggers.import_status.ImportStatusTrigger",
+        trigger_kwargs={
+            "conn_id": sensor.conn_id,
+            "import_id": _without_reference(sensor.import_id),
+            "hook_params": sensor.hook_params,
+            "timeout": timeout,
+            "execution_timeout": execution_timeout and execution_timeout.total_seconds(),
+            **sensor.trigger_params(),
+            "wait": sensor.schedule(),
+        },
+        next_method="execute_complete",
+        timeout=timedelta(seconds=timeout + DEADLINE_MARGIN),
+    )
+
+
+def database_timeout(timeout: float, execution_timeout: float | None) -> float:
+    """Seconds from the start of such a wait until the database's deadline."""
+    return min(timeout + DEADLINE_MARGIN, execution_timeout or float("inf"))
+
+
+def _is_supported() -> bool:
+    major, minor = airflow_version.split(".")[:2]
+    return (int(major), int(minor)) >= (3, 3)
+
+
+def _overrides(task: Any, method: str) -> bool:
+    from airflow.sdk import BaseOperator
+
+    # What the triggerer knows of a task has no methods of its own.
+    return getattr(type(task), method, None) not in (None, getattr(BaseOperator, method))
+
+
+def _are_there_listeners() -> bool:
+    from airflow.listeners.listener import get_listener_manager
+
+    # Airflow refuses a DAG with such a task, rather than leave a success untold.
+    return bool(get_listener_manager().has_listeners)
+
+
+def _unrenderable(sensor: ImportStatusSensor) -> Iterator[str]:
+    if _is_reference(sensor.import_id):
+        if why := _obstacle_in_reference(sensor.import_id):
+            yield f"import_id is {why}"
+    else:
+        yield from _unrenderable_in("import_id", sensor.import_id)
+    yield from _unrenderable_in("conn_id", sensor.conn_id)
+    yield from _unrenderable_in("hook_params", sensor.hook_params)
+
+
+def _unrenderable_in(name: str, value: Any) -> Iterator[str]:
+    if _is_reference(value):
+        yield f"{name} is the result of another task"
+    elif isinstance(value, str) and (why := _obstacle_in_template(value)):
+        yield f"{name} is a template {why}"
+    elif isinstance(value, Mapping):
+        for key, part in value.items():
+            yield from _unrenderable_in(f"{name}[{key!r}]", part)
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from _unrenderable_in(name, part)
+
+
+def _obstacle_in_template(text: str) -> str | None:
+    if "{" not in text:
+        return None
+    from jinja2 import Environment, TemplateSyntaxError, meta
+
+    try:
+        named = meta.find_undeclared_variables(Environment(autoescape=True).parse(text))
+    except TemplateSyntaxError as error:
+        # A filter of the DAG's own is one, too.
+        return f"that only a worker may know to render ({error.message})"
+    unknown = sorted(named - RENDERED_ANYWHERE)
+    return f"with {', '.join(unknown)}, which only a worker renders" if unknown else None
+
+
+def _is_reference(value: Any) -> bool:
+    return hasattr(value, "resolve")
+
+
+def _obstacle_in_reference(value: Any) -> str | None:
+    from airflow.sdk.definitions.mappedoperator import MappedOperator
+    from airflow.sdk.definitions.xcom_arg import PlainXComArg
+
+    if not isinstance(value, PlainXComArg):
+        return "computed from the results of tasks"
+    operator = value.operator
+    if isinstance(operator, MappedOperator) or operator.get_closest_mapped_task_group() is not None:
+        return "the result of a mapped task"
+    return None
+
+
+def _without_reference(import_id: Any) -> Any:
+    # The triggerer gets references unresolved. Pulled as text, a dictionary would look like an id.
+    if _is_reference(import_id):
+        return {"task_id": import_id.operator.task_id, "key": import_id.key}
+    return import_id

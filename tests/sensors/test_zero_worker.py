@@ -1,0 +1,178 @@
+"""Which waits may leave workers out, and what is said of those that may not."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from airflow import __version__ as airflow_version
+from airflow.providers.common.compat.sdk import DAG, Asset, BaseOperator
+
+from airflow_provider_importstatus.sensors.import_status import ClearImportSensor, ImportStatusSensor
+
+IS_SUPPORTED = tuple(map(int, airflow_version.split(".")[:2])) >= (3, 3)
+since_3_3 = pytest.mark.skipif(not IS_SUPPORTED, reason=f"Airflow is {airflow_version}")
+BOTH = {"start_from_trigger": True, "end_from_trigger": True}
+
+
+class Submit(BaseOperator):
+    """A task whose result is an id."""
+
+
+def sensor(import_id: Any = "7", **more: Any) -> ImportStatusSensor:
+    return ImportStatusSensor(**{"task_id": "wait", "conn_id": "a", "import_id": import_id, **BOTH, **more})
+
+
+@pytest.fixture(autouse=True)
+def dag() -> Iterator[DAG]:
+    """The DAG that all tasks here are of."""
+    with DAG("a_dag", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)) as dag:
+        yield dag
+
+
+def warned(make: Callable[[], Any]) -> list[str]:
+    """What is warned of when a task is made."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        make()
+    return [str(one.message) for one in caught if "through workers" in str(one.message)]
+
+
+def test_a_wait_is_started_and_ended_by_the_trigger_where_airflow_can() -> None:
+    task = sensor(timeout=600, execution_timeout=timedelta(minutes=5))
+    assert (task.start_from_trigger, task.end_from_trigger) == (IS_SUPPORTED, IS_SUPPORTED)
+    assert task.deferrable
+    assert (task.start_trigger_args is not None) is IS_SUPPORTED
+
+
+def test_an_older_airflow_is_told_in_one_warning() -> None:
+    (text,) = warned(sensor) or [""]
+    assert ("start_from_trigger is ignored, since Airflow is" in text) is not IS_SUPPORTED
+    assert ("end_from_trigger is ignored, since Airflow is" in text) is not IS_SUPPORTED
+
+
+def test_no_mapped_sensor_can_have_a_class_wide_import() -> None:
+    assert ImportStatusSensor.start_trigger_args is None
+    assert not ImportStatusSensor.start_from_trigger
+
+
+def test_a_mapped_sensor_is_told_once() -> None:
+    def mapped() -> Any:
+        return ImportStatusSensor.partial(task_id="wait", conn_id="a", **BOTH).expand(import_id=["1", "2"])
+
+    why = "start_from_trigger is ignored, since the task is mapped"
+    assert warned(mapped) == [f"Task 'wait' waits the ordinary way, through workers: {why}."]
+
+
+def _templates() -> dict[str, Any]:
+    return {
+        "import_id": ["7", 7, "{{ run_id }}", "{{ params.x }}", "{{ dag_run.conf['x'] | upper }}"],
+        "hook_params": [{"integration_id": "{{ params.x }}"}],
+    }
+
+
+@since_3_3
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in _templates().items() for value in values]
+)
+def test_what_the_triggerer_can_render_goes_to_it_as_it_is(name: str, value: Any) -> None:
+    assert warned(lambda: sensor(**{name: value})) == []
+    args = sensor(task_id="again", **{name: value}).start_trigger_args
+    assert args.trigger_kwargs[name] == value
+
+
+@since_3_3
+def test_the_result_of_a_task_goes_as_a_reference_and_stays_a_dependency(dag: DAG) -> None:
+    task = sensor(Submit(task_id="submit").output["id"])
+    assert task.start_trigger_args.trigger_kwargs["import_id"] == {"task_id": "submit", "key": "id"}
+    assert dag.get_task("wait").upstream_task_ids == {"submit"}
+
+
+@since_3_3
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (lambda: sensor("{{ ti.xcom_pull('submit') }}"), "import_id is a template with ti"),
+        (lambda: sensor("{{ task_instance.xcom_pull('x') }}"), "import_id is a template with task_instance"),
+        (lambda: sensor("{{ var.value.x }}"), "import_id is a template with var"),
+        (lambda: sensor("{{ run_id | mine }}"), "import_id is a template that only a worker"),
+        (lambda: sensor("{{ run_id"), "import_id is a template that only a worker"),
+        (
+            lambda: sensor(hook_params={"a": [{"b": "{{ conn.x.host }}"}]}),
+            "hook_params['a']['b'] is a template with conn",
+        ),
+        (
+            lambda: sensor(hook_params={"a": Submit(task_id="submit").output}),
+            "hook_params['a'] is the result of another task",
+        ),
+        (
+            lambda: sensor(Submit(task_id="submit").output.map(str)),
+            "import_id is computed from the results of tasks",
+        ),
+        (
+            lambda: sensor(Submit.partial(task_id="submit").expand(doc=["a", "b"]).output),
+            "import_id is the result of a mapped task",
+        ),
+        (lambda: sensor(pre_execute=print), "the task has a pre_execute hook"),
+        (lambda: sensor(on_execute_callback=print), "the task has an on_execute_callback"),
+    ],
+)
+def test_what_cannot_start_in_the_triggerer_starts_on_a_worker(
+    make: Callable[[], ImportStatusSensor], why: str
+) -> None:
+    made: list[ImportStatusSensor] = []
+    (text,) = warned(lambda: made.append(make()))
+    assert f"start_from_trigger is ignored, since {why}" in text
+    assert "end_from_trigger" not in text
+    (task,) = made
+    assert (task.start_from_trigger, task.start_trigger_args, task.deferrable) == (False, None, True)
+
+
+@since_3_3
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ({"outlets": [Asset("imported")]}, "the task has outlets"),
+        ({"on_success_callback": print}, "the task has an on_success_callback"),
+        (
+            {"default_args": {"on_success_callback": [print]}},
+            "the task has an on_success_callback",
+        ),
+        ({"post_execute": print}, "the task has a post_execute hook"),
+        ({"multiple_outputs": True}, "the task has multiple_outputs"),
+    ],
+)
+def test_what_cannot_end_in_the_triggerer_ends_on_a_worker(more: dict[str, Any], why: str) -> None:
+    (text,) = warned(lambda: sensor(**more))
+    assert f"end_from_trigger is ignored, since {why}" in text
+    assert sensor(task_id="again", **more).start_trigger_args.trigger_kwargs["end_from_trigger"] is False
+
+
+@since_3_3
+def test_a_listener_gets_to_know_each_success() -> None:
+    from airflow.listeners import hookimpl
+    from airflow.listeners.listener import get_listener_manager
+
+    class Listener:
+        @hookimpl
+        def on_task_instance_success(self, previous_state: Any, task_instance: Any) -> None:
+            """Nothing to do."""
+
+    listener = Listener()
+    get_listener_manager().add_listener(listener)
+    try:
+        (text,) = warned(sensor)
+    finally:
+        get_listener_manager().pm.unregister(listener)
+    assert "end_from_trigger is ignored, since a plugin listens to tasks" in text
+
+
+@since_3_3
+def test_the_sensors_of_one_vendor_have_an_import_of_their_own() -> None:
+    first = ClearImportSensor(task_id="first", import_id="1", **BOTH)
+    second = ClearImportSensor(task_id="second", import_id="2", **BOTH)
+    ids = [task.start_trigger_args.trigger_kwargs["import_id"] for task in (first, second)]
+    assert ids == ["1", "2"]

@@ -1,0 +1,58 @@
+"""Waits that begin in the triggerer, without a worker before them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from airflow_provider_importstatus.sandbox import Sandbox
+from airflow_provider_importstatus.triggers.import_status import ImportStatusTrigger
+from airflow_provider_importstatus.zero_worker import DEADLINE_MARGIN
+
+from .waits import ENDLESS, Fire
+
+pytestmark = pytest.mark.usefixtures("connections")
+
+SCHEDULE = {"poke_interval": 0.05, "exponential_backoff": False}
+
+
+def started(import_id: Any, **more: Any) -> ImportStatusTrigger:
+    return ImportStatusTrigger("thalamus_default", import_id, wait=SCHEDULE, **more)
+
+
+def told(event: dict[str, Any]) -> str:
+    return f"{event['error']['type']}: {event['error']['message']}"
+
+
+@pytest.mark.parametrize("tzinfo", [UTC, None])
+def test_a_deadline_is_the_databases_however_late_the_trigger_starts(
+    sandbox: Sandbox, fire: Fire, tzinfo: Any
+) -> None:
+    trigger = started(sandbox.submit("thalamus", **ENDLESS), timeout=600.0)
+    in_database = datetime.now(UTC) + timedelta(seconds=DEADLINE_MARGIN + 0.2)
+    trigger.timeout_after = in_database.replace(tzinfo=tzinfo)
+    assert "AirflowSensorTimeout: The sensor's timeout is up. Import" in told(fire(trigger))
+
+
+def test_an_execution_timeout_is_the_databases_too(sandbox: Sandbox, fire: Fire) -> None:
+    trigger = started(sandbox.submit("thalamus", **ENDLESS), timeout=600.0, execution_timeout=300.0)
+    trigger.timeout_after = datetime.now(UTC) + timedelta(seconds=0.2)
+    assert "AirflowTaskTimeout: execution_timeout is up. Import" in told(fire(trigger))
+
+
+def test_a_success_without_a_task_instance_is_an_event(sandbox: Sandbox, fire: Fire) -> None:
+    """As under ``dag.test()``, where a trigger can write no XCom."""
+    event = fire(started(sandbox.submit("thalamus", seconds=0), end_from_trigger=True))
+    assert event["status"]["state"] == "succeeded"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, "", "  ", "None", "{{ run_id }}", True, 1.5, ["1"], {"id": "1"}, {"task_id": "a", "key": "b"}],
+    ids=repr,
+)
+def test_what_is_no_id_is_never_asked_for(sandbox: Sandbox, fire: Fire, value: Any) -> None:
+    assert "ImportSettingsError: import_id is" in told(fire(started(value)))
+    assert sum(sandbox.requests("thalamus").values()) == 0

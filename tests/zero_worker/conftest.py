@@ -1,0 +1,30 @@
+"""An Airflow whose triggerer lets nothing block its loop, not even through a portal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_importstatus.sandbox import Sandbox
+from demo.deployment import Deployment
+
+DAGS = Path(__file__).parent / "dags"
+
+
+@pytest.fixture(scope="session")
+def sandbox() -> Iterator[Sandbox]:
+    """Return the vendors that the deployment's connections lead to."""
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="session")
+def deployment(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """Return an Airflow that is ready to run the DAGs in `dags/`."""
+    home = tmp_path_factory.mktemp("zero-worker") / "airflow"
+    env = {"AIRFLOW_DISABLE_GREENBACK_PORTAL": "true"}
+    with Deployment(home, DAGS, connections=sandbox.connections, env=env) as airflow:
+        airflow.wait_until_ready()
+        yield airflow

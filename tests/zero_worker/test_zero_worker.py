@@ -1,0 +1,194 @@
+"""Zero-worker waits in a real Airflow: what starts, what ends, and how many workers it takes."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import pytest
+
+from airflow_provider_importstatus.sandbox import Sandbox
+from demo.deployment import Deployment
+from demo.rest import Run
+
+VENDOR = "tao_advance"
+#: A worker's process writes this once into its task's log.
+WORKER_STARTED = "Worker startup parse complete"
+#: The executor writes this for each process that it has started.
+WORKER_FINISHED = "Workload finished"
+
+
+class Ended(NamedTuple):
+    """How a task must have ended, and how many worker processes that took."""
+
+    state: str
+    workers: int
+    tries: int = 1
+
+
+ENDS = {
+    "upstream": Ended("success", 0),
+    "keyed": Ended("success", 0),
+    "partial_accepted": Ended("success", 0),
+    "unpushed": Ended("success", 0),
+    "failed": Ended("failed", 1),
+    "outage": Ended("failed", 2, tries=2),
+    "timeout": Ended("failed", 1),
+    "execution_timeout": Ended("failed", 2, tries=2),
+    "nothing": Ended("failed", 1),
+    "no_text": Ended("failed", 1),
+    "with_outlets": Ended("success", 1),
+    "with_callback": Ended("success", 1),
+    "mapped_over": Ended("success", 1),
+    "ended_only": Ended("success", 1),
+}
+
+
+@pytest.fixture(scope="module")
+def imports(sandbox: Sandbox) -> dict[str, Any]:
+    """By task, the import that it must wait for."""
+
+    def submit(vendor: str = VENDOR, **course: Any) -> str:
+        # Long enough for a busy machine's worker to meet it before its end.
+        return sandbox.submit(vendor, **{"seconds": 40, **course})
+
+    endless = {name: submit(seconds=3600) for name in ("outage", "timeout", "execution_timeout")}
+    sandbox.fault(VENDOR, "status", "503", times=None, import_id=endless["outage"])
+    succeeding = (
+        "upstream",
+        "keyed",
+        "unpushed",
+        "with_outlets",
+        "with_callback",
+        "mapped_over",
+        "ended_only",
+    )
+    return {
+        **endless,
+        **{name: submit() for name in succeeding},
+        "failed": submit(ends="failed"),
+        "partial_accepted": submit("thalamus", ends="partial", rejected=3),
+        "nothing": None,
+        "no_text": {"id": "5"},
+        "mapped": [submit() for _ in range(10)],
+        "grouped": [submit() for _ in range(2)],
+    }
+
+
+@pytest.fixture(scope="module")
+def run(deployment: Deployment, imports: dict[str, Any]) -> Run:
+    """The ended run over all of them."""
+    run = deployment.trigger("zero_worker", imports)
+    deployment.wait_for_end(run, timeout=240)
+    return run
+
+
+def _workers(deployment: Deployment, run: Run, task_id: str) -> int:
+    """How many worker processes wrote into a task's logs; the triggerer writes elsewhere."""
+    folder = deployment.home / "logs" / f"dag_id={run.dag_id}" / f"run_id={run.run_id}" / f"task_id={task_id}"
+    return sum(log.read_text().count(WORKER_STARTED) for log in folder.glob("attempt=?.log"))
+
+
+def _executor_starts(deployment: Deployment, run: Run, task_id: str) -> int:
+    """How many processes the executor started for the last try of a task."""
+    (task,) = deployment.api.task_instances(run, task_id)
+    log = (deployment.logs / "scheduler.log").read_text()
+    return sum(WORKER_FINISHED in line and task["id"] in line for line in log.splitlines())
+
+
+@pytest.mark.parametrize("task_id", ENDS)
+def test_a_wait_takes_no_more_workers_than_it_must(deployment: Deployment, run: Run, task_id: str) -> None:
+    (task,) = deployment.api.task_instances(run, task_id)
+    ended = Ended(task["state"], _workers(deployment, run, task_id), task["try_number"])
+    assert ended == ENDS[task_id]
+    assert _executor_starts(deployment, run, task_id) == ended.workers / ended.tries
+
+
+@pytest.mark.parametrize("task_id", ["upstream", "keyed", "partial_accepted", "ended_only", "with_outlets"])
+def test_the_result_is_that_of_its_own_import_and_no_text(
+    deployment: Deployment, run: Run, imports: dict[str, Any], task_id: str
+) -> None:
+    result = deployment.api.xcom(run, task_id)
+    assert (result["import_id"], result["rows"]["total"]) == (imports[task_id], 120)
+    latest = deployment.api.xcom(run, task_id, "import_status")
+    assert latest.pop("looked_at")
+    assert latest.pop("next_look_at") is None
+    assert latest == result
+
+
+def test_a_downstream_task_pulls_a_dictionary(
+    deployment: Deployment, run: Run, imports: dict[str, Any]
+) -> None:
+    assert deployment.api.xcom(run, "use_upstream") == {"kind": "dict", "import_id": imports["upstream"]}
+
+
+def test_a_mapped_sensor_waits_for_exactly_its_ids(
+    deployment: Deployment, run: Run, imports: dict[str, Any]
+) -> None:
+    waited_for = [deployment.api.xcom(run, "mapped", map_index=index)["import_id"] for index in range(10)]
+    assert waited_for == imports["mapped"]
+
+
+def test_a_sensor_in_a_mapped_group_waits_for_its_groups_id(
+    deployment: Deployment, run: Run, imports: dict[str, Any]
+) -> None:
+    waited_for = [deployment.api.xcom(run, "each.in_group", map_index=index)["import_id"] for index in (0, 1)]
+    assert waited_for == imports["grouped"]
+
+
+def test_a_task_can_be_mapped_over_the_result(deployment: Deployment, run: Run) -> None:
+    result = deployment.api.xcom(run, "mapped_over")
+    pairs = [deployment.api.xcom(run, "use_each", map_index=index) for index in range(len(result))]
+    assert dict(pairs) == result
+
+
+def test_outlets_tell_their_asset(deployment: Deployment, run: Run) -> None:
+    events = deployment.api.asset_events(run)
+    assert [event["source_task_id"] for event in events] == ["with_outlets"]
+
+
+@pytest.mark.parametrize(("task_id", "state"), [("with_callback", "success"), ("failed", "failed")])
+def test_callbacks_run(deployment: Deployment, run: Run, task_id: str, state: str) -> None:
+    assert deployment.api.xcom(run, task_id, "callback") == state
+
+
+def test_a_task_that_pushes_no_xcom_pushes_none(deployment: Deployment, run: Run) -> None:
+    assert deployment.api.xcom_keys(run, "unpushed") == []
+
+
+@pytest.mark.parametrize(
+    ("task_id", "error"), [("timeout", "AirflowSensorTimeout"), ("execution_timeout", "AirflowTaskTimeout")]
+)
+def test_a_timeout_tells_the_last_known_state(
+    deployment: Deployment, run: Run, task_id: str, error: str
+) -> None:
+    log = deployment.api.log(run, task_id)
+    assert error in log
+    assert "the vendor says 'pending'" in log
+
+
+@pytest.mark.parametrize(("task_id", "kind"), [("nothing", "None"), ("no_text", "of the kind dict")])
+def test_what_is_no_id_is_told_and_never_asked_for(
+    deployment: Deployment, run: Run, task_id: str, kind: str
+) -> None:
+    assert f"import_id is {kind}" in deployment.api.log(run, task_id)
+
+
+def test_what_needs_a_worker_is_told_when_the_dag_is_parsed(deployment: Deployment, run: Run) -> None:
+    told = deployment.api.log(run, "submit_upstream")
+    for task_id, why in {
+        "with_outlets": "end_from_trigger is ignored, since the task has outlets",
+        "with_callback": "end_from_trigger is ignored, since the task has an on_success_callback",
+        "mapped": "start_from_trigger is ignored, since the task is mapped",
+        "each.in_group": "start_from_trigger is ignored, since the task is in a mapped task group",
+    }.items():
+        assert f"Task '{task_id}' waits the ordinary way, through workers: {why}." in told
+
+
+def test_a_cleared_task_that_fails_has_no_result_of_an_earlier_run(
+    deployment: Deployment, sandbox: Sandbox, run: Run, imports: dict[str, Any]
+) -> None:
+    sandbox.fault(VENDOR, "status", "422", times=None, import_id=imports["keyed"])
+    deployment.api.clear(run, "keyed")
+    assert deployment.wait_for_end(run, timeout=60) == "failed"
+    (task,) = deployment.api.task_instances(run, "keyed")
+    assert (task["state"], deployment.api.xcom(run, "keyed")) == ("failed", None)
