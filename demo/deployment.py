@@ -157,6 +157,13 @@ class Deployment:
 
         return str(self.wait_for(end, f"end of {run.dag_id}, {run.run_id},", timeout))
 
+    def replace(self, name: str) -> None:
+        """Kill a component, and start another one in its place."""
+        old = self.processes[name]
+        os.killpg(old.pid, signal.SIGKILL)
+        old.wait()
+        self._spawn(name, name)
+
     def check(self) -> None:
         """Raise if a component has died."""
         for name, process in self.processes.items():

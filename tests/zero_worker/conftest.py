@@ -25,6 +25,8 @@ def deployment(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> It
     """Return an Airflow that is ready to run the DAGs in `dags/`."""
     home = tmp_path_factory.mktemp("zero-worker") / "airflow"
     env = {"AIRFLOW_DISABLE_GREENBACK_PORTAL": "true"}
-    with Deployment(home, DAGS, connections=sandbox.connections, env=env) as airflow:
+    # A triggerer takes over from one that died.
+    config = {"triggerer": {"job_heartbeat_sec": 1, "triggerer_health_check_threshold": 10}}
+    with Deployment(home, DAGS, connections=sandbox.connections, env=env, config=config) as airflow:
         airflow.wait_until_ready()
         yield airflow

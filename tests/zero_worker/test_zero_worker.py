@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import pytest
@@ -192,3 +194,34 @@ def test_a_cleared_task_that_fails_has_no_result_of_an_earlier_run(
     assert deployment.wait_for_end(run, timeout=60) == "failed"
     (task,) = deployment.api.task_instances(run, "keyed")
     assert (task["state"], deployment.api.xcom(run, "keyed")) == ("failed", None)
+
+
+
+def test_waits_outlive_their_triggerer_and_keep_their_deadline(
+    deployment: Deployment, sandbox: Sandbox
+) -> None:
+    imports = {
+        "survivor": sandbox.submit(VENDOR, seconds=45),
+        "out_of_time": sandbox.submit(VENDOR, seconds=3600),
+    }
+    run = deployment.trigger("restarted", imports)
+
+    def is_waiting() -> bool:
+        return all(deployment.api.xcom(run, task_id, "import_status") for task_id in imports)
+
+    deployment.wait_for(is_waiting, "look at each import", 60)
+    deployment.replace("triggerer")
+    replaced_at = datetime.now(UTC)
+    deployment.wait_for_end(run, timeout=180)
+    tasks = {task["task_id"]: task for task in deployment.api.task_instances(run)}
+    assert {name: task["state"] for name, task in tasks.items()} == {
+        "survivor": "success",
+        "out_of_time": "failed",
+    }
+    assert _workers(deployment, run, "survivor") == 0
+    events = [json.loads(line) for line in deployment.api.log(run, "out_of_time").splitlines()]
+    (over,) = [event for event in events if event["event"].startswith("The wait is over")]
+    assert "AirflowSensorTimeout" in over["event"]
+    assert "the vendor says 'pending'" in over["event"]
+    # A deadline that began anew would be later.
+    assert datetime.fromisoformat(over["timestamp"]) < replaced_at + timedelta(seconds=60)

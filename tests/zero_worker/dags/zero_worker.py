@@ -77,3 +77,7 @@ with DAG("zero_worker", schedule=None, start_date=pendulum.datetime(2026, 1, 1),
         wait("in_group", submit_again(import_id))
 
     each.expand(import_id=submit.override(task_id="submit_grouped")("grouped"))
+
+with DAG("restarted", schedule=None, start_date=pendulum.datetime(2026, 1, 1), catchup=False):
+    wait("survivor")
+    wait("out_of_time", timeout=60)
