@@ -1,7 +1,15 @@
-"""The provider's metadata. Every Airflow process runs this at start: it imports nothing."""
+"""The provider's metadata. Every Airflow process runs this at start: it imports nothing.
+
+Connection forms are described here and nowhere else: Airflow 3.2 and later read them from here, and for
+earlier ones `connection_form` makes them of the same description.
+"""
+
+HOOKS = "airflow_provider_importstatus.hooks"
+
+Form = dict[str, object]
 
 
-def get_provider_info() -> dict[str, object]:
+def get_provider_info() -> Form:
     """What this package adds to Airflow, as `provider_info.schema.json` wants it."""
     return {
         "package-name": "airflow-provider-importstatus",
@@ -18,8 +26,7 @@ def get_provider_info() -> dict[str, object]:
             {
                 "integration-name": "Import status",
                 "python-modules": [
-                    f"airflow_provider_importstatus.hooks.{vendor}"
-                    for vendor in ("base", "clear", "tao", "zilliant", "thalamus")
+                    f"{HOOKS}.{vendor}" for vendor in ("base", "clear", "tao", "zilliant", "thalamus")
                 ],
             }
         ],
@@ -36,97 +43,151 @@ def get_provider_info() -> dict[str, object]:
             }
         ],
         "connection-types": [
-            {
-                "connection-type": "clear",
-                "hook-class-name": "airflow_provider_importstatus.hooks.clear.ClearHook",
-                "hook-name": "Clear One Integration",
-                "ui-field-behaviour": {
-                    "hidden-fields": ["schema", "port", "extra"],
-                    "relabeling": {"login": "Integration id", "password": "API client secret"},
-                    "placeholders": {"host": "https://api.clear.in"},
+            connection_type(
+                "clear",
+                f"{HOOKS}.clear.ClearHook",
+                "Clear One Integration",
+                labels={"login": "Integration ID", "password": "API client secret"},
+                placeholders={
+                    "host": "https://api.clear.in",
+                    "login": "What Clear calls x-integration-id",
+                    "password": "Not needed with an access token",
                 },
-                "conn-fields": {
-                    "access_token": _secret("Access token", "A ready token: none is minted then."),
-                    **_common(),
+                fields={
+                    "access_token": secret(
+                        "Access token",
+                        "A ready token, best from an API client whose tokens never expire: nothing is minted"
+                        " then. Empty: tokens are minted with the API client secret; each revokes the last.",
+                    )
                 },
-            },
-            {
-                "connection-type": "tao_advance",
-                "hook-class-name": "airflow_provider_importstatus.hooks.tao.TaoAdvanceHook",
-                "hook-name": "TAO Advance",
-                "ui-field-behaviour": {
-                    "hidden-fields": ["schema", "port", "extra"],
-                    "relabeling": {"login": "Client id", "password": "Client secret"},
-                    "placeholders": {"host": "https://example.taocloud.org"},
+            ),
+            connection_type(
+                "tao_advance",
+                f"{HOOKS}.tao.TaoAdvanceHook",
+                "TAO Advance",
+                labels={"login": "Client ID", "password": "Client secret"},
+                placeholders={
+                    "host": "https://your-deployment.example",
+                    "api_prefix": "/api/v1/upload",
+                    "token_request_encoding": "multipart",
                 },
-                "conn-fields": {
-                    "api_prefix": _text("API prefix", "The gateway's path. Default: /api/v1/upload"),
-                    "token_url": _text("Token URL", "Where tokens come from, if not from the host."),
-                    "token_request_encoding": {
-                        "label": "Token request encoding",
-                        "description": "multipart, as TAO's page shows, or urlencoded",
-                        "schema": {"type": ["string", "null"], "enum": ["multipart", "urlencoded", None]},
-                    },
-                    **_common(),
-                },
-            },
-            {
-                "connection-type": "zilliant",
-                "hook-class-name": "airflow_provider_importstatus.hooks.zilliant.ZilliantHook",
-                "hook-name": "Zilliant",
-                "ui-field-behaviour": {
-                    "hidden-fields": ["schema", "port", "extra"],
-                    "relabeling": {"login": "Username"},
-                    "placeholders": {"host": "https://mycompany.zilliant.com"},
-                },
-                "conn-fields": {
-                    "client_id": _text("Client id", "The connected app's consumer key."),
-                    "client_secret": _secret("Client secret", "The connected app's consumer secret."),
-                    "token_url": _text(
-                        "Token URL", "Default: https://login.salesforce.com/services/oauth2/token"
+                fields={
+                    "api_prefix": text(
+                        "API prefix",
+                        "The gateway's path in front of the API. Empty: /api/v1/upload."
+                        " A single / for older deployments, which have none.",
                     ),
-                    "x_forwarded_host": _text("X-Forwarded-Host", "The OAuth host of your environment."),
-                    "token_response": _secret(
-                        "Token response", "Salesforce's whole JSON answer: no login then."
+                    "token_url": text(
+                        "Token URL",
+                        "Where tokens come from. Empty: /v1/oauth2/tokens below host and API prefix.",
                     ),
-                    **_common(),
+                    "token_request_encoding": text(
+                        "Token request encoding",
+                        "multipart or urlencoded. Empty: multipart, as TAO's page shows.",
+                    ),
                 },
-            },
-            {
-                "connection-type": "thalamus",
-                "hook-class-name": "airflow_provider_importstatus.hooks.thalamus.ThalamusHook",
-                "hook-name": "Thalamus",
-                "ui-field-behaviour": {
-                    "hidden-fields": ["schema", "port", "extra"],
-                    "relabeling": {"login": "Principal"},
-                    "placeholders": {"host": "https://thalamus.example.com/thalamus"},
+            ),
+            connection_type(
+                "zilliant",
+                f"{HOOKS}.zilliant.ZilliantHook",
+                "Zilliant",
+                labels={"login": "Username"},
+                placeholders={
+                    "host": "https://your-company.zilliant.com",
+                    "login": "The Salesforce user",
+                    "password": "That user's password",
+                    "token_url": "https://login.salesforce.com/services/oauth2/token",
+                    "x_forwarded_host": "your-company.my.salesforce.com",
                 },
-                "conn-fields": {
-                    "touchpoint": _text("Touchpoint", "The touchpoint's code."),
-                    "token": _secret("Token", "The touchpoint's API token."),
-                    **_common(),
+                fields={
+                    "client_id": text("Client ID", "The connected app's consumer key, from Zilliant."),
+                    "client_secret": secret("Client secret", "The connected app's consumer secret."),
+                    "token_url": text(
+                        "Token URL",
+                        "Empty: https://login.salesforce.com/services/oauth2/token"
+                        " (sandboxes: https://test.salesforce.com/services/oauth2/token).",
+                    ),
+                    "x_forwarded_host": text(
+                        "X-Forwarded-Host",
+                        "The OAuth host of your environment, without https://. Empty: the header is not sent,"
+                        " which works only within Zilliant's network.",
+                    ),
+                    "token_response": secret(
+                        "Token response",
+                        "A ready answer of the token URL, the whole JSON object: then nobody logs in, and"
+                        " username, password, client ID and client secret are not needed.",
+                    ),
                 },
-            },
+            ),
+            connection_type(
+                "thalamus",
+                f"{HOOKS}.thalamus.ThalamusHook",
+                "Thalamus",
+                labels={"login": "Principal"},
+                placeholders={
+                    "host": "https://your-server.example/thalamus",
+                    "login": "User name, e-mail address or type:number of a document",
+                },
+                fields={
+                    "touchpoint": text("Touchpoint", "The touchpoint's code. Required."),
+                    "token": secret("Token", "The touchpoint's API token. Required."),
+                },
+            ),
         ],
     }
 
 
-def _common() -> dict[str, object]:
+def connection_type(
+    name: str,
+    hook: str,
+    hook_name: str,
+    *,
+    labels: dict[str, str],
+    placeholders: dict[str, str],
+    fields: dict[str, Form],
+) -> Form:
+    """A vendor's connection type with its form, as `connection-types` of a provider's metadata wants it.
+
+    :param name: the connection type
+    :param hook: the hook's class with its module
+    :param hook_name: the vendor's name, for people
+    :param labels: what the vendor calls host, login and password
+    :param placeholders: examples by field, those of extras too
+    :param fields: the vendor's extras; those that all vendors have are added
+    """
     return {
-        "timeout": _text("Timeout", "Seconds that one request may take. Default: 30"),
-        "verify": _text("Verify", "true, false, or the path of a file of trusted certificates"),
-        "proxy": _text("Proxy", "The proxy's URL, in place of the environment's"),
-        "max_concurrency": _text("Max concurrency", "Requests under way at once in one process. Default: 16"),
+        "connection-type": name,
+        "hook-class-name": hook,
+        "hook-name": hook_name,
+        "ui-field-behaviour": {
+            # The host may carry a scheme.
+            "hidden-fields": ["schema", "extra"],
+            "relabeling": labels,
+            # Airflow 3.3 tests an empty port as port 0, and then refuses to use the saved password.
+            "placeholders": {"port": "443. Airflow 3.3's Test connection fails without", **placeholders},
+        },
+        "conn-fields": {
+            **fields,
+            "timeout": text("Timeout", "Seconds that one request may take in all. Empty: 30."),
+            "verify": text(
+                "Verify",
+                "Whether the vendor's certificate is verified: true, false, or the path of a file of trusted"
+                " certificates. Empty: true, with the environment's certificates.",
+            ),
+            "proxy": text("Proxy", "The proxy's URL. Empty: the environment's proxy, if it has one."),
+            "max_concurrency": text(
+                "Max concurrency", "How many requests one process may have under way at once. Empty: 16."
+            ),
+        },
     }
 
 
-def _text(label: str, description: str) -> dict[str, object]:
-    return {"label": label, "description": description, "schema": {"type": ["string", "null"]}}
+def text(label: str, help_text: str) -> Form:
+    """A field of a form for an extra."""
+    return {"label": label, "description": help_text, "schema": {"type": ["string", "null"]}}
 
 
-def _secret(label: str, description: str) -> dict[str, object]:
-    return {
-        "label": label,
-        "description": description,
-        "schema": {"type": ["string", "null"], "format": "password"},
-    }
+def secret(label: str, help_text: str) -> Form:
+    """A field of a form for an extra that nobody may read."""
+    schema = {"type": ["string", "null"], "format": "password"}
+    return {"label": label, "description": help_text, "schema": schema}

@@ -17,7 +17,8 @@ from airflow.providers.common.compat.sdk import (
     Connection,
 )
 
-from airflow_provider_importstatus import __version__, metrics, shared_token
+from airflow_provider_importstatus import __version__, connection_form, metrics, shared_token
+from airflow_provider_importstatus.connection_form import Advice
 from airflow_provider_importstatus.conversation import (
     Conversation,
     Credential,
@@ -32,9 +33,7 @@ from airflow_provider_importstatus.conversation import (
 )
 from airflow_provider_importstatus.exceptions import (
     ImportAuthError,
-    ImportNotFoundError,
     ImportSettingsError,
-    ImportStatusError,
     ImportUnavailableError,
 )
 from airflow_provider_importstatus.masking import mask
@@ -66,8 +65,10 @@ class ImportStatusHook(BaseHook):
     hook_name: ClassVar[str] = ""
     #: The vendor's address where the connection has none.
     default_host: ClassVar[str] = ""
-    #: An id that no import has: `test_connection` asks for it.
+    #: An id that no import has: `probe` asks for it.
     no_import: ClassVar[str] = "00000000-0000-0000-0000-000000000000"
+    #: What `test_connection` tells people to check.
+    advice: ClassVar[Advice] = Advice()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         # Otherwise it would fail later, out of sight, in the triggerer.
@@ -80,6 +81,9 @@ class ImportStatusHook(BaseHook):
             missing.append("given or log_in")
         if missing:
             raise TypeError(f"{cls.__name__} is no complete vendor: it lacks {', '.join(missing)}.")
+        # Airflow up to 3.1 asks for the form only where the class itself has these.
+        for name in ("get_connection_form_widgets", "get_ui_field_behaviour"):
+            setattr(cls, name, inspect.getattr_static(cls, name))
 
     def __init__(self, conn_id: str | None = None) -> None:
         super().__init__()
@@ -113,6 +117,36 @@ class ImportStatusHook(BaseHook):
     def look(self, import_id: str) -> Conversation[ImportStatus]:
         """Ask once how an import is going."""
         raise NotImplementedError
+
+    def probe(self) -> Conversation[object]:
+        """Ask what the vendor answers only if address and credential are right; cheap, and changes nothing.
+
+        :raises ImportNotFoundError: the vendor knows no such import, and so answers; where it does not say so
+            in JSON, it is taken for somebody else
+        """
+        return self.look(self.no_import)
+
+    # What Airflow's connection form uses.
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """The form's fields for extras, for Airflow 2.11 to 3.1."""
+        return connection_form.widgets(connection_form.described(cls))
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """What the form makes of host, login and the like, for Airflow 2.11 to 3.1."""
+        return connection_form.behaviour(connection_form.described(cls))
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Whether the connection works, and in words what is wrong with it.
+
+        At most one login and the `probe`, within the timeout. It replaces no token that processes share.
+        """
+        # Airflow's servers only.
+        from airflow_provider_importstatus.hooks.trial import Trial
+
+        return Trial(self).outcome()
 
     # What a DAG uses.
 
@@ -159,16 +193,6 @@ class ImportStatusHook(BaseHook):
 
         owner = self._blocking_owner()
         return SigningSession(self, lambda refused: owner.converse(owner.credential(refused)), USER_AGENT)
-
-    def test_connection(self) -> tuple[bool, str]:
-        """Whether the connection works, and what is wrong with it."""
-        try:
-            self.get_import_status(self.no_import)
-        except ImportNotFoundError:
-            return True, f"{self.hook_name} answers and accepts the credential."
-        except ImportStatusError as error:
-            return False, str(error)
-        return True, f"{self.hook_name} answers and accepts the credential."
 
     def read_settings(self) -> Settings:
         """The connection as it is now. Talks to Airflow: never on an event loop."""

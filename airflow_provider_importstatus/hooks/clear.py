@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 from airflow_provider_importstatus import shared_token
 from airflow_provider_importstatus.answers import check, check_login, count, instant, read_json, said
+from airflow_provider_importstatus.connection_form import Advice
 from airflow_provider_importstatus.conversation import (
     Conversation,
     Credential,
@@ -63,6 +64,11 @@ class ClearHook(ImportStatusHook):
     default_conn_name = "clear_default"
     hook_name = "Clear One Integration"
     default_host = "https://api.clear.in"
+    advice = Advice(
+        refusal="Check {login}, and {access_token} if there is one. Without one, the token that others share"
+        " may have been revoked: the next wait mints another, a test does not.",
+        untried="Or fill in {access_token}, which a test can try.",
+    )
 
     def __init__(self, conn_id: str | None = None, integration_id: str | None = None) -> None:
         super().__init__(conn_id)

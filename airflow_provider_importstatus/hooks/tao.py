@@ -11,6 +11,7 @@ from dataclasses import replace
 from urllib3.filepost import encode_multipart_formdata
 
 from airflow_provider_importstatus.answers import check, check_login, count, read_json, said
+from airflow_provider_importstatus.connection_form import Advice
 from airflow_provider_importstatus.conversation import (
     Conversation,
     Credential,
@@ -50,6 +51,12 @@ class TaoAdvanceHook(ImportStatusHook):
     conn_type = "tao_advance"
     default_conn_name = "tao_advance_default"
     hook_name = "TAO Advance"
+    advice = Advice(
+        login="Check {login} and {password}; {token_request_encoding} too, if both are right.",
+        refusal="Where it speaks of scope, ask TAO to give the client the scope rostering. Otherwise check"
+        " that {host} and {token_url} belong to one deployment.",
+        address="Check {host}, {api_prefix} and {token_url}.",
+    )
 
     def log_in(self, settings: Settings) -> Conversation[Credential]:
         """Get a token with the client's credentials.
@@ -106,8 +113,9 @@ class TaoAdvanceHook(ImportStatusHook):
 
 
 def _prefix(settings: Settings) -> str:
-    # Older deployments have none, so an empty one is not a missing one.
-    prefix = settings.text("api_prefix") if "api_prefix" in settings.extra else DEFAULT_PREFIX
+    # Older deployments have none, so an empty one is not a missing one; forms save null for what is empty.
+    given = settings.extra.get("api_prefix")
+    prefix = DEFAULT_PREFIX if given is None else settings.text("api_prefix")
     return f"/{prefix.strip('/')}" if prefix.strip("/") else ""
 
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from airflow_provider_importstatus.answers import check, count, instant, read_json, said
+from airflow_provider_importstatus.connection_form import Advice
 from airflow_provider_importstatus.conversation import (
     Conversation,
     Credential,
@@ -24,6 +25,7 @@ from airflow_provider_importstatus.conversation import (
 from airflow_provider_importstatus.exceptions import (
     ImportNotFoundError,
     ImportProtocolError,
+    ImportRequestError,
     ImportStatusError,
 )
 from airflow_provider_importstatus.hooks.base import ImportStatusHook
@@ -71,6 +73,10 @@ class ThalamusHook(ImportStatusHook):
     default_conn_name = "thalamus_default"
     hook_name = "Thalamus"
     no_import = "0"
+    advice = Advice(
+        refusal="Where it speaks of the touchpoint, check {touchpoint} and {token}. Otherwise check {login}"
+        " and {password}, and that this user may see imports.",
+    )
 
     def given(self, settings: Settings) -> Credential:
         """Touchpoint, token and user: all stand in the connection, and go with each call.
@@ -104,10 +110,22 @@ class ThalamusHook(ImportStatusHook):
         # A body with errors is an error, whatever the HTTP status: the vendor's SDK reads it so.
         return 400 if codes else response.status
 
+    def probe(self) -> Conversation[object]:
+        """Ask for an import that does not exist; where that is taken amiss, for who is logged in.
+
+        https://doc.thalamus.global/api-reference/api-rest-json-v4/account-user-management/user-authentication/currently-logged-user
+        """
+        try:
+            return (yield from self.look(self.no_import))
+        except ImportRequestError:
+            # Only the page on cancelling says what is answered to an id that does not exist.
+            response = yield from ask(self, Request("GET", f"{self._api}/me"))
+            check(response, "Thalamus' user")
+            return read_json(response, "Thalamus' user")
+
     def look(self, import_id: str) -> Conversation[ImportStatus]:
         """Ask for the import's status."""
-        api = "" if self.base_url.endswith(API) else API
-        response = yield from ask(self, Request("GET", f"{api}/import/status/{segment(import_id)}"))
+        response = yield from ask(self, Request("GET", f"{self._api}/import/status/{segment(import_id)}"))
         # An HTTP 404 is another matter: the address is wrong.
         if response.status == 400 and "invalidid" in _error_codes(response):
             raise ImportNotFoundError(
@@ -119,6 +137,10 @@ class ThalamusHook(ImportStatusHook):
         if isinstance(word, bool) or not isinstance(word, str | int) or not str(word).strip():
             raise ImportProtocolError(f"{WHAT}: no state ({response.excerpt()})")
         return _to_status(import_id, str(word), data, response)
+
+    @property
+    def _api(self) -> str:
+        return "" if self.base_url.endswith(API) else API
 
 
 def _error_codes(response: Response) -> set[str]:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from airflow_provider_importstatus.answers import check, check_login, count, instant, read_json, said
+from airflow_provider_importstatus.connection_form import Advice
 from airflow_provider_importstatus.conversation import (
     Conversation,
     Credential,
@@ -54,6 +55,13 @@ class ZilliantHook(ImportStatusHook):
     conn_type = "zilliant"
     default_conn_name = "zilliant_default"
     hook_name = "Zilliant"
+    advice = Advice(
+        login="For invalid_grant check {login} and {password}, for invalid_client {client_id} and"
+        " {client_secret}. A sandbox of Salesforce has a {token_url} of its own.",
+        refusal="Check {x_forwarded_host}, and that {host} and {token_url} belong to one environment. A"
+        " {token_response} that stands in the connection may have expired.",
+        address="Check {host} and {token_url}.",
+    )
 
     def given(self, settings: Settings) -> Credential | None:
         """The ready token response."""

@@ -111,7 +111,7 @@ class TestTheRequest:
         [
             pytest.param("", "/api/v1/status/12345", id="empty"),
             pytest.param("/", "/api/v1/status/12345", id="slash"),
-            pytest.param(None, "/api/v1/status/12345", id="null"),
+            pytest.param(None, "/api/v1/upload/api/v1/status/12345", id="null, as forms save what is empty"),
             pytest.param("/gateway", "/gateway/api/v1/status/12345", id="another"),
             pytest.param("gateway/", "/gateway/api/v1/status/12345", id="slashes elsewhere"),
         ],

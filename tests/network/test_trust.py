@@ -23,7 +23,7 @@ from airflow_provider_importstatus.exceptions import (
 )
 from airflow_provider_importstatus.hooks.base import hook_for
 
-from .cases import GOING_ON, Connect, Look, Serve, going_on
+from .cases import GOING_ON, READY, VENDORS, Connect, Look, Serve, going_on
 from .servers import Server, answer, dribbled
 
 
@@ -189,3 +189,15 @@ def test_headers_that_are_dribbled_over_tls_are_given_up(
     with pytest.raises(ImportUnavailableError):
         hook_for(conn_id).get_import_status("7")
     assert time.monotonic() - began < 8
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_a_test_of_the_connection_says_that_the_certificate_is_unknown(
+    connect: Connect, serve: Serve, trusted: Path, vendor: str
+) -> None:
+    server = with_certificate(serve, trusted)
+    extra = {"verify": True, "token_url": f"{server.url}/token", **READY.get(vendor, {})}
+    is_right, words = hook_for(connect(vendor, host=server.url, extra=extra)).test_connection()
+    assert (is_right, "certificate does not verify" in words, "`verify`" in words) == (False, True, True), (
+        words
+    )

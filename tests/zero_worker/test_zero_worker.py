@@ -196,7 +196,6 @@ def test_a_cleared_task_that_fails_has_no_result_of_an_earlier_run(
     assert (task["state"], deployment.api.xcom(run, "keyed")) == ("failed", None)
 
 
-
 def test_waits_outlive_their_triggerer_and_keep_their_deadline(
     deployment: Deployment, sandbox: Sandbox
 ) -> None:
