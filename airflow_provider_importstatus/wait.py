@@ -140,13 +140,10 @@ class Wait:
         """Seconds to the next look by the schedule alone."""
         if not self.exponential_backoff:
             return self.poke_interval
-        longest = max(self.max_wait, self.poke_interval)
-        share = (now - self.first_look_at) * SHARE_OF_WAIT
-        usual = min(max(share, self.poke_interval), longest)
-        # Within the bounds, and yet spread: a thousand waits that began together must not stay together.
-        return random.uniform(
-            max(usual * (1 - JITTER), self.poke_interval), min(usual * (1 + JITTER), max(longest, usual))
-        )
+        share = max((now - self.first_look_at) * SHARE_OF_WAIT, self.poke_interval)
+        # A thousand waits that began together must not stay together.
+        spread = random.uniform(max(share * (1 - JITTER), self.poke_interval), share * (1 + JITTER))
+        return min(spread, max(self.max_wait, self.poke_interval))
 
     def _go_on(self, now: float, at_least: float = 0.0) -> LookAgain | GaveUp:
         if ended := self.time_is_up(now):
