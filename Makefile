@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV ?= .venv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-up test test-scale test-fast lint types bench clean
+.PHONY: help demo demo-up test test-scale test-ui test-fast lint types bench clean
 
 # Another Airflow version is another stamp, so it is installed.
 INSTALLED := $(VENV)/airflow-$(AIRFLOW_VERSION).installed
@@ -28,13 +28,25 @@ demo-up: $(INSTALLED) ## The same, and leave Airflow running until Ctrl-C
 	@$(BIN)/python -m demo --keep
 
 test: $(INSTALLED) ## Run all tests, those with a real Airflow too
-	$(BIN)/python -m pytest --ignore tests/scale
+	$(BIN)/python -m pytest --ignore tests/scale --ignore tests/ui
 
 test-scale: $(INSTALLED) ## Run the tests with many waits, two triggerers and a shared token: minutes
 	$(BIN)/python -m pytest tests/scale
 
+test-ui: $(INSTALLED) chromium ## Run the tests in a browser; pictures go to .screenshots
+	$(BIN)/python -m pytest tests/ui
+
+CHROMIUM ?= $(firstword $(shell which chromium chromium-browser google-chrome 2>/dev/null))
+export CHROMIUM
+
+# As root on Debian it is got; elsewhere this says what to do.
+.PHONY: chromium
+chromium:
+	@test -n "$(CHROMIUM)" || { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -yqq chromium; } || \
+	  { echo "The browser tests need Chromium: install it, or name it (make test-ui CHROMIUM=/path/to/chromium)."; exit 1; }
+
 test-fast: $(INSTALLED) ## Run all tests that need no running Airflow
-	$(BIN)/python -m pytest --ignore tests/deployment --ignore tests/zero_worker --ignore tests/scale
+	$(BIN)/python -m pytest $(addprefix --ignore tests/,deployment scale ui zero_worker)
 
 lint: $(INSTALLED) ## Check style and formatting
 	$(BIN)/ruff check .
@@ -53,5 +65,5 @@ bench: ## Measure what waits cost, beside other providers' triggers and a bare l
 	@$(BENCH_VENV)/bin/python -m bench
 
 clean: ## Remove what these targets made
-	rm -rf .venv* .bench .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv* .bench .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis .screenshots
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow import __version__ as airflow_version
 
+from airflow_provider_importstatus.compatibility import is_airflow
+
 if TYPE_CHECKING:
     from airflow.triggers.base import StartTriggerArgs
 
@@ -46,7 +48,7 @@ RENDERED_ANYWHERE = frozenset(
 
 def obstacle_to_start(sensor: ImportStatusSensor) -> str | None:
     """Why the scheduler cannot start this wait in the triggerer; None where it can."""
-    if not _is_supported():
+    if not is_airflow(3, 3):
         return f"Airflow is {airflow_version}, and it takes 3.3"
     if getattr(sensor, "_BaseOperator__from_mapped", False):
         return "the task is mapped"
@@ -64,7 +66,7 @@ def obstacle_to_end(task: Any) -> str | None:
 
     :param task: the sensor, or what the triggerer knows of it
     """
-    if not _is_supported():
+    if not is_airflow(3, 3):
         return f"Airflow is {airflow_version}, and it takes 3.3"
     if task.outlets:
         return "the task has outlets"
@@ -105,11 +107,6 @@ def start_trigger_args(sensor: ImportStatusSensor) -> StartTriggerArgs:
 def database_timeout(timeout: float, execution_timeout: float | None) -> float:
     """Seconds from the start of such a wait until the database's deadline."""
     return min(timeout + DEADLINE_MARGIN, execution_timeout or float("inf"))
-
-
-def _is_supported() -> bool:
-    major, minor = airflow_version.split(".")[:2]
-    return (int(major), int(minor)) >= (3, 3)
 
 
 def _overrides(task: Any, method: str) -> bool:

@@ -27,6 +27,7 @@ def settings(home: Path, dags_folder: Path) -> Settings:
             "load_examples": False,
             "parallelism": 8,
             "simple_auth_manager_all_admins": True,
+            "test_connection": "Enabled",
         },
         "api": {"base_url": url, "host": "127.0.0.1", "port": api_port, "secret_key": secrets.token_hex(16)},
         "api_auth": {"jwt_secret": secrets.token_hex(32)},

@@ -17,6 +17,7 @@ from typing import Any
 import airflow
 import jsonschema
 import pytest
+from airflow.plugins_manager import AirflowPlugin
 
 import airflow_provider_importstatus
 from airflow_provider_importstatus.get_provider_info import get_provider_info
@@ -37,11 +38,14 @@ PACKAGE = "airflow_provider_importstatus"
 HOME = Path(airflow_provider_importstatus.__file__).parent
 #: Programs, not modules to import from.
 PROGRAMS = ("__main__",)
+#: Airflow 3.1 or later, which alone imports the page.
+HAS_PAGE = hasattr(AirflowPlugin, "react_apps")
 
 
 def walk() -> list[str]:
     found = pkgutil.walk_packages([str(HOME)], f"{PACKAGE}.")
-    return [module.name for module in found if module.name.rpartition(".")[2] not in PROGRAMS]
+    names = [module.name for module in found if module.name.rpartition(".")[2] not in PROGRAMS]
+    return [name for name in names if HAS_PAGE or not name.startswith(f"{PACKAGE}.page.")]
 
 
 def run(code: str) -> str:

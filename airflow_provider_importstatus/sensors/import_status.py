@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -47,7 +47,7 @@ from airflow_provider_importstatus.status import ImportState, ImportStatus
 from airflow_provider_importstatus.wait import GaveUp, LookAgain, Outcome, Over, Wait
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import BaseOperatorLink, Context
 
     from airflow_provider_importstatus.hooks.base import ImportStatusHook
 
@@ -145,6 +145,13 @@ class ImportStatusSensor(BaseSensorOperator):
             _warn(kwargs.get("task_id"), ["start_from_trigger is ignored, since the task is mapped"], 3)
         return super().partial(**kwargs)
 
+    @property
+    def operator_extra_links(self) -> Collection[BaseOperatorLink]:  # type: ignore[override]
+        """The link to the import's tab, where Airflow has one. A property, since DAG files need no links."""
+        from airflow_provider_importstatus.links import LINKS
+
+        return LINKS
+
     def execute(self, context: Context) -> dict[str, Any]:
         """Look until the import is over; between the looks defer, sleep or reschedule, by the mode."""
         with self._ends_as_configured():
@@ -152,6 +159,7 @@ class ImportStatusSensor(BaseSensorOperator):
             wait = self._begin(context)
             hook = self._hook()
             progress = Progress(wait, self.log)
+            self._push_links(context)
             while True:
                 outcome = self._look(hook, progress, context)
                 if isinstance(outcome, Over):
@@ -219,6 +227,18 @@ class ImportStatusSensor(BaseSensorOperator):
             self.start_trigger_args = zero_worker.start_trigger_args(self)
         if refused:
             _warn(self.task_id, refused, stacklevel=5)
+
+    def _push_links(self, context: Context) -> None:
+        """Let the links show while this process waits: Airflow itself stores them when it ends."""
+        ti: Any = context.get("ti")
+        if ti is None or self.deferrable or self.reschedule or not self.do_xcom_push:
+            return
+        for link in self.operator_extra_links:
+            try:
+                ti.xcom_push(key=link.xcom_key, value=link.get_link(self, ti_key=ti))
+            except Exception as error:
+                # Nothing depends on it but what people see: the wait must outlive it.
+                self.log.warning("The link %s could not be stored: %s", link.name, type(error).__name__)
 
     def _begin(self, context: Context) -> Wait:
         now = time.time()

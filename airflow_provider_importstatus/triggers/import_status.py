@@ -17,6 +17,7 @@ from asgiref.sync import sync_to_async
 
 from airflow_provider_importstatus import metrics, zero_worker
 from airflow_provider_importstatus.exceptions import ImportStatusError, ImportUnavailableError
+from airflow_provider_importstatus.links import LINKS, import_path
 from airflow_provider_importstatus.outcome import Action, describe, judge
 from airflow_provider_importstatus.parameters import read_import_id, read_policy
 from airflow_provider_importstatus.progress import RESULT_KEY, XCOM_KEY, Progress, entry
@@ -105,6 +106,8 @@ class ImportStatusTrigger(BaseTrigger):
     async def _end(self) -> Over | GaveUp:
         wait = self._course()
         progress = Progress(wait, self.log, told=wait.last, told_at=time.time())
+        if self.deferred_at is None:
+            await self._push_links()
         async with connected(self.conn_id) as client:
             await asyncio.sleep(self._first_delay(wait))
             while True:
@@ -184,6 +187,14 @@ class ImportStatusTrigger(BaseTrigger):
             self.log.warning("%s", verdict.reason)
         await self._publish(entry(status, time.time(), None))
         return not self.do_xcom_push or await self._push(RESULT_KEY, status.within().to_dict())
+
+    async def _push_links(self) -> None:
+        """Store the links, as Airflow does where a worker's process ends."""
+        ti = self.task_instance
+        if ti is not None and self.do_xcom_push:
+            path = import_path(ti.dag_id, ti.run_id, ti.task_id, ti.map_index)
+            for link in LINKS:
+                await self._push(link.xcom_key, path)
 
     async def _publish(self, latest: dict[str, Any]) -> None:
         if self.do_xcom_push:

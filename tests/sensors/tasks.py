@@ -22,10 +22,12 @@ VENDORS = ("clear", "tao_advance", "zilliant", "thalamus")
 
 @dataclass
 class TaskInstance:
-    """What a sensor uses of Airflow's: XComs, and when the task was first rescheduled."""
+    """What a sensor uses of Airflow's: its name, XComs, and when the task was first rescheduled."""
 
     first_rescheduled: datetime | None = None
     xcoms: dict[str, Any] = field(default_factory=dict)
+    dag_id: str = "a_dag"
+    run_id: str = "a_run"
     task_id: str = "wait"
     map_index: int = -1
 

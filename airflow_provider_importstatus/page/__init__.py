@@ -1,0 +1,1 @@
+"""The Imports page: its endpoint, and the files that the browser loads."""

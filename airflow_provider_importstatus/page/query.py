@@ -1,0 +1,146 @@
+"""Which imports there are, out of the XComs `import_status` and their task instances.
+
+It filters and sorts in the database, by SQLAlchemy's own JSON operators: they exist for SQLite, PostgreSQL
+and MySQL.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from airflow.models.taskinstance import TaskInstance
+from airflow.models.taskreschedule import TaskReschedule
+from airflow.models.xcom import XComModel
+from airflow.utils.state import State
+from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select
+
+from airflow_provider_importstatus.progress import XCOM_KEY
+from airflow_provider_importstatus.status import ImportStatus
+
+__all__ = ["PAGE_SIZE", "WAITING", "Filters", "as_json", "count", "kinds", "page"]
+
+PAGE_SIZE = 50
+#: What may be asked for in place of a state: the imports that a task still waits for, whatever their state.
+WAITING = "waiting"
+
+# A task without a state was cleared, and will wait again.
+_is_waited_for = or_(TaskInstance.state.is_(None), TaskInstance.state.not_in(State.finished))
+# Each look of a task in reschedule mode is a start of its own.
+_first_start = func.coalesce(
+    select(func.min(TaskReschedule.start_date))
+    .where(TaskReschedule.ti_id == TaskInstance.id)
+    .scalar_subquery(),
+    TaskInstance.start_date,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What the viewer wants to see; whatever is None matches all."""
+
+    dag_id: str | None = None
+    run_id: str | None = None
+    task_id: str | None = None
+    map_index: int | None = None
+    vendor: str | None = None
+    state: str | None = None
+    text: str | None = None
+
+    def conditions(self) -> Iterator[ColumnElement[bool]]:
+        """The same in SQL."""
+        columns = {
+            XComModel.dag_id: self.dag_id,
+            XComModel.run_id: self.run_id,
+            XComModel.task_id: self.task_id,
+            XComModel.map_index: self.map_index,
+            _told("vendor"): self.vendor,
+            _told("state"): None if self.state == WAITING else self.state,
+        }
+        yield from (column == value for column, value in columns.items() if value not in (None, ""))
+        if self.state == WAITING:
+            yield _is_waited_for
+        if self.text:
+            yield _contains(self.text)
+
+
+def kinds() -> Select[Any]:
+    """Which DAGs wait for imports of which vendors."""
+    return _imports(XComModel.dag_id, _told("vendor")).distinct()
+
+
+def count(dag_ids: Iterable[str], filters: Filters) -> Select[Any]:
+    """How many imports there are in these DAGs."""
+    return _within(_imports(func.count()), dag_ids, filters)
+
+
+def page(dag_ids: Iterable[str], filters: Filters, number: int) -> Select[Any]:
+    """One page of imports in these DAGs: those waited for first, then those of the newest runs."""
+    columns = (
+        *(XComModel.dag_id, XComModel.run_id, XComModel.task_id, XComModel.map_index, XComModel.value),
+        *(TaskInstance.state, _first_start.label("start_date"), TaskInstance.end_date),
+    )
+    # By run, since what else is told of times changes with each look: rows would jump.
+    newest_run_first = (XComModel.dag_run_id.desc(), XComModel.task_id, XComModel.map_index)
+    return (
+        _within(_imports(*columns), dag_ids, filters)
+        .order_by(case((_is_waited_for, 0), else_=1), *newest_run_first)
+        .limit(PAGE_SIZE)
+        .offset((number - 1) * PAGE_SIZE)
+    )
+
+
+def as_json(row: Any) -> dict[str, Any] | None:
+    """One row of a page; None where another operator wrote something else under the same key."""
+    try:
+        status = ImportStatus.from_dict(row.value).to_dict()
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None
+    return {
+        **status,
+        "looked_at": row.value.get("looked_at"),
+        "next_look_at": row.value.get("next_look_at"),
+        "dag_id": row.dag_id,
+        "run_id": row.run_id,
+        "task_id": row.task_id,
+        "map_index": row.map_index,
+        "task_state": row.state,
+        "is_waited_for": row.state not in State.finished,
+        "task_started_at": _iso(row.start_date),
+        "task_ended_at": _iso(row.end_date),
+    }
+
+
+def _imports(*columns: Any) -> Select[Any]:
+    is_its_task = and_(
+        TaskInstance.dag_id == XComModel.dag_id,
+        TaskInstance.task_id == XComModel.task_id,
+        TaskInstance.run_id == XComModel.run_id,
+        TaskInstance.map_index == XComModel.map_index,
+    )
+    is_ours = (XComModel.key == XCOM_KEY, _told("looked_at").is_not(None))
+    return select(*columns).select_from(XComModel).join(TaskInstance, is_its_task).where(*is_ours)
+
+
+def _within(query: Select[Any], dag_ids: Iterable[str], filters: Filters) -> Select[Any]:
+    return query.where(XComModel.dag_id.in_(dag_ids), *filters.conditions())
+
+
+def _told(name: str) -> ColumnElement[str]:
+    value: ColumnElement[str] = XComModel.value[name].as_string()
+    return value
+
+
+def _contains(text: str) -> ColumnElement[bool]:
+    plain = (XComModel.dag_id, XComModel.run_id, XComModel.task_id, _told("import_id"), _told("vendor_state"))
+    # In a list SQLite keeps JSON's escapes, the others do not.
+    words = {text, json.dumps(text)[1:-1]}
+    in_messages = (_told("messages").icontains(word, autoescape=True) for word in words)
+    return or_(*(column.icontains(text, autoescape=True) for column in plain), *in_messages)
+
+
+def _iso(instant: datetime | None) -> str | None:
+    return instant.isoformat() if instant else None

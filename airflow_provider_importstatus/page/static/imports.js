@@ -1,0 +1,491 @@
+/**
+ * The Imports page: a React component for Airflow's UI, which gives it React and its router as globals.
+ *
+ * In the navigation it lists all imports; on the page of a DAG run or a task instance, whose names Airflow hands it, it shows their
+ * imports in full. All that it shows comes from one address, `../imports`. Vendors' words are text, never HTML.
+ */
+
+const { createElement: h, Fragment, useEffect, useLayoutEffect, useRef, useState } = globalThis.React;
+const { Link, useSearchParams } = globalThis.ReactRouterDOM;
+
+/** Milliseconds between two looks at the endpoint, while the page is visible. */
+const INTERVAL = 4000;
+/** Milliseconds that a typist may pause before the list is filtered. */
+const TYPING = 300;
+/** How many messages the list shows; the tab shows all. */
+const LISTED_MESSAGES = 2;
+const FILTERS = ["vendor", "state", "dag_id", "text"];
+const VENDORS = { clear: "Clear", tao_advance: "TAO Advance", thalamus: "Thalamus", zilliant: "Zilliant" };
+/** What may be chosen besides all: how the state is called, and which of Airflow's states has its colour. */
+const STATES = {
+  queued: ["Queued", "queued"],
+  running: ["Running", "running"],
+  blocked: ["Blocked", "up_for_retry"],
+  succeeded: ["Succeeded", "success"],
+  partial: ["Partial", "upstream_failed"],
+  failed: ["Failed", "failed"],
+  cancelled: ["Cancelled", "removed"],
+  unknown: ["Unknown", "none"],
+};
+const OVER = ["succeeded", "partial", "failed", "cancelled"];
+
+addStylesheet(new URL("imports.css", import.meta.url).href);
+for (const name of ["Imports", "Import"]) {
+  globalThis[name] = ImportsPlugin;
+}
+
+/** What Airflow mounts; it hands over as many of these as the page that it stands on has. */
+function ImportsPlugin({ dagId, runId, taskId, mapIndex }) {
+  if (!runId) {
+    return h(AllImports);
+  }
+  const task = taskId ? { task_id: taskId, map_index: mapIndex ?? "-1" } : {};
+  return h(InFull, { query: { dag_id: dagId, run_id: runId, ...task } });
+}
+
+function AllImports() {
+  const [query, setQuery] = useSearchParams();
+  const chosen = Object.fromEntries([...FILTERS, "page"].map((name) => [name, query.get(name) ?? ""]));
+  const { answer, problem } = useImports(chosen);
+  const choose = (changes) => {
+    const next = { ...chosen, page: "", ...changes };
+    setQuery(Object.fromEntries(Object.entries(next).filter(([, value]) => value)), { replace: true });
+  };
+  const isFiltered = FILTERS.some((name) => chosen[name]);
+  return h(
+    "main",
+    { className: "imports" },
+    h("h2", null, "Imports"),
+    h(Filters, { answer, choose, chosen }),
+    h(Problem, { problem }),
+    answer === null && !problem && h("p", { role: "status" }, "Loading the imports …"),
+    answer?.total === 0 && (isFiltered ? h(NoMatch, { clear: () => setQuery({}) }) : h(NoImports)),
+    answer?.total > 0 && h(List, { imports: answer.imports }),
+    answer?.total > 0 && h(Pages, { answer, choose, page: Number(chosen.page || 1) }),
+  );
+}
+
+function InFull({ query }) {
+  const [page, setPage] = useState(1);
+  const { answer, problem } = useImports({ ...query, page: String(page) });
+  const what = query.task_id ? "task" : "run";
+  return h(
+    "div",
+    { className: "imports" },
+    h(Problem, { problem }),
+    answer === null && !problem && h("p", { role: "status" }, "Loading the import …"),
+    answer?.total === 0 &&
+      h(
+        "p",
+        null,
+        `No import in this ${what}. One appears here when a sensor of the Import status provider has looked for the first time.`,
+      ),
+    answer?.imports.map((one) => h(Import, { isAlone: Boolean(query.task_id), key: keyOf(one), one })),
+    answer?.total > answer?.page_size && h(Pages, { answer, choose: (next) => setPage(Number(next.page)), page }),
+  );
+}
+
+/** The endpoint's latest answer to a query, and what is wrong now, in words. */
+function useImports(query) {
+  const address = addressOf(query);
+  const [told, setTold] = useState({ answer: null, problem: null });
+  useEffect(() => {
+    const leaving = new AbortController();
+    let timer;
+    const look = async () => {
+      clearTimeout(timer);
+      if (document.hidden) {
+        return; // Becoming visible looks again.
+      }
+      const next = await ask(address, leaving.signal);
+      if (!leaving.signal.aborted) {
+        setTold((before) => ({ answer: next.answer ?? before.answer, problem: next.problem ?? null }));
+        clearTimeout(timer);
+        timer = setTimeout(look, INTERVAL);
+      }
+    };
+    document.addEventListener("visibilitychange", look, { signal: leaving.signal });
+    look();
+    return () => {
+      leaving.abort();
+      clearTimeout(timer);
+    };
+  }, [address]);
+  return told;
+}
+
+function addressOf(query) {
+  const address = new URL("../imports", import.meta.url);
+  for (const [name, value] of Object.entries(query)) {
+    if (value) {
+      address.searchParams.set(name, value);
+    }
+  }
+  return address.href;
+}
+
+async function ask(address, signal) {
+  try {
+    const response = await fetch(address, { headers: { Accept: "application/json" }, signal });
+    const answer = await response.json();
+    return response.ok ? { answer } : { problem: refusal(response, answer.detail) };
+  } catch (error) {
+    const isNoAnswer = error instanceof TypeError;
+    return { problem: isNoAnswer ? "Airflow does not answer. Is the network up, and the API server?" : ENDED };
+  }
+}
+
+const ENDED = "Your session has ended. Reload the page to log in again.";
+
+function refusal({ status }, detail) {
+  if (status === 401 || detail === "Invalid JWT token") {
+    return ENDED;
+  }
+  return status === 403
+    ? "You may not read XComs, from which this page is made. An administrator can give you that right."
+    : `Airflow answers ${status}. The API server's log says why.`;
+}
+
+function Problem({ problem }) {
+  return h(
+    "div",
+    { role: "alert" },
+    problem && h("p", { className: "imports-problem" }, `${problem} Trying again every few seconds.`),
+  );
+}
+
+/** Airflow mounts the page anew when its address changes for the first time. Who is typing must not notice. */
+let focused = "";
+
+function useKeptFocus() {
+  const form = useRef(null);
+  useLayoutEffect(() => {
+    const { elements } = form.current;
+    const element = focused && elements.namedItem(focused);
+    element?.focus?.();
+    element?.setSelectionRange?.(element.value.length, element.value.length);
+    return () => {
+      focused = [...elements].find((one) => one === document.activeElement)?.name ?? "";
+    };
+  }, []);
+  return form;
+}
+
+function Filters({ answer, choose, chosen }) {
+  const form = useKeptFocus();
+  const [text, setText] = useState(chosen.text);
+  useEffect(() => setText(chosen.text), [chosen.text]);
+  useEffect(() => {
+    const timer = setTimeout(() => text !== chosen.text && choose({ text }), TYPING);
+    return () => clearTimeout(timer);
+  }, [text]);
+  const states = Object.entries(STATES).map(([state, [title]]) => [state, title]);
+  const vendors = withChosen(answer?.vendors, chosen.vendor).map((vendor) => [vendor, VENDORS[vendor] ?? vendor]);
+  const dagIds = withChosen(answer?.dag_ids, chosen.dag_id).map((dagId) => [dagId, dagId]);
+  const select = (name, title, options) => h(Choice, { choose, chosen: chosen[name], key: name, name, options, title });
+  return h(
+    "form",
+    { className: "imports-filters", onSubmit: (event) => event.preventDefault(), ref: form, role: "search" },
+    select("vendor", "Vendor", vendors),
+    select("state", "State", [["waiting", "Still waited for"], ...states]),
+    select("dag_id", "DAG", dagIds),
+    h(
+      "label",
+      null,
+      "Text",
+      h("input", {
+        name: "text",
+        onChange: (event) => setText(event.target.value),
+        placeholder: "Import id, message, task …",
+        type: "search",
+        value: text,
+      }),
+    ),
+  );
+}
+
+function withChosen(values, chosen) {
+  return [...new Set([...(values ?? []), ...(chosen ? [chosen] : [])])];
+}
+
+function Choice({ choose, chosen, name, options, title }) {
+  return h(
+    "label",
+    null,
+    title,
+    h(
+      "select",
+      { name, onChange: (event) => choose({ [name]: event.target.value }), value: chosen },
+      h("option", { value: "" }, "All"),
+      options.map(([value, words]) => h("option", { key: value, value }, words)),
+    ),
+  );
+}
+
+function NoMatch({ clear }) {
+  return h("p", null, "No import matches these filters. ", h("button", { onClick: clear, type: "button" }, "Clear the filters"));
+}
+
+function NoImports() {
+  return h(
+    "section",
+    { className: "imports-empty" },
+    h("h3", null, "No imports yet"),
+    h("p", null, "An import appears here as soon as a task waits for it. Let a DAG wait with one of the provider's sensors:"),
+    h("pre", null, 'ZilliantImportSensor(task_id="wait", import_id=submit(), deferrable=True)'),
+    h("p", null, "You see the imports of those DAGs whose XComs you may read."),
+  );
+}
+
+function List({ imports }) {
+  const columns = ["Import", "State", "Progress", "Since", "Next look", "Messages", "Task"];
+  return h(
+    "table",
+    null,
+    h("caption", { className: "imports-hidden" }, "Imports, those that a task still waits for first"),
+    h("thead", null, h("tr", null, columns.map((title) => h("th", { key: title, scope: "col" }, title)))),
+    h("tbody", null, imports.map((one) => h(Row, { key: keyOf(one), one }))),
+  );
+}
+
+function Row({ one }) {
+  const cell = (title, ...children) => h("td", { "data-title": title }, h("div", null, ...children));
+  return h(
+    "tr",
+    null,
+    h("th", { scope: "row" }, h(Name, { one })),
+    cell("State", h(State, { one })),
+    cell("Progress", h(Bars, { one }) ?? NOTHING),
+    cell("Since", h(When, { instant: one.task_started_at })),
+    cell("Next look", h(NextLook, { one })),
+    cell("Messages", h(Messages, { limit: LISTED_MESSAGES, one })),
+    cell("Task", h(TaskLink, { one })),
+  );
+}
+
+const NOTHING = h("span", { "aria-label": "nothing", className: "imports-muted" }, "–");
+
+function Name({ one }) {
+  return h(
+    Fragment,
+    null,
+    h("span", { className: "imports-muted" }, VENDORS[one.vendor] ?? one.vendor),
+    h("span", { className: "imports-id", title: one.import_id }, one.import_id),
+  );
+}
+
+function State({ one }) {
+  const [title, colour] = STATES[one.state];
+  const isGivenUp = !one.is_waited_for && !OVER.includes(one.state);
+  return h(
+    Fragment,
+    null,
+    h("span", { className: "imports-state", style: paletteOf(colour) }, title),
+    h("span", { className: "imports-muted" }, `“${one.vendor_state}”`),
+    isGivenUp && h("span", { className: "imports-muted" }, "No longer waited for: this is what was seen last."),
+  );
+}
+
+function paletteOf(colour) {
+  return { "--solid": `var(--chakra-colors-${colour}-solid)`, "--contrast": `var(--chakra-colors-${colour}-contrast, white)` };
+}
+
+function Bars({ one }) {
+  const hasRows = ["succeeded", "failed", "skipped"].some((name) => one.rows[name]);
+  return h(
+    Fragment,
+    null,
+    one.progress !== null && h(Progress, { progress: one.progress }),
+    hasRows ? h(Rows, { rows: one.rows }) : one.rows.total !== null && h("span", null, `${number(one.rows.total)} rows`),
+    one.progress === null && !hasRows && one.rows.total === null && NOTHING,
+  );
+}
+
+function Progress({ progress }) {
+  const percent = Math.round(Math.min(Math.max(progress, 0), 1) * 100);
+  const value = { "aria-valuemax": 100, "aria-valuemin": 0, "aria-valuenow": percent };
+  return h(
+    Fragment,
+    null,
+    h(
+      "div",
+      { "aria-label": "Progress", className: "imports-bar", role: "progressbar", ...value },
+      h("span", { style: { ...paletteOf("running"), width: `${percent}%` } }),
+    ),
+    h("span", { "aria-hidden": true }, `${percent} % processed`),
+  );
+}
+
+function Rows({ rows }) {
+  const parts = [
+    [rows.succeeded, "succeeded", "success"],
+    [rows.failed, "rejected", "failed"],
+    [rows.skipped, "skipped", "skipped"],
+  ].filter(([count]) => count !== null);
+  const counted = parts.reduce((sum, [count]) => sum + count, 0);
+  const all = Math.max(rows.total ?? counted, counted, 1);
+  const ofTotal = rows.total === null ? "" : ` of ${number(rows.total)} rows`;
+  const words = `${parts.map(([count, word]) => `${number(count)} ${word}`).join(", ")}${ofTotal}`;
+  const pieces = parts.map(([count, word, colour]) =>
+    h("span", { key: word, style: { ...paletteOf(colour), width: `${(100 * count) / all}%` } }),
+  );
+  return h(
+    Fragment,
+    null,
+    h("div", { "aria-label": words, className: "imports-bar", role: "img" }, pieces),
+    h("span", { "aria-hidden": true }, words),
+  );
+}
+
+function Messages({ limit = Infinity, one }) {
+  const shown = one.messages.slice(0, limit);
+  const more = one.messages.length - shown.length + one.more_messages;
+  return h(
+    "ul",
+    null,
+    shown.map((message, index) => h("li", { key: index, title: limit < Infinity ? message : undefined }, message)),
+    more > 0 && h("li", { className: "imports-muted" }, `and ${number(more)} more`),
+    one.messages.length + more === 0 && h("li", null, NOTHING),
+  );
+}
+
+function TaskLink({ one }) {
+  const mapped = one.map_index < 0 ? "" : ` [${one.map_index}]`;
+  return h(
+    Fragment,
+    null,
+    h(Link, { to: `${taskPath(one)}/plugin/import` }, `${one.dag_id} / ${one.task_id}${mapped}`),
+    h("span", { className: "imports-muted" }, `${one.run_id} · ${one.task_state ?? "no state"}`),
+  );
+}
+
+function taskPath(one) {
+  const [dag, run, task] = [one.dag_id, one.run_id, one.task_id].map(encodeURIComponent);
+  const mapped = one.map_index < 0 ? "" : `/mapped/${one.map_index}`;
+  return `/dags/${dag}/runs/${run}/tasks/${task}${mapped}`;
+}
+
+function Import({ isAlone, one }) {
+  const times = [
+    ["Import started", one.started_at],
+    ["Import ended", one.finished_at],
+    ["Task waits since", one.task_started_at],
+    ["Last look", one.looked_at],
+    ["Task ended", one.is_waited_for ? null : one.task_ended_at],
+  ];
+  const fact = (title, ...children) => h(Fragment, { key: title }, h("dt", null, title), h("dd", null, ...children));
+  return h(
+    "article",
+    { className: "imports-full" },
+    h("h3", null, h(Name, { one })),
+    h(
+      "dl",
+      null,
+      fact("State", h(State, { one })),
+      fact("Progress", h(Bars, { one })),
+      !isAlone && fact("Task", h(TaskLink, { one })),
+      fact("Messages", h(Messages, { one })),
+      times.filter(([, instant]) => instant).map(([title, instant]) => fact(title, h(When, { instant, isExact: true }))),
+      one.is_waited_for && fact("Next look", h(NextLook, { one })),
+    ),
+    one.stages.length > 0 && h(Stages, { one }),
+  );
+}
+
+function Stages({ one }) {
+  const cell = (title, child) => h("td", { "data-title": title }, h("div", null, child));
+  return h(
+    Fragment,
+    null,
+    h(
+      "table",
+      null,
+      h("caption", null, "Stages"),
+      h("thead", null, h("tr", null, ["Stage", "State", "Template", "Message"].map((title) => h("th", { key: title, scope: "col" }, title)))),
+      h(
+        "tbody",
+        null,
+        one.stages.map((stage, index) =>
+          h(
+            "tr",
+            { key: index },
+            h("th", { scope: "row" }, stage.stage),
+            cell("State", h("span", { className: "imports-state", style: paletteOf(STATES[stage.state][1]) }, STATES[stage.state][0])),
+            cell("Template", stage.template ?? NOTHING),
+            cell("Message", stage.message ?? NOTHING),
+          ),
+        ),
+      ),
+    ),
+    one.more_stages > 0 && h("p", { className: "imports-muted" }, `and ${number(one.more_stages)} more stages`),
+  );
+}
+
+function Pages({ answer, choose, page }) {
+  const first = (page - 1) * answer.page_size + 1;
+  const last = first + answer.imports.length - 1;
+  const isMany = answer.total > answer.page_size || page > 1;
+  const all = answer.total === 1 ? "1 import" : `${number(answer.total)} imports`;
+  const shown = isMany ? `${number(first)} to ${number(last)} of ${all}` : all;
+  const go = (title, to, isPossible) =>
+    h("button", { disabled: !isPossible, onClick: () => choose({ page: to > 1 ? String(to) : "" }), type: "button" }, title);
+  return h(
+    "nav",
+    { "aria-label": "Pages of imports", className: "imports-pages" },
+    isMany && go("Previous", page - 1, page > 1),
+    h("span", { role: "status" }, shown),
+    isMany && go("Next", page + 1, page * answer.page_size < answer.total),
+  );
+}
+
+function When({ instant, isExact = false, words }) {
+  if (!instant) {
+    return NOTHING;
+  }
+  const date = new Date(instant);
+  const exact = exactly(date);
+  const shown = words ?? relatively(date);
+  return h("time", { dateTime: instant, title: exact }, isExact ? `${exact} (${shown})` : shown);
+}
+
+/** Statuses that do not change are written once a minute only: what should have been may have been already. */
+function NextLook({ one }) {
+  if (!one.is_waited_for || !one.next_look_at) {
+    return NOTHING;
+  }
+  const isDue = new Date(one.next_look_at) <= Date.now();
+  return h(When, { instant: one.next_look_at, words: isDue ? "due" : undefined });
+}
+
+function exactly(date) {
+  const style = { dateStyle: "medium", timeStyle: "long" };
+  try {
+    return new Intl.DateTimeFormat(undefined, { ...style, timeZone: chosenTimezone() }).format(date);
+  } catch {
+    return new Intl.DateTimeFormat(undefined, style).format(date);
+  }
+}
+
+/** The timezone that the viewer has chosen in Airflow, which keeps it as JSON; otherwise the browser's. */
+function chosenTimezone() {
+  const kept = localStorage.getItem("timezone");
+  return kept ? kept.replaceAll('"', "") : undefined;
+}
+
+function relatively(date) {
+  const seconds = (date - Date.now()) / 1000;
+  const [unit, length] = [["day", 86400], ["hour", 3600], ["minute", 60]].find(([, length]) => Math.abs(seconds) >= length) ?? ["second", 1];
+  return new Intl.RelativeTimeFormat("en", { numeric: "auto" }).format(Math.round(seconds / length), unit);
+}
+
+function number(count) {
+  return count.toLocaleString("en");
+}
+
+function keyOf(one) {
+  return JSON.stringify([one.dag_id, one.run_id, one.task_id, one.map_index]);
+}
+
+function addStylesheet(href) {
+  document.head.append(Object.assign(document.createElement("link"), { href, rel: "stylesheet" }));
+}

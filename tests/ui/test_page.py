@@ -1,0 +1,301 @@
+"""The Imports page and its tabs, in a real browser."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from airflow_provider_importstatus.sandbox import Sandbox
+from demo.configuration import environment
+from demo.deployment import Deployment
+from demo.rest import Run
+from tests.ui.auth import AUDITOR, NEWCOMER, READER
+from tests.ui.conftest import ROOT, LogIn, Screenshot
+
+PHONE = {"width": 390, "height": 844}
+#: Milliseconds for a change at a vendor to be seen, with the scheduler's lag and a deferred task's hold.
+TO_BE_SEEN = 60_000
+#: Seconds from navigation to the first rows.
+FIRST_ROWS = 2.0
+
+
+@pytest.fixture(scope="module")
+def mapped_run(deployment: Deployment, sandbox: Sandbox) -> Run:
+    """Return a run with one import that ended and two that go on, in the DAG that the reader may see."""
+    courses = [
+        ("clear", {"ends": "partial", "seconds": 1}),
+        ("thalamus", {"ends": "partial", "seconds": 3600, "queued": 0, "rows": 9000, "rejected": 400}),
+        ("thalamus", {"blocked": 3600, "seconds": 3600}),
+    ]
+    waits = [
+        {"conn_id": f"{vendor}_default", "import_id": sandbox.submit(vendor, **course)}
+        for vendor, course in courses
+    ]
+    run = deployment.trigger("readable", {"waits": waits})
+
+    def are_seen() -> bool:
+        if not deployment.api.task_instances(run, "wait"):
+            return False
+        return all(deployment.api.xcom(run, "wait", "import_status", index) for index in range(len(waits)))
+
+    deployment.wait_for(are_seen, "first looks at all imports", timeout=90)
+    return run
+
+
+@pytest.fixture(scope="module")
+def fleet(deployment: Deployment) -> None:
+    """Fill the database with 2,000 imports in 40 DAGs."""
+    env = {**environment(deployment.home), "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-m", "tests.ui.fill", "40", "10", "5"], env=env, cwd=ROOT, check=True)
+
+
+def test_an_import_goes_from_queued_to_partial_without_a_reload(
+    deployment: Deployment, sandbox: Sandbox, page: Page, screenshot: Screenshot
+) -> None:
+    import_id = sandbox.submit("thalamus", ends="partial", seconds=60, queued=30, rows=120, rejected=3)
+    deployment.trigger("imports_deferred", {"conn_id": "thalamus_default", "import_id": import_id})
+    page.goto("plugin/imports?dag_id=imports_deferred")
+    row = page.get_by_role("row").filter(has=page.get_by_text(import_id, exact=True))
+    expect(row).to_contain_text("Queued", timeout=TO_BE_SEEN)
+    page.evaluate("window.isTheSame = true")
+    screenshot(page, "page-queued")
+    expect(row).to_contain_text("Running", timeout=TO_BE_SEEN)
+    expect(row.get_by_role("progressbar", name="Progress")).to_be_visible()
+    screenshot(page, "page-running")
+    expect(row).to_contain_text("Partial", timeout=TO_BE_SEEN)
+    expect(row.get_by_role("img", name="3 rejected")).to_be_visible()
+    screenshot(page, "page-partial")
+    assert page.evaluate("window.isTheSame")
+
+
+@pytest.mark.usefixtures("screenshot")
+def test_the_page_is_in_the_navigation(page: Page, mapped_run: Run) -> None:
+    page.goto("")
+    page.get_by_role("button", name="Browse").click()
+    page.get_by_role("menuitem", name="Imports").click()
+    expect(page.get_by_role("heading", name="Imports")).to_be_visible()
+    expect(page.get_by_role("row", name=mapped_run.dag_id).first).to_be_visible()
+
+
+def test_imports_that_are_waited_for_come_first(page: Page, mapped_run: Run, screenshot: Screenshot) -> None:
+    page.goto(f"plugin/imports?dag_id={mapped_run.dag_id}")
+    states = page.locator("tbody .imports-state")
+    expect(states).to_have_text(["Running", "Blocked", "Partial"], timeout=TO_BE_SEEN)
+    screenshot(page, "page")  # The README's, in docs/.
+
+
+def test_a_task_instances_tab_has_the_import_in_full(
+    page: Page, mapped_run: Run, screenshot: Screenshot
+) -> None:
+    page.goto(f"{tab_path(mapped_run)}/tasks/wait/mapped/0/plugin/import")
+    article = page.get_by_role("article")
+    expect(article).to_have_count(1)
+    expect(article.get_by_role("row", name="INGESTION")).to_contain_text("Partial")
+    expect(article).to_contain_text("120 of 120 rows read")
+    for title in ("Task waits since", "Last look"):
+        expect(article.locator("dt", has_text=title).locator("+ dd time")).to_have_attribute(
+            "datetime", re.compile(r"^2\d{3}-")
+        )
+    screenshot(page, "tab-task")
+
+
+def test_a_dag_runs_tab_has_all_its_imports(page: Page, mapped_run: Run, screenshot: Screenshot) -> None:
+    page.goto(f"{tab_path(mapped_run)}/plugin/run_imports")
+    expect(page.get_by_role("article")).to_have_count(3)
+    screenshot(page, "tab-run")
+    page.get_by_role("link", name="readable / wait [2]").click()
+    expect(page).to_have_url(re.compile(r"/tasks/wait/mapped/2/plugin/import$"))
+    expect(page.get_by_role("article")).to_have_count(1)
+
+
+def test_a_task_without_an_import_is_told_so(page: Page, mapped_run: Run) -> None:
+    page.goto(f"{tab_path(mapped_run)}/tasks/waits/plugin/import")
+    expect(page.get_by_text("No import in this task")).to_be_visible()
+
+
+def test_filters_live_in_the_address(page: Page, mapped_run: Run, screenshot: Screenshot) -> None:
+    page.goto("plugin/imports")
+    page.get_by_role("combobox", name="Vendor", exact=True).select_option(label="Clear")
+    page.get_by_role("combobox", name="State", exact=True).select_option(label="Partial")
+    page.get_by_role("combobox", name="DAG", exact=True).select_option(mapped_run.dag_id)
+    page.get_by_role("searchbox", name="Text").fill("ROWS read")
+    expect(page).to_have_url(re.compile(r"vendor=clear&state=partial&dag_id=readable&text=ROWS\+read$"))
+    expect(page.locator("tbody tr")).to_have_count(1)
+    page.reload()
+    expect(page.get_by_role("searchbox", name="Text")).to_have_value("ROWS read")
+    expect(page.locator("tbody tr")).to_have_count(1)
+    screenshot(page, "page-filtered")
+    page.get_by_role("searchbox", name="Text").fill("no such words")
+    page.get_by_role("button", name="Clear the filters").click()
+    expect(page).to_have_url(re.compile(r"/plugin/imports$"))
+
+
+def test_the_keyboard_reaches_all(page: Page, mapped_run: Run) -> None:
+    page.goto("plugin/imports")
+    page.get_by_role("combobox", name="Vendor", exact=True).focus()
+    for name in ("state", "dag_id"):
+        page.keyboard.press("Tab")
+        expect(page.locator(f"select[name={name}]")).to_be_focused()
+    page.keyboard.press("Tab")
+    page.keyboard.type(mapped_run.dag_id)
+    expect(page).to_have_url(re.compile(rf"text={mapped_run.dag_id}$"))
+    expect(page.locator("tbody tr")).to_have_count(3)
+    expect(page.get_by_role("searchbox", name="Text")).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(page.locator("tbody a").first).to_be_focused()
+
+
+@pytest.mark.usefixtures("deployment", "fleet", "mapped_run")
+def test_a_user_sees_nothing_of_dags_without_access(log_in: LogIn, screenshot: Screenshot) -> None:
+    page = log_in(READER)
+    with page.expect_response("**/importstatus/imports") as response:
+        page.goto("plugin/imports")
+    answer = response.value.json()
+    assert answer["dag_ids"] == ["fleet_07", "readable"]
+    assert {one["dag_id"] for one in answer["imports"]} == {"fleet_07", "readable"}
+    expect(page.get_by_text("1 to 50 of 53 imports")).to_be_visible()
+    screenshot(page, "page-reader")
+    page.goto("plugin/imports?dag_id=fleet_08")
+    expect(page.get_by_text("No import matches these filters")).to_be_visible()
+
+
+@pytest.mark.parametrize("user", [None, READER], ids=["administrator", "reader"])
+@pytest.mark.usefixtures("fleet")
+def test_two_thousand_imports_are_there_within_two_seconds(
+    log_in: LogIn,
+    screenshot: Screenshot,
+    record_property: Callable[[str, object], None],
+    user: str | None,
+) -> None:
+    page = log_in(user)
+    page.goto("")
+    page.get_by_role("button", name="Browse").click()
+    begun = time.monotonic()
+    page.get_by_role("menuitem", name="Imports").click()
+    page.locator("tbody tr").first.wait_for()
+    seconds = time.monotonic() - begun
+    record_property("first_rows", round(seconds, 2))
+    screenshot(page, f"page-many-{user or 'administrator'}")
+    assert seconds < FIRST_ROWS
+
+
+@pytest.mark.usefixtures("fleet")
+def test_pages_lead_through_all_imports(page: Page) -> None:
+    page.goto("plugin/imports?dag_id=fleet_00")
+    expect(page.get_by_text("50 imports")).to_be_visible()
+    page.goto("plugin/imports?text=fleet_")
+    page.get_by_role("button", name="Next").click()
+    expect(page.get_by_text("51 to 100 of 2,000 imports")).to_be_visible()
+    expect(page).to_have_url(re.compile("page=2$"))
+
+
+@pytest.mark.parametrize(("text", "total"), [("fleet_07-", 50), ("BETRAG ungültig", 2000), ("100%", 0)])
+@pytest.mark.usefixtures("fleet")
+def test_text_is_searched_in_all_imports(page: Page, text: str, total: int) -> None:
+    with page.expect_response("**/importstatus/imports?*") as response:
+        page.goto(f"plugin/imports?text={text.replace('%', '%25')}")
+    assert response.value.json()["total"] == total
+
+
+@pytest.mark.usefixtures("fleet")
+def test_a_vendors_html_is_shown_as_text(page: Page) -> None:
+    page.goto("plugin/imports?dag_id=fleet_00")
+    expect(page.get_by_text("Row 0: <b>GSTIN</b> missing").first).to_be_visible()
+    expect(page.locator(".imports b")).to_have_count(0)
+
+
+def test_a_phone_in_the_dark(log_in: LogIn, mapped_run: Run, screenshot: Screenshot) -> None:
+    page = log_in(viewport=PHONE)
+    page.add_init_script("localStorage.setItem('theme', 'dark')")
+    page.goto(f"plugin/imports?dag_id={mapped_run.dag_id}")
+    expect(page.locator("tbody tr")).to_have_count(3)
+    screenshot(page, "page-phone-dark")
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    assert page.locator(".imports").evaluate("element => element.scrollWidth <= element.clientWidth")
+
+
+def test_who_sees_no_imports_is_told_what_to_do(log_in: LogIn, screenshot: Screenshot) -> None:
+    page = log_in(NEWCOMER)
+    page.goto("plugin/imports")
+    expect(page.get_by_role("heading", name="No imports yet")).to_be_visible()
+    expect(page.get_by_text("Let a DAG wait with one of the provider's sensors")).to_be_visible()
+    screenshot(page, "page-empty")
+
+
+@pytest.mark.usefixtures("mapped_run")
+def test_who_may_not_read_xcoms_is_told_so(log_in: LogIn, screenshot: Screenshot) -> None:
+    page = log_in(AUDITOR)
+    page.goto("plugin/imports")
+    expect(page.get_by_role("alert")).to_contain_text("You may not read XComs")
+    expect(page.locator("tbody tr")).to_have_count(0)
+    screenshot(page, "page-refused")
+
+
+@pytest.mark.usefixtures("mapped_run")
+def test_a_network_that_fails_is_waited_for(page: Page, screenshot: Screenshot) -> None:
+    page.goto("plugin/imports")
+    expect(page.locator("tbody tr").first).to_be_visible()
+    page.context.set_offline(True)
+    expect(page.get_by_role("alert")).to_contain_text("Airflow does not answer")
+    expect(page.locator("tbody tr").first).to_be_visible()
+    screenshot(page, "page-offline")
+    page.context.set_offline(False)
+    expect(page.get_by_role("alert")).to_be_empty()
+
+
+@pytest.mark.usefixtures("mapped_run")
+def test_a_session_that_ended_is_told(page: Page) -> None:
+    page.goto("plugin/imports")
+    expect(page.locator("tbody tr").first).to_be_visible()
+    page.context.clear_cookies()
+    expect(page.get_by_role("alert")).to_contain_text("Reload the page to log in again")
+
+
+@pytest.mark.usefixtures("mapped_run")
+def test_a_hidden_page_does_not_ask(page: Page) -> None:
+    page.goto("plugin/imports")
+    expect(page.locator("tbody tr").first).to_be_visible()
+    hide = "Object.defineProperty(document, 'hidden', {{configurable: true, value: {}}}); \
+        document.dispatchEvent(new Event('visibilitychange'))"
+    page.evaluate(hide.format("true"))
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.wait_for_timeout(6_000)
+    assert [url for url in asked if "/importstatus/" in url] == []
+    with page.expect_request("**/importstatus/imports"):
+        page.evaluate(hide.format("false"))
+
+
+@pytest.mark.usefixtures("fleet")
+def test_an_unchanged_answer_is_not_sent_again(page: Page) -> None:
+    page.goto("plugin/imports?state=partial&vendor=tao_advance&dag_id=fleet_03")
+    expect(page.locator("tbody tr").first).to_be_visible()
+    with page.expect_response("**/importstatus/imports?*") as response:
+        pass
+    assert response.value.request.sizes()["responseBodySize"] == 0
+
+
+@pytest.mark.usefixtures("mapped_run")
+def test_nothing_is_loaded_from_elsewhere(deployment: Deployment, page: Page) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto("plugin/imports")
+    expect(page.locator("tbody tr").first).to_be_visible()
+    assert any(url.endswith("/airflow/importstatus/static/imports.js") for url in asked)
+    assert [url for url in asked if not url.startswith((deployment.url, "blob:", "data:"))] == []
+
+
+def test_airflow_warns_of_nothing_about_the_plugin(deployment: Deployment) -> None:
+    lines = [line for log in deployment.logs.glob("*.log") for line in log.read_text().splitlines()]
+    warnings = [line for line in lines if re.search(r"\[(warning|error|critical) *\]", line)]
+    assert [line for line in warnings if "plugin" in line.lower()] == []
+
+
+def tab_path(run: Run) -> str:
+    return f"dags/{run.dag_id}/runs/{run.run_id.replace('+', '%2B')}"
