@@ -215,6 +215,18 @@ class ImportStatusHook(BaseHook):
                 raise settings.wrong("verify", "names no file of certificates", remedy) from None
         return settings
 
+    def check_conn_type(self, wanted: str) -> None:
+        """Refuse a connection of another vendor than a sensor is for: its import may well have the same id.
+
+        :param wanted: the connection type; empty for any
+        :raises ImportSettingsError: naming both
+        """
+        if wanted not in ("", self.conn_type):
+            raise ImportSettingsError(
+                f"Connection {self.conn_id!r} is of the type {self.conn_type!r}; this sensor takes"
+                f" {wanted!r}. Use ImportStatusSensor for any type. Nothing was sent."
+            )
+
     @classmethod
     def check_params(cls, hook_params: Mapping[str, Any]) -> None:
         """Refuse what is no parameter of this hook.

@@ -30,7 +30,6 @@ from airflow_provider_importstatus.exceptions import (
     AirflowSkipException,
     AirflowTaskTimeout,
     ImportFailedError,
-    ImportSettingsError,
     ImportStatusError,
     TaskDeferralError,
     revive,
@@ -205,6 +204,7 @@ class ImportStatusSensor(BaseSensorOperator):
     def trigger_params(self) -> dict[str, Any]:
         """What the trigger must know to do a worker's part."""
         return {
+            "conn_type": self.conn_type,
             "end_from_trigger": self.end_from_trigger,
             "on_partial": self.on_partial,
             "max_failed_rows": self.max_failed_rows,
@@ -262,12 +262,7 @@ class ImportStatusSensor(BaseSensorOperator):
         from airflow_provider_importstatus.hooks.base import hook_for
 
         hook = hook_for(self.conn_id, self.hook_params)
-        if self.conn_type not in ("", hook.conn_type):
-            # Another vendor's import may well have the same id.
-            raise ImportSettingsError(
-                f"Connection {self.conn_id!r} is of the type {hook.conn_type!r}; {type(self).__name__} takes"
-                f" {self.conn_type!r}. Use ImportStatusSensor for any type. Nothing was sent."
-            )
+        hook.check_conn_type(self.conn_type)
         return hook
 
     def _look(self, hook: ImportStatusHook, progress: Progress, context: Context) -> Outcome:

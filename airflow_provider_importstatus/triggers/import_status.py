@@ -49,6 +49,7 @@ class ImportStatusTrigger(BaseTrigger):
         restarted triggerer makes the trigger anew
     :param timeout: the sensor's, in seconds, for a wait that begins here
     :param execution_timeout: the task's, in seconds, for a wait that begins here
+    :param conn_type: the only connection type that the sensor takes; empty for any
     :param end_from_trigger: whether an import that the task accepts ends it here
     :param on_partial: the sensor's
     :param max_failed_rows: the sensor's
@@ -65,6 +66,7 @@ class ImportStatusTrigger(BaseTrigger):
         *,
         timeout: float = DEFAULT_TIMEOUT,
         execution_timeout: float | None = None,
+        conn_type: str = "",
         end_from_trigger: bool = False,
         on_partial: str = Action.FAIL.value,
         max_failed_rows: int = 0,
@@ -78,6 +80,7 @@ class ImportStatusTrigger(BaseTrigger):
         self.deferred_at = deferred_at
         self.timeout = timeout
         self.execution_timeout = execution_timeout
+        self.conn_type = conn_type
         self.end_from_trigger = end_from_trigger
         self.on_partial = on_partial
         self.max_failed_rows = max_failed_rows
@@ -123,7 +126,9 @@ class ImportStatusTrigger(BaseTrigger):
         try:
             if self._import_id is None:
                 self._import_id = read_import_id(await self._pulled())
-            return await client.look(await client.hook(self.hook_params), self._import_id)
+            hook = await client.hook(self.hook_params)
+            hook.check_conn_type(self.conn_type)
+            return await client.look(hook, self._import_id)
         except ImportStatusError as error:
             return error
 

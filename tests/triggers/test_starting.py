@@ -56,3 +56,9 @@ def test_a_success_without_a_task_instance_is_an_event(sandbox: Sandbox, fire: F
 def test_what_is_no_id_is_never_asked_for(sandbox: Sandbox, fire: Fire, value: Any) -> None:
     assert "ImportSettingsError: import_id is" in told(fire(started(value)))
     assert sum(sandbox.requests("thalamus").values()) == 0
+
+
+def test_another_vendors_connection_is_never_asked(sandbox: Sandbox, fire: Fire) -> None:
+    event = fire(started(sandbox.submit("thalamus", seconds=0), conn_type="clear"))
+    assert "ImportSettingsError: Connection 'thalamus_default' is of the type 'thalamus'" in told(event)
+    assert sum(sandbox.requests("thalamus").values()) == 0
