@@ -197,8 +197,8 @@ def test_every_field_has_its_label_its_help_and_its_secrecy(
         pytest.param("clear", {"extra": {"access_token": "stale-token"}}, "Access token", id="clear-token"),
         pytest.param(
             "clear",
-            {"password": "any-client-secret", "extra": {"access_token": ""}},
-            "was not tried",
+            {"password": "wrong-secret", "extra": {"access_token": ""}},
+            "API client secret",
             id="clear-client-secret",
         ),
         pytest.param("tao_advance", {"password": "wrong-secret"}, "invalid_client", id="tao-secret"),

@@ -10,6 +10,8 @@ const { Link, useSearchParams } = globalThis.ReactRouterDOM;
 
 /** Milliseconds between two looks at the endpoint, while the page is visible. */
 const INTERVAL = 4000;
+/** A slow answer is asked for less often: the pause is at least so many times as long as it took. */
+const EASE = 10;
 /** Milliseconds that a typist may pause before the list is filtered. */
 const TYPING = 300;
 /** How many messages the list shows; the tab shows all. */
@@ -97,11 +99,12 @@ function useImports(query) {
       if (document.hidden) {
         return; // Becoming visible looks again.
       }
+      const began = performance.now();
       const next = await ask(address, leaving.signal);
       if (!leaving.signal.aborted) {
         setTold((before) => ({ answer: next.answer ?? before.answer, problem: next.problem ?? null }));
         clearTimeout(timer);
-        timer = setTimeout(look, INTERVAL);
+        timer = setTimeout(look, Math.max(INTERVAL, EASE * (performance.now() - began)));
       }
     };
     document.addEventListener("visibilitychange", look, { signal: leaving.signal });
