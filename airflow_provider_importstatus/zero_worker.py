@@ -5,7 +5,9 @@ What stands in the way, such as a callback that only workers call, has the wait 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import sys
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -18,15 +20,12 @@ if TYPE_CHECKING:
 
     from airflow_provider_importstatus.sensors.import_status import ImportStatusSensor
 
-__all__ = [
-    "database_timeout",
-    "obstacle_to_end",
-    "obstacle_to_start",
-    "start_trigger_args",
-]
+__all__ = ["database_timeout", "obstacle_to_end", "obstacle_to_start", "start_trigger_args", "warn"]
 
 #: The database's deadline comes so much later than the trigger's, so that the message is ours, in seconds.
 DEADLINE_MARGIN = 120.0
+#: Whose frames stand between a DAG file and a warning.
+OURS = frozenset({"airflow", "airflow_provider_importstatus"})
 #: What the triggerer renders without asking Airflow. An `xcom_pull` would hang it (seen on Airflow 3.3.2).
 RENDERED_ANYWHERE = frozenset(
     {
@@ -54,10 +53,14 @@ def obstacle_to_start(sensor: ImportStatusSensor) -> str | None:
         return "the task is mapped"
     if sensor.get_closest_mapped_task_group() is not None:
         return "the task is in a mapped task group"
+    if _have_triggerers_queues():
+        return "triggerers have queues, of which the scheduler gives the trigger none"
     if sensor.on_execute_callback:
         return "the task has an on_execute_callback"
     if sensor._pre_execute_hook or _overrides(sensor, "pre_execute"):
         return "the task has a pre_execute hook"
+    if _overrides(sensor, "execute"):
+        return "its class has an execute of its own"
     return next(_unrenderable(sensor), None)
 
 
@@ -74,6 +77,8 @@ def obstacle_to_end(task: Any) -> str | None:
         return "the task has an on_success_callback"
     if getattr(task, "_post_execute_hook", None) or _overrides(task, "post_execute"):
         return "the task has a post_execute hook"
+    if _overrides(task, "execute_complete"):
+        return "its class has an execute_complete of its own"
     if getattr(task, "multiple_outputs", False):
         return "the task has multiple_outputs"
     if _are_there_listeners():
@@ -109,11 +114,26 @@ def database_timeout(timeout: float, execution_timeout: float | None) -> float:
     return min(timeout + DEADLINE_MARGIN, execution_timeout or float("inf"))
 
 
+def warn(task_id: str | None, refused: Iterable[str]) -> None:
+    """Tell the DAG's author what is not done, at the line of the DAG file."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back and frame.f_globals["__name__"].partition(".")[0] in OURS:
+        frame, level = frame.f_back, level + 1
+    message = f"Task {task_id!r} waits the ordinary way, through workers: {'; '.join(refused)}."
+    warnings.warn(message, UserWarning, stacklevel=level)
+
+
 def _overrides(task: Any, method: str) -> bool:
-    from airflow.sdk import BaseOperator
+    from airflow_provider_importstatus.sensors.import_status import ImportStatusSensor
 
     # What the triggerer knows of a task has no methods of its own.
-    return getattr(type(task), method, None) not in (None, getattr(BaseOperator, method))
+    return getattr(type(task), method, None) not in (None, getattr(ImportStatusSensor, method))
+
+
+def _have_triggerers_queues() -> bool:
+    from airflow.sdk.configuration import conf
+
+    return bool(conf.getboolean("triggerer", "queues_enabled", fallback=False))
 
 
 def _are_there_listeners() -> bool:
@@ -128,34 +148,42 @@ def _unrenderable(sensor: ImportStatusSensor) -> Iterator[str]:
         if why := _obstacle_in_reference(sensor.import_id):
             yield f"import_id is {why}"
     else:
-        yield from _unrenderable_in("import_id", sensor.import_id)
-    yield from _unrenderable_in("conn_id", sensor.conn_id)
-    yield from _unrenderable_in("hook_params", sensor.hook_params)
+        yield from _unrenderable_in("import_id", sensor.import_id, sensor.get_dag())
+    yield from _unrenderable_in("conn_id", sensor.conn_id, sensor.get_dag())
+    yield from _unrenderable_in("hook_params", sensor.hook_params, sensor.get_dag())
 
 
-def _unrenderable_in(name: str, value: Any) -> Iterator[str]:
+def _unrenderable_in(name: str, value: Any, dag: Any) -> Iterator[str]:
     if _is_reference(value):
         yield f"{name} is the result of another task"
-    elif isinstance(value, str) and (why := _obstacle_in_template(value)):
+    elif isinstance(value, str) and (why := _obstacle_in_template(value, dag)):
         yield f"{name} is a template {why}"
     elif isinstance(value, Mapping):
         for key, part in value.items():
-            yield from _unrenderable_in(f"{name}[{key!r}]", part)
+            yield from _unrenderable_in(f"{name}[{key!r}]", part, dag)
     elif isinstance(value, list | tuple):
         for part in value:
-            yield from _unrenderable_in(name, part)
+            yield from _unrenderable_in(name, part, dag)
 
 
-def _obstacle_in_template(text: str) -> str | None:
+def _obstacle_in_template(text: str, dag: Any) -> str | None:
+    # With other delimiters any text may be a template.
+    if dag and dag.jinja_environment_kwargs:
+        return "in a DAG with jinja_environment_kwargs, which only a worker has"
     if "{" not in text:
         return None
-    from jinja2 import Environment, TemplateSyntaxError, meta
+    if dag and (dag.render_template_as_native_obj or dag.user_defined_filters):
+        return "in a DAG with native rendering or filters of its own, which only a worker has"
+    from jinja2 import Environment, TemplateSyntaxError, meta, nodes
 
     try:
-        named = meta.find_undeclared_variables(Environment(autoescape=True).parse(text))
+        template = Environment(autoescape=True).parse(text)
+        named = meta.find_undeclared_variables(template)
     except TemplateSyntaxError as error:
         # A filter of the DAG's own is one, too.
         return f"that only a worker may know to render ({error.message})"
+    if any(template.find_all((nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends))):
+        return "that loads another one, which only a worker finds"
     unknown = sorted(named - RENDERED_ANYWHERE)
     return f"with {', '.join(unknown)}, which only a worker renders" if unknown else None
 

@@ -18,6 +18,9 @@ from airflow_provider_importstatus.page.query import PAGE_SIZE, Filters
 
 __all__ = ["router"]
 
+#: No database counts much further than this times a page's size.
+MAX_PAGE = 1_000_000
+
 router = APIRouter()
 router.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
 
@@ -29,7 +32,7 @@ def imports(
     session: SessionDep,
     readable: ReadableXComFilterDep,
     filters: Annotated[Filters, Depends()],
-    page: Annotated[int, Query(ge=1)] = 1,
+    page: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 1,
 ) -> Response:
     """Answer one page of imports, how many there are, and what the filters may be set to."""
     kinds = session.execute(readable.to_orm(query.kinds())).all()

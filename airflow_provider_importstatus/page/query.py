@@ -10,12 +10,13 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.taskreschedule import TaskReschedule
 from airflow.models.xcom import XComModel
 from airflow.utils.state import State
+from fastapi import Query
 from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select
 
 from airflow_provider_importstatus.progress import XCOM_KEY
@@ -45,7 +46,7 @@ class Filters:
     dag_id: str | None = None
     run_id: str | None = None
     task_id: str | None = None
-    map_index: int | None = None
+    map_index: Annotated[int | None, Query(ge=-1, le=2**31 - 1)] = None
     vendor: str | None = None
     state: str | None = None
     text: str | None = None
@@ -63,8 +64,9 @@ class Filters:
         yield from (column == value for column, value in columns.items() if value not in (None, ""))
         if self.state == WAITING:
             yield _is_waited_for
-        if self.text:
-            yield _contains(self.text)
+        # No database takes NUL.
+        if text := (self.text or "").replace("\x00", ""):
+            yield _contains(text)
 
 
 def kinds() -> Select[Any]:

@@ -6,8 +6,7 @@ Parsed with every DAG file that uses them: hooks, triggers and HTTP libraries ar
 from __future__ import annotations
 
 import time
-import warnings
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -47,6 +46,7 @@ from airflow_provider_importstatus.wait import GaveUp, LookAgain, Outcome, Over,
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperatorLink, Context
+    from airflow.triggers.base import StartTriggerArgs
 
     from airflow_provider_importstatus.hooks.base import ImportStatusHook
 
@@ -60,6 +60,37 @@ __all__ = [
 
 #: Shorter ones are taken for lost tasks by the scheduler (seen on Airflow 3.3.2), in seconds.
 MIN_RESCHEDULE = 10.0
+
+
+class _WhenRead:
+    """An attribute that is worked out when Airflow reads it, which is after the DAG is complete.
+
+    Authors and cluster policies may change a task after it was made. On the class, where Airflow looks for
+    mapped tasks, it is `default`: those would all wait with the same.
+    """
+
+    def __init__(self, default: Any, work_out: Callable[[ImportStatusSensor], Any]) -> None:
+        self._default = default
+        self._work_out = work_out
+
+    def __get__(self, sensor: ImportStatusSensor | None, _: type | None = None) -> Any:
+        return self._default if sensor is None else self._work_out(sensor)
+
+
+def _starts_from_trigger(sensor: ImportStatusSensor) -> bool:
+    if not sensor.may_start_from_trigger:
+        return False
+    from airflow_provider_importstatus import zero_worker
+
+    return zero_worker.obstacle_to_start(sensor) is None
+
+
+def _start_trigger_args(sensor: ImportStatusSensor) -> StartTriggerArgs | None:
+    if not sensor.start_from_trigger:
+        return None
+    from airflow_provider_importstatus import zero_worker
+
+    return zero_worker.start_trigger_args(sensor)
 
 
 class ImportStatusSensor(BaseSensorOperator):
@@ -93,6 +124,10 @@ class ImportStatusSensor(BaseSensorOperator):
     template_fields: Sequence[str] = ("conn_id", "import_id", "hook_params")
     #: The only type of connection that this sensor takes; empty for any that has a hook for imports.
     conn_type: ClassVar[str] = ""
+    #: Whether the DAG's author lets the wait start without a worker, where Airflow can.
+    may_start_from_trigger = False
+    start_from_trigger = _WhenRead(False, _starts_from_trigger)
+    start_trigger_args = _WhenRead(None, _start_trigger_args)
 
     def __init__(
         self,
@@ -132,7 +167,7 @@ class ImportStatusSensor(BaseSensorOperator):
         self.not_found_grace = read_seconds("not_found_grace", not_found_grace)
         self.outage_tolerance = read_seconds("outage_tolerance", outage_tolerance)
         self.deferrable = deferrable or start_from_trigger or end_from_trigger
-        self.start_from_trigger = start_from_trigger
+        self.may_start_from_trigger = start_from_trigger
         self.end_from_trigger = end_from_trigger
         if start_from_trigger or end_from_trigger:
             self._spare_workers()
@@ -141,7 +176,12 @@ class ImportStatusSensor(BaseSensorOperator):
     def partial(cls, **kwargs: Any) -> Any:
         """Map the sensor over many imports. Mapped tasks start on workers."""
         if kwargs.get("start_from_trigger"):
-            _warn(kwargs.get("task_id"), ["start_from_trigger is ignored, since the task is mapped"], 3)
+            from airflow_provider_importstatus import zero_worker
+
+            kwargs |= {"start_from_trigger": False, "deferrable": True}
+            zero_worker.warn(
+                kwargs.get("task_id"), ["start_from_trigger is ignored, since the task is mapped"]
+            )
         return super().partial(**kwargs)
 
     @property
@@ -216,17 +256,13 @@ class ImportStatusSensor(BaseSensorOperator):
         from airflow_provider_importstatus import zero_worker
 
         refused = []
-        if self.start_from_trigger and (why := zero_worker.obstacle_to_start(self)):
-            self.start_from_trigger = False
+        if self.may_start_from_trigger and (why := zero_worker.obstacle_to_start(self)):
             refused.append(f"start_from_trigger is ignored, since {why}")
         if self.end_from_trigger and (why := zero_worker.obstacle_to_end(self)):
             self.end_from_trigger = False
             refused.append(f"end_from_trigger is ignored, since {why}")
-        if self.start_from_trigger:
-            # Of this task alone: a mapped one would wait with the class's.
-            self.start_trigger_args = zero_worker.start_trigger_args(self)
         if refused:
-            _warn(self.task_id, refused, stacklevel=5)
+            zero_worker.warn(self.task_id, refused)
 
     def _push_links(self, context: Context) -> None:
         """Let the links show while this process waits: Airflow itself stores them when it ends."""
@@ -346,7 +382,9 @@ class ImportStatusSensor(BaseSensorOperator):
         """The end of a wait whose trigger did not live to tell it."""
         ti = context["ti"]
         latest = ti.xcom_pull(task_ids=ti.task_id, key=XCOM_KEY, map_indexes=ti.map_index)
-        wait = Wait(0.0, 0.0, last=latest and ImportStatus.from_dict(latest))
+        # An earlier run of a cleared task may have waited for another one.
+        is_of_this = latest is not None and latest["import_id"] == str(self.import_id).strip()
+        wait = Wait(0.0, 0.0, last=ImportStatus.from_dict(latest) if is_of_this else None)
         limit = self.execution_timeout
         is_of_execution = limit is not None and limit.total_seconds() < self.timeout
         return (wait.out_of_execution_timeout() if is_of_execution else wait.out_of_timeout()).error
@@ -405,8 +443,3 @@ def _is_deferral_timeout(error: AirflowException) -> bool:
     # Airflow 3 has a class for it, which is no TaskDeferralError; Airflow 2.11 has that one with this text.
     is_told = isinstance(error, TaskDeferralError) and "timeout" in str(error).lower()
     return is_told or type(error).__name__ == "TaskDeferralTimeout"
-
-
-def _warn(task_id: str | None, refused: list[str], stacklevel: int) -> None:
-    message = f"Task {task_id!r} waits the ordinary way, through workers: {'; '.join(refused)}."
-    warnings.warn(message, UserWarning, stacklevel=stacklevel)

@@ -14,6 +14,7 @@ from typing import Any
 from airflow.providers.common.compat.sdk import XCom
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 from asgiref.sync import sync_to_async
+from jinja2 import Environment, StrictUndefined
 
 from airflow_provider_importstatus import metrics, zero_worker
 from airflow_provider_importstatus.exceptions import ImportStatusError, ImportUnavailableError
@@ -95,6 +96,13 @@ class ImportStatusTrigger(BaseTrigger):
             {name: getattr(self, name) for name in sorted(names)},
         )
 
+    def get_template_env(self, dag: Any = None) -> Environment:
+        """As strict as on a worker: what is not there must not make another import's id."""
+        # Airflow asks for it only where it has it, from 3.3 on.
+        env: Environment = super().get_template_env(dag)
+        env.undefined = StrictUndefined
+        return env
+
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Fire exactly one event when the wait is over."""
         end = await self._end()
@@ -148,14 +156,21 @@ class ImportStatusTrigger(BaseTrigger):
         return self.import_id
 
     def _course(self) -> Wait:
-        began = self._began()
-        limit = self.execution_timeout
-        begun = {
-            "first_look_at": began,
-            "deadline": began + self.timeout,
-            "execution_deadline": None if limit is None else began + limit,
-        }
-        return Wait.from_dict({**begun, **(self.wait or {})})
+        given = self.wait or {}
+        if "first_look_at" in given:
+            return Wait.from_dict(given)
+        began, limit = self._began(), self.execution_timeout
+        wait = Wait.from_dict(
+            {
+                "first_look_at": began,
+                "deadline": began + self.timeout,
+                "execution_deadline": None if limit is None else began + limit,
+                **given,
+            }
+        )
+        # It counts from the first look, for which there may have been no triggerer for a while.
+        wait.not_found_grace += max(time.time() - began, 0.0)
+        return wait
 
     def _began(self) -> float:
         """When a wait that begins here began: the database's deadline outlives triggerers."""
@@ -184,9 +199,10 @@ class ImportStatusTrigger(BaseTrigger):
         verdict = judge(status, read_policy(self.on_partial, self.max_failed_rows))
         if verdict.action is not Action.SUCCEED:
             return False
-        # What was added to the task after it was made, no worker has seen yet.
-        if self.deferred_at is None and (why := zero_worker.obstacle_to_end(ti.task)):
-            self.log.info("The task ends on a worker, since %s.", why)
+        # A worker that deferred has looked at the task itself; a triggerer may know of it, or may not.
+        task = getattr(ti, "task", None)
+        if self.deferred_at is None and (task is None or zero_worker.obstacle_to_end(task)):
+            self.log.info("The task ends on a worker: it has what only a worker does.")
             return False
         if status.state is not ImportState.SUCCEEDED:
             self.log.warning("%s", verdict.reason)

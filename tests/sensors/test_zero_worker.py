@@ -59,12 +59,33 @@ def test_no_mapped_sensor_can_have_a_class_wide_import() -> None:
     assert not ImportStatusSensor.start_from_trigger
 
 
-def test_a_mapped_sensor_is_told_once() -> None:
-    def mapped() -> Any:
-        return ImportStatusSensor.partial(task_id="wait", conn_id="a", **BOTH).expand(import_id=["1", "2"])
+def test_a_mapped_sensor_starts_on_workers_and_is_told_once() -> None:
+    made: list[Any] = []
+
+    def mapped() -> None:
+        wait = ImportStatusSensor.partial(task_id="wait", conn_id="a", **BOTH)
+        made.append(wait.expand(import_id=["1", "2"]))
 
     why = "start_from_trigger is ignored, since the task is mapped"
     assert warned(mapped) == [f"Task 'wait' waits the ordinary way, through workers: {why}."]
+    (task,) = made
+    assert (task.start_from_trigger, task.start_trigger_args) == (False, None)
+    assert task.partial_kwargs["deferrable"] is True
+
+
+@pytest.mark.parametrize("sensor_class", [ClearImportSensor, ImportStatusSensor])
+def test_a_warning_names_the_line_of_the_dag_file(sensor_class: type[ImportStatusSensor]) -> None:
+    with pytest.warns(UserWarning, match="through workers") as caught:
+        # Any Airflow runs the hook on a worker.
+        sensor_class(task_id="wait", conn_id="a", import_id="1", pre_execute=print, **BOTH)
+    assert __file__ in {one.filename for one in caught}
+
+
+def test_a_mapped_sensors_warning_names_the_line_of_the_dag_file() -> None:
+    with pytest.warns(UserWarning, match="since the task is mapped") as caught:
+        partial = ImportStatusSensor.partial(task_id="wait", conn_id="a", **BOTH)
+    partial.expand(import_id=["1"])
+    assert {one.filename for one in caught} == {__file__}
 
 
 def _templates() -> dict[str, Any]:
@@ -149,6 +170,58 @@ def test_what_cannot_end_in_the_triggerer_ends_on_a_worker(more: dict[str, Any],
     (text,) = warned(lambda: sensor(**more))
     assert f"end_from_trigger is ignored, since {why}" in text
     assert sensor(task_id="again", **more).start_trigger_args.trigger_kwargs["end_from_trigger"] is False
+
+
+@since_3_3
+def test_what_is_changed_after_a_task_was_made_counts() -> None:
+    task = sensor("placeholder")
+    task.import_id = Submit(task_id="submit").output
+    task.execution_timeout = timedelta(seconds=20)
+    kwargs = task.start_trigger_args.trigger_kwargs
+    assert kwargs["import_id"] == {"task_id": "submit", "key": "return_value"}
+    assert kwargs["execution_timeout"] == 20
+    task.on_execute_callback = print
+    assert (task.start_from_trigger, task.start_trigger_args) == (False, None)
+
+
+@since_3_3
+@pytest.mark.parametrize(
+    ("settings", "import_id", "why"),
+    [
+        ({"jinja_environment_kwargs": {"variable_start_string": "[["}}, "[[ run_id ]]", "kwargs"),
+        ({"render_template_as_native_obj": True}, "{{ run_id }}", "native rendering"),
+        ({"user_defined_filters": {"upper": str}}, "{{ run_id | upper }}", "filters of its own"),
+        ({}, "{% include 'id.txt' %}", "loads another one"),
+        ({"render_template_as_native_obj": True}, "7", None),
+    ],
+)
+def test_a_dag_may_render_as_only_a_worker_can(
+    settings: dict[str, Any], import_id: str, why: str | None
+) -> None:
+    with DAG("another", schedule=None, **settings):
+        told = warned(lambda: sensor(import_id))
+    assert [why in text for text in told if why] == ([True] if why else [])
+    assert len(told) == (1 if why else 0)
+
+
+@since_3_3
+def test_a_subclass_with_an_execute_of_its_own_runs_it() -> None:
+    class Checked(ImportStatusSensor):
+        def execute(self, context: Any) -> Any:
+            return super().execute(context)
+
+        def execute_complete(self, context: Any, event: Any = None) -> Any:
+            return super().execute_complete(context, event)
+
+    task = Checked(task_id="wait", conn_id="a", import_id="7", **BOTH)
+    assert (task.start_from_trigger, task.end_from_trigger) == (False, False)
+
+
+@since_3_3
+def test_a_trigger_gets_into_no_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__TRIGGERER__QUEUES_ENABLED", "True")
+    (text,) = warned(sensor)
+    assert "start_from_trigger is ignored, since triggerers have queues" in text
 
 
 @since_3_3

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from jinja2 import UndefinedError
 
 from airflow_provider_importstatus.sandbox import Sandbox
 from airflow_provider_importstatus.triggers.import_status import ImportStatusTrigger
 from airflow_provider_importstatus.zero_worker import DEADLINE_MARGIN
 
-from .waits import ENDLESS, Fire
+from .waits import ENDLESS, Fire, events_of
 
 pytestmark = pytest.mark.usefixtures("connections")
 
@@ -40,6 +43,28 @@ def test_an_execution_timeout_is_the_databases_too(sandbox: Sandbox, fire: Fire)
     trigger = started(sandbox.submit("thalamus", **ENDLESS), timeout=600.0, execution_timeout=300.0)
     trigger.timeout_after = datetime.now(UTC) + timedelta(seconds=0.2)
     assert "AirflowTaskTimeout: execution_timeout is up. Import" in told(fire(trigger))
+
+
+def test_a_trigger_that_starts_late_has_the_grace_of_its_first_look() -> None:
+    trigger = started("404", timeout=600.0)
+    trigger.timeout_after = datetime.now(UTC) + timedelta(seconds=DEADLINE_MARGIN + 600 - 90)
+    with pytest.raises(TimeoutError):
+        asyncio.run(asyncio.wait_for(events_of(trigger), 1))
+
+
+def test_a_success_that_only_a_worker_can_tell_is_an_event(sandbox: Sandbox, fire: Fire) -> None:
+    """As where the task is no longer started from the trigger, after its DAG was changed."""
+    trigger = started(sandbox.submit("thalamus", seconds=0), end_from_trigger=True)
+    trigger.task_instance = SimpleNamespace(dag_id="a", task_id="b", run_id="c", map_index=-1)
+    assert fire(trigger)["status"]["state"] == "succeeded"
+
+
+@pytest.mark.skipif(not hasattr(ImportStatusTrigger, "render_template_fields"), reason="since Airflow 3.3")
+def test_a_name_that_is_not_there_makes_no_id() -> None:
+    trigger = started("daily-{{ ds }}")
+    trigger.template_fields = ("import_id",)
+    with pytest.raises(UndefinedError):
+        trigger.render_template_fields({"run_id": "manual"})
 
 
 def test_a_success_without_a_task_instance_is_an_event(sandbox: Sandbox, fire: Fire) -> None:

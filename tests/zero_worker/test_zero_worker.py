@@ -102,7 +102,14 @@ def test_a_wait_takes_no_more_workers_than_it_must(deployment: Deployment, run: 
     (task,) = deployment.api.task_instances(run, task_id)
     ended = Ended(task["state"], _workers(deployment, run, task_id), task["try_number"])
     assert ended == ENDS[task_id]
-    assert _executor_starts(deployment, run, task_id) == ended.workers / ended.tries
+    starts = ended.workers / ended.tries
+
+    def are_told() -> bool:
+        # The executor tells of a process when it has put it away, after the run has ended.
+        return _executor_starts(deployment, run, task_id) >= starts
+
+    deployment.wait_for(are_told, f"end of {task_id}'s processes", 30)
+    assert _executor_starts(deployment, run, task_id) == starts
 
 
 @pytest.mark.parametrize("task_id", ["upstream", "keyed", "partial_accepted", "ended_only", "with_outlets"])

@@ -42,7 +42,9 @@ function ImportsPlugin({ dagId, runId, taskId, mapIndex }) {
     return h(AllImports);
   }
   const task = taskId ? { task_id: taskId, map_index: mapIndex ?? "-1" } : {};
-  return h(InFull, { query: { dag_id: dagId, run_id: runId, ...task } });
+  const query = { dag_id: dagId, run_id: runId, ...task };
+  // Airflow keeps the component when another run or task is opened; nothing of the last one may stay.
+  return h(InFull, { key: JSON.stringify(query), query });
 }
 
 function AllImports() {
@@ -429,13 +431,14 @@ function Pages({ answer, choose, page }) {
   const last = first + answer.imports.length - 1;
   const isMany = answer.total > answer.page_size || page > 1;
   const all = answer.total === 1 ? "1 import" : `${number(answer.total)} imports`;
-  const shown = isMany ? `${number(first)} to ${number(last)} of ${all}` : all;
+  const lastPage = Math.ceil(answer.total / answer.page_size);
+  const shown = isMany && page <= lastPage ? `${number(first)} to ${number(last)} of ${all}` : all;
   const go = (title, to, isPossible) =>
     h("button", { disabled: !isPossible, onClick: () => choose({ page: to > 1 ? String(to) : "" }), type: "button" }, title);
   return h(
     "nav",
     { "aria-label": "Pages of imports", className: "imports-pages" },
-    isMany && go("Previous", page - 1, page > 1),
+    isMany && go("Previous", Math.min(page - 1, lastPage), page > 1),
     h("span", { role: "status" }, shown),
     isMany && go("Next", page + 1, page * answer.page_size < answer.total),
   );
