@@ -19,22 +19,23 @@ MEASURED = (
     "apache-airflow-providers-databricks",
     "aiohttp",
 )
+VERDICTS = {None: "", True: "ok", False: "MISSED"}
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One thing measured, and the most that it should be; `beside` has what others needed, in `unit` too."""
+    """One thing measured, and the most that it should be, if anything; `beside` has what others needed."""
 
     name: str
     value: float
-    target: float
+    target: float | None
     unit: str = ""
     beside: Mapping[str, float] = field(default_factory=dict)
 
     @property
-    def is_reached(self) -> bool:
-        """Whether the target is met."""
-        return self.value <= self.target
+    def is_reached(self) -> bool | None:
+        """Whether the target is met, if there is one."""
+        return None if self.target is None else self.value <= self.target
 
 
 def table(figures: Iterable[Figure]) -> str:
@@ -43,9 +44,8 @@ def table(figures: Iterable[Figure]) -> str:
     for one in figures:
         beside = ", ".join(f"{name} {_number(value)}" for name, value in one.beside.items())
         measured = f"{_number(one.value)} {one.unit}".strip()
-        rows.append(
-            (one.name, measured, f"<= {_number(one.target)}", "ok" if one.is_reached else "MISSED", beside)
-        )
+        target = "-" if one.target is None else f"<= {_number(one.target)}"
+        rows.append((one.name, measured, target, VERDICTS[one.is_reached], beside))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows

@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 import ssl
+import time
 from collections import Counter
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -38,7 +39,7 @@ class StandIn:
         self._process.terminate()
         self._process.join()
 
-    def reset(self, **course: int) -> None:
+    def reset(self, **course: float) -> None:
         """Forget tokens, imports and counts; `course` takes the arguments of `Vendors`."""
         self._pipe.send(course)
         self._pipe.recv()
@@ -54,15 +55,17 @@ class Vendors:
     """What is answered.
 
     :param looks: an import is over at this look
-    :param revoke_after: the token is revoked, once, after so many polls; 0 for never
+    :param seconds: and so many seconds after the last reset, at the earliest
+    :param revoke_after: all tokens are revoked, once, after so many polls; 0 for never
     :param refusal: the HTTP status of every answer about an import; 0 for none
     """
 
-    def __init__(self, looks: int = 1, revoke_after: int = 0, refusal: int = 0) -> None:
+    def __init__(self, looks: int = 1, seconds: float = 0.0, revoke_after: int = 0, refusal: int = 0) -> None:
         self.looks, self.revoke_after, self.refusal = looks, revoke_after, refusal
+        self.over_at = time.monotonic() + seconds
         self.counts: Counter[str] = Counter()
         self.seen: Counter[str] = Counter()
-        self.token = ""
+        self.tokens: set[str] = set()
 
     async def answer(self, request: web.BaseRequest) -> web.Response:
         """Answer one request."""
@@ -80,14 +83,15 @@ class Vendors:
 
     def _log_in(self) -> web.Response:
         self.counts["logins"] += 1
-        self.token = f"token-{self.counts['logins']}"
-        return _json({"access_token": self.token, "token_type": "Bearer", "expires_in": 3600})
+        token = f"token-{self.counts['logins']}"
+        self.tokens.add(token)
+        return _json({"access_token": token, "token_type": "Bearer", "expires_in": 3600})
 
     def _tao(self, request: web.BaseRequest) -> web.Response:
-        if request.headers.get("Authorization") != f"Bearer {self.token}":
+        if request.headers.get("Authorization", "").removeprefix("Bearer ") not in self.tokens:
             return web.Response(status=401)
         if self.counts["polls"] == self.revoke_after:
-            self.token = ""
+            self.tokens.clear()
         word = "processed" if self._is_over(request.path) else "pending"
         return _json({"result": {"status": word, "fileLine": 120, "messages": []}})
 
@@ -98,7 +102,7 @@ class Vendors:
 
     def _is_over(self, name: str) -> bool:
         self.seen[name] += 1
-        return self.seen[name] >= self.looks
+        return self.seen[name] >= self.looks and time.monotonic() >= self.over_at
 
 
 def _json(data: dict[str, Any]) -> web.Response:

@@ -1,6 +1,6 @@
 """A thousand waits that begin at once on one connection: logins, connections, longest stop of the loop.
 
-The token is revoked meanwhile. XComs are not written: that takes a task instance, and so a whole Airflow.
+For the loop the token is revoked meanwhile, and each wait writes its XComs, over a line like a triggerer's.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from collections.abc import Awaitable
 from statistics import median
 
 from airflow_provider_importstatus.settings import DEFAULT_MAX_CONCURRENCY
-from bench.contenders import Contender, connect, databricks, floor, http, ours
+from bench.contenders import Contender, connect, databricks, floor, http, ours, zero_worker
 from bench.figures import Figure
 from bench.processes import allow_many_sockets, log_as_a_triggerer
 from bench.standin import StandIn
+from bench.triggerer import Supervisor
 
 __all__ = ["measure"]
 
@@ -24,22 +25,28 @@ ROUNDS = 5
 WAITS = range(1000)
 INTERVAL = 0.5
 LOOKS = 2
+#: The link; the state seen first, and the last one; the result.
+WRITTEN = {"_link_ImportLink": 1, "import_status": 2, "return_value": 1}
+XCOMS = {(number, key): times for number in WAITS for key, times in WRITTEN.items()}
 
 
 def measure() -> list[Figure]:
     """Ours and the bare loop by turns; the others' connections once."""
     allow_many_sockets()
     log_as_a_triggerer()
-    with StandIn() as server:
+    with StandIn() as server, Supervisor() as supervisor:
         connect(server.url)
         plain = _count(server, ours)
         # When all have looked once, and some of them twice.
         revoked = {"revoke_after": len(WAITS) + 100}
         refreshes, rounds = [], []
         for _ in range(ROUNDS):
-            block = _longest_block(server, ours, **revoked)
+            written: Counter[tuple[int, str]] = Counter()
+            block = _longest_block(server, supervisor, zero_worker, written, **revoked)
+            if written != XCOMS:
+                raise AssertionError(f"{len(WAITS)} waits wrote {written.total()} XComs, or not their own")
             refreshes.append(server.counts["logins"] - 1)
-            rounds.append({"ours": block, "floor": _longest_block(server, floor)})
+            rounds.append({"ours": block, "floor": _longest_block(server, supervisor, floor, Counter())})
         connections = {each.__name__: _count(server, each)["connections"] for each in (http, databricks)}
     blocks = {f"{name}, ms": 1000 * median(each[name] for each in rounds) for name in rounds[0]}
     above = 1000 * median(each["ours"] - each["floor"] for each in rounds)
@@ -48,7 +55,13 @@ def measure() -> list[Figure]:
         Figure("logins for 1,000 waits", plain["logins"], 1),
         Figure("  and when the token is revoked once", max(refreshes), 1),
         Figure("TCP connections for 1,000 waits", plain["connections"], allowed, "", connections),
-        Figure("longest stop of the loop, above a bare loop's", above, 50, "ms", blocks),
+        Figure(
+            "longest stop of the loop, above a bare loop's",
+            above,
+            50,
+            "ms",
+            {**blocks, "XComs": sum(XCOMS.values())},
+        ),
     ]
 
 
@@ -58,15 +71,18 @@ def _count(server: StandIn, contender: Contender) -> Counter[str]:
     return server.counts
 
 
-def _longest_block(server: StandIn, contender: Contender, **course: int) -> float:
+def _longest_block(
+    server: StandIn,
+    supervisor: Supervisor,
+    contender: Contender,
+    written: Counter[tuple[int, str]],
+    **course: int,
+) -> float:
     server.reset(looks=LOOKS, **course)
-    # Collecting Airflow's own heap would stop the loop for longer than anything here.
-    gc.collect()
-    gc.freeze()
-    return asyncio.run(_watched(contender(WAITS, INTERVAL)))
+    return asyncio.run(_watched(contender(WAITS, INTERVAL), supervisor, written))
 
 
-async def _watched(work: Awaitable[None]) -> float:
+async def _watched(work: Awaitable[None], supervisor: Supervisor, written: Counter[tuple[int, str]]) -> float:
     longest = 0.0
 
     async def watch() -> None:
@@ -76,9 +92,13 @@ async def _watched(work: Awaitable[None]) -> float:
             await asyncio.sleep(0.001)
             longest = max(longest, time.perf_counter() - began - 0.001)
 
-    watching = asyncio.create_task(watch())
-    # It must look already when a thousand triggers are made.
-    await asyncio.sleep(0)
-    await work
-    watching.cancel()
+    async with supervisor.connected(written):
+        # Collecting Airflow's own heap would stop the loop for longer than anything here.
+        gc.collect()
+        gc.freeze()
+        watching = asyncio.create_task(watch())
+        # It must look already when a thousand triggers are made.
+        await asyncio.sleep(0)
+        await work
+        watching.cancel()
     return longest

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from airflow.providers.common.compat.sdk import XCom
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
@@ -34,6 +35,8 @@ HOLD = 10.0
 MAX_ERROR = 1000
 #: Airflow's own default for a sensor's timeout, in seconds.
 DEFAULT_TIMEOUT = 7 * 24 * 3600.0
+
+_writing: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
 
 class ImportStatusTrigger(BaseTrigger):
@@ -225,15 +228,11 @@ class ImportStatusTrigger(BaseTrigger):
         ti = self.task_instance
         if ti is None:  # dag.test() has none
             return False
+        where = {"dag_id": ti.dag_id, "task_id": ti.task_id, "run_id": ti.run_id, "map_index": ti.map_index}
         try:
-            await sync_to_async(XCom.set)(
-                key=key,
-                value=value,
-                dag_id=ti.dag_id,
-                task_id=ti.task_id,
-                run_id=ti.run_id,
-                map_index=ti.map_index,
-            )
+            # One thread does it for all: a thousand calls in line there would busy the garbage collector.
+            async with _writing.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
+                await sync_to_async(XCom.set)(key=key, value=value, **where)
         except Exception as error:
             # The wait must outlive it: a worker writes the result then, and people see an older status.
             self.log.warning("The XCom %s could not be written: %s", key, type(error).__name__)
