@@ -370,13 +370,12 @@ class ImportStatusSensor(BaseSensorOperator):
         from airflow.sdk.execution_time.xcom import XCom
 
         ti = context["ti"]
-        XCom.delete(
-            key=RESULT_KEY,
-            dag_id=ti.dag_id,
-            task_id=ti.task_id,
-            run_id=ti.run_id,
-            map_index=ti.map_index,
-        )
+        where = {"dag_id": ti.dag_id, "task_id": ti.task_id, "run_id": ti.run_id, "map_index": ti.map_index}
+        try:
+            XCom.delete(key=RESULT_KEY, **where)
+        except Exception as error:
+            # This run's end must not be lost for it.
+            self.log.warning("An earlier result could not be removed: %s", type(error).__name__)
 
     def _timeout_of_the_database(self, context: Context) -> BaseException:
         """The end of a wait whose trigger did not live to tell it."""
