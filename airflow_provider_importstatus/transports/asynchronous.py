@@ -39,7 +39,6 @@ from airflow_provider_importstatus.transports.trust import (
 __all__ = ["Route", "converse", "exchange"]
 
 T = TypeVar("T")
-CHUNK = 64 * 1024
 
 
 class Route:

@@ -160,19 +160,16 @@ class ImportStatusTrigger(BaseTrigger):
 
     def _course(self) -> Wait:
         given = self.wait or {}
-        if "first_look_at" in given:
-            return Wait.from_dict(given)
         began, limit = self._began(), self.execution_timeout
-        wait = Wait.from_dict(
-            {
-                "first_look_at": began,
-                "deadline": began + self.timeout,
-                "execution_deadline": None if limit is None else began + limit,
-                **given,
-            }
-        )
-        # It counts from the first look, for which there may have been no triggerer for a while.
-        wait.not_found_grace += max(time.time() - began, 0.0)
+        begun = {
+            "first_look_at": began,
+            "deadline": began + self.timeout,
+            "execution_deadline": None if limit is None else began + limit,
+        }
+        wait = Wait.from_dict({**begun, **given})
+        if "first_look_at" not in given:
+            # It counts from the first look, for which there may have been no triggerer for a while.
+            wait.not_found_grace += max(time.time() - began, 0.0)
         return wait
 
     def _began(self) -> float:
