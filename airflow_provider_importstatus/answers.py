@@ -59,7 +59,9 @@ def check(response: Response, what: str) -> None:
             )
         case status if status >= 500 or status in PASSING_STATUSES:
             fact = "wants fewer requests" if status == 429 else "is busy or down"
-            raise ImportUnavailableError(f"{told}. The vendor {fact}.", response.retry_after)
+            error = ImportUnavailableError(f"{told}. The vendor {fact}.", response.retry_after)
+            error.is_rate_limit = status == 429
+            raise error
         case status if status < 200:
             raise ImportProtocolError(f"{told}. That is no answer.")
     raise ImportRequestError(f"{told}. The vendor refuses the question: check the import_id and the host.")

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
-from functools import lru_cache, partial
+from functools import lru_cache
+from hashlib import sha256
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -19,14 +20,18 @@ from airflow_provider_importstatus.exceptions import (
     ImportAuthError,
     ImportSettingsError,
     ImportStatusError,
+    ImportUnavailableError,
 )
 from airflow_provider_importstatus.settings import Settings
 from airflow_provider_importstatus.status import ImportStatus, without_signed_urls
 
 __all__ = [
+    "ConnectionEdited",
     "Conversation",
     "Credential",
     "Finished",
+    "LoadRejection",
+    "LoginRejection",
     "NeedCredential",
     "Purse",
     "Recall",
@@ -35,11 +40,13 @@ __all__ = [
     "Response",
     "Share",
     "Step",
+    "StoreRejection",
     "Vendor",
     "ask",
     "expiry",
     "form",
-    "renew",
+    "log_in",
+    "rejection_name",
     "segment",
     "step",
 ]
@@ -52,6 +59,12 @@ MAX_BODY = 5 * 1024 * 1024
 MIN_TOKEN_AGE = 300.0
 #: Salesforce locks a user after a few refused logins: none is repeated sooner, in seconds.
 LOGIN_PAUSE = 60.0
+#: A credential younger than this that was never accepted lacks rights: a new one would too, in seconds.
+MIN_REFRESH_AGE = 30.0
+#: The one in hand, those that other processes have stored meanwhile, our own.
+MAX_CREDENTIALS = 5
+#: After so many seconds a stored credential is read again: another process may have stored over it.
+READ_BACK = 2.0
 #: Processes that are refused together pause for so long at most, so that one logs in and the others see it.
 MAX_PAUSE = 2.0
 EXCERPT = 200
@@ -101,20 +114,22 @@ class Response:
         return seconds if 0 < seconds < float("inf") else None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Credential:
-    """What opens the vendor's door, and until when, in seconds since 1970.
+    """A credential, when it was obtained and when it expires, in seconds since 1970.
 
     :param value: what `Vendor.sign` presents
-    :param minted_at: when it was got
+    :param minted_at: when it was obtained
     :param expires_at: when it must not be used any more; None where the vendor does not say
     :param secrets: the parts of it that nobody may read, where `value` as a whole is not all
+    :param is_accepted: whether the vendor has answered a request that carried it
     """
 
     value: str = field(repr=False)
-    minted_at: float = 0.0
-    expires_at: float | None = None
+    minted_at: float = field(default=0.0, compare=False)
+    expires_at: float | None = field(default=None, compare=False)
     secrets: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    is_accepted: bool = field(default=False, compare=False)
 
     def is_fresh(self, now: float) -> bool:
         """Whether it may still be used."""
@@ -122,10 +137,19 @@ class Credential:
 
 
 @dataclass(frozen=True, slots=True)
+class LoginRejection:
+    """A login that the vendor rejected, at seconds since 1970, and why, without secrets."""
+
+    rejected_at: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class NeedCredential:
-    """Wants a Credential; never the one that was refused."""
+    """Wants a Credential; never the one that was refused, with what the vendor said of it."""
 
     refused: Credential | None = None
+    reason: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +167,29 @@ class Recall:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """Wants `credential` kept under `name`, for other processes."""
+    """Wants `credential` kept under `name` where `instead_of` is kept now.
+
+    The answer is None, or the Credential that another process has stored there meanwhile.
+    """
 
     name: str
     credential: Credential
+    instead_of: Credential | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoadRejection:
+    """Wants the LoginRejection that processes share under `name`, or None."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoreRejection:
+    """Wants a rejection that happens now kept under `name`, for other processes."""
+
+    name: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,15 +200,17 @@ class Finished(Generic[T]):
 
 
 #: What a script may ask of its owner.
-Step: TypeAlias = Request | NeedCredential | Reread | Recall | Share
+Step: TypeAlias = Request | NeedCredential | Reread | Recall | Share | LoadRejection | StoreRejection
 #: A script: run by its owner, or by hand in a test.
 Conversation: TypeAlias = Generator[Step, Any, T]
 
 
 class Vendor(Protocol):
-    """What is particular to a vendor. `settings` is kept current by the owner."""
+    """What is particular to a vendor, bound to one reading of its connection."""
 
-    settings: Settings
+    @property
+    def settings(self) -> Settings:
+        """The connection as it was read."""
 
     @property
     def hook_name(self) -> str:
@@ -176,6 +221,9 @@ class Vendor(Protocol):
 
     def log_in(self, settings: Settings) -> Conversation[Credential]:
         """Get a credential."""
+
+    def token_url(self, settings: Settings) -> str:
+        """Where `log_in` gets a credential."""
 
     def shared_as(self, settings: Settings) -> str | None:
         """The name under which processes share one credential; None where each may have its own."""
@@ -201,24 +249,27 @@ def step(talk: Conversation[T], answer: Any = None) -> Step | Finished[T]:
         return Finished(stop.value)
 
 
+class ConnectionEdited(Exception):
+    """The connection was edited in mid-poll: the poll begins anew, with the new reading only."""
+
+
 def ask(vendor: Vendor, request: Request) -> Conversation[Response]:
-    """The answer to `request`; a refused credential is replaced once."""
-    credential: Credential = yield NeedCredential()
-    response = yield from _send(vendor, request, credential)
-    if response.status in (401, 403):
-        credential = yield NeedCredential(refused=credential)
+    """The answer to `request`; a refused credential is replaced as long as there is another."""
+    need = NeedCredential()
+    for _ in range(MAX_CREDENTIALS):
+        credential: Credential = yield need
         response = yield from _send(vendor, request, credential)
-    if response.status in (401, 403):
-        conn_id = vendor.settings.conn_id
-        raise ImportAuthError(
-            f"{vendor.hook_name} refused the credential, and a renewed one too: HTTP {response.status}"
-            f" ({response.excerpt()}). Check the rights and the fields of connection {conn_id!r}."
-        )
-    return response
+        if response.status not in (401, 403):
+            credential.is_accepted = True
+            return response
+        need = NeedCredential(credential, f"HTTP {response.status} ({response.excerpt()})")
+    raise ImportUnavailableError(
+        f"{vendor.hook_name} rejected {MAX_CREDENTIALS} credentials in a row: {need.reason}."
+        " Other processes replace them faster than they can be used."
+    )
 
 
 def _send(vendor: Vendor, request: Request, credential: Credential) -> Conversation[Response]:
-    # The base is taken late: a connection that was read again may have another.
     url = vendor.settings.base_url + request.url if request.url.startswith("/") else request.url
     response: Response = yield vendor.sign(replace(request, url=url), credential)
     return replace(
@@ -228,73 +279,120 @@ def _send(vendor: Vendor, request: Request, credential: Credential) -> Conversat
     )
 
 
-def renew(
-    vendor: Vendor,
-    refused: Credential | None,
-    now: float,
-    log_in: Callable[[Settings], Conversation[Credential]] | None = None,
-) -> Conversation[Credential]:
-    """A credential that is not the refused one: the connection's, another process's, or a new one."""
-    settings: Settings = yield Reread()
-    vendor.settings = settings
-    if given := vendor.given(settings):
-        if given == refused:
-            raise ImportAuthError(
-                f"{vendor.hook_name} refused the credential in connection {settings.conn_id!r}."
-                " Replace it there: it is picked up without a restart."
-            )
-        return given
-    log_in = log_in or vendor.log_in
-    name = vendor.shared_as(settings)
-    if name is None:
-        return (yield from log_in(settings))
-    for pause in (0.0, random.uniform(0.0, MAX_PAUSE)):
-        shared: Credential | None = yield Recall(name, after=pause)
-        if shared and shared.is_fresh(now) and (refused is None or shared.value != refused.value):
-            return shared
-        if refused and refused.is_fresh(now) and now - refused.minted_at < MIN_TOKEN_AGE:
-            raise ImportAuthError(
-                f"{vendor.hook_name} refused a token that is younger than five minutes. Either the right is"
-                f" missing, or somebody else gets tokens with the secret of connection {settings.conn_id!r}."
-            )
-    credential = yield from log_in(settings)
-    yield Share(name, credential)
-    return credential
-
-
 class Purse:
-    """The credential that an owner holds for all its scripts, and how it is replaced."""
+    """The credential of one reading of a connection, for all its polls, and how it is replaced."""
 
     def __init__(self) -> None:
         self.held: Credential | None = None
-        self._refusal: tuple[Settings, float, str] | None = None
+        #: Our own, while one that another process has stored is tried first.
+        self._spare: Credential | None = None
+        #: Whether the latest try brought none: somebody may have edited the connection since.
+        self._has_failed = False
 
     def ready(self, refused: Credential | None, now: float) -> Credential | None:
         """The credential in hand, if it was not refused and has not expired."""
         held = self.held
         return held if held and held != refused and held.is_fresh(now) else None
 
-    def credential(self, vendor: Vendor, refused: Credential | None, now: float) -> Conversation[Credential]:
-        """The credential in hand, or one in its place where it was refused or has expired."""
-        if ready := self.ready(refused, now):
+    def credential(self, vendor: Vendor, need: NeedCredential, now: float) -> Conversation[Credential]:
+        """The credential in hand, or one in its place where it was refused or has expired.
+
+        :raises ConnectionEdited: the connection is no longer what `vendor` is bound to
+        :raises ImportAuthError: with the vendor's words, where there is no other credential to try
+        """
+        if ready := self.ready(need.refused, now):
             return ready
-        log_in = partial(self._log_in, vendor, now)
-        self.held = yield from renew(vendor, refused or self.held, now, log_in)
+        if (need.refused or self._has_failed) and (yield Reread()) != vendor.settings:
+            raise ConnectionEdited
+        self._has_failed = True
+        self.held = yield from self._another(vendor, need, now)
+        self._has_failed = False
         return self.held
 
-    def _log_in(self, vendor: Vendor, now: float, settings: Settings) -> Conversation[Credential]:
-        if self._refusal:
-            with_settings, refused_at, said = self._refusal
-            if settings == with_settings and now - refused_at < LOGIN_PAUSE:
-                raise ImportAuthError(f"{said} The login is not repeated within a minute.")
-        try:
-            credential = yield from vendor.log_in(settings)
-        except ImportAuthError as error:
-            said = f"{error} Check login, password and extras of connection {settings.conn_id!r}."
-            self._refusal = settings, now, said
-            raise ImportAuthError(said) from error
-        self._refusal = None
-        return credential
+    def _another(self, vendor: Vendor, need: NeedCredential, now: float) -> Conversation[Credential]:
+        settings, refused = vendor.settings, need.refused
+        if given := vendor.given(settings):
+            if given == refused:
+                raise ImportAuthError(
+                    f"{vendor.hook_name} rejected the credential in connection {settings.conn_id!r}:"
+                    f" {need.reason}. Replace it there: it is picked up without a restart."
+                )
+            return given
+        if name := vendor.shared_as(settings):
+            return (yield from self._shared(vendor, name, need, now))
+        if refused and not refused.is_accepted and now - refused.minted_at < MIN_REFRESH_AGE:
+            raise ImportAuthError(
+                f"{vendor.hook_name} rejected a credential that it had just issued: {need.reason}."
+                f" Check the rights and the fields of connection {settings.conn_id!r}."
+            )
+        return (yield from log_in(vendor, now))
+
+    def _shared(
+        self, vendor: Vendor, name: str, need: NeedCredential, now: float
+    ) -> Conversation[Credential]:
+        refused = need.refused or self.held
+        if self._spare and need.refused and not need.refused.is_accepted:
+            # It was another process's that was rejected: ours is the newer one.
+            return (yield from self._share(name, self._spare, instead_of=need.refused))
+        self._spare = None
+        for pause in (0.0, random.uniform(0.0, MAX_PAUSE)):
+            shared: Credential | None = yield Recall(name, after=pause)
+            if shared and shared.is_fresh(now) and shared != refused:
+                return shared
+            if refused and refused.is_fresh(now) and now - refused.minted_at < MIN_TOKEN_AGE:
+                # Whoever has revoked it stores another; and five minutes on, anybody may request one.
+                raise ImportUnavailableError(
+                    f"{vendor.hook_name} rejected a token that is younger than five minutes: {need.reason}."
+                    " If that goes on, either a right is missing or somebody else gets tokens with the"
+                    f" secret of connection {vendor.settings.conn_id!r}."
+                )
+        credential = yield from log_in(vendor, now)
+        return (yield from self._share(name, credential, instead_of=shared))
+
+    def _share(self, name: str, mine: Credential, instead_of: Credential | None) -> Conversation[Credential]:
+        """Store our own credential, unless another process has stored one meanwhile: that is tried first."""
+        other: Credential | None = yield Share(name, mine, instead_of)
+        if other is None:
+            other = yield from _read_back(name, mine, instead_of)
+        self._spare = mine if other else None
+        return other or mine
+
+
+def _read_back(name: str, mine: Credential, instead_of: Credential | None) -> Conversation[Credential | None]:
+    """What another process has stored over ours: reading and writing a Variable are two steps."""
+    try:
+        found: Credential | None = yield Recall(name, after=READ_BACK)
+    except ImportUnavailableError:
+        return None
+    is_other = found is not None and found != mine and found != instead_of
+    return found if is_other else None
+
+
+def log_in(vendor: Vendor, now: float) -> Conversation[Credential]:
+    """A new credential, unless the same login was rejected a moment ago, by whichever process."""
+    settings = vendor.settings
+    name = rejection_name(vendor)
+    rejection: LoginRejection | None = yield LoadRejection(name)
+    if rejection and 0 <= now - rejection.rejected_at < LOGIN_PAUSE:
+        left = LOGIN_PAUSE - (now - rejection.rejected_at)
+        raise ImportAuthError(
+            f"{rejection.reason} The login is not repeated within a minute, since vendors lock users:"
+            f" it is tried again in {left:.0f} s at the earliest."
+        )
+    try:
+        return (yield from vendor.log_in(settings))
+    except ImportAuthError as error:
+        reason = f"{error} Check login, password and extras of connection {settings.conn_id!r}."
+        yield StoreRejection(name, reason)
+        raise ImportAuthError(reason) from error
+
+
+def rejection_name(vendor: Vendor) -> str:
+    """The name under which processes share that a login was rejected. It holds no digest of a secret."""
+    settings = vendor.settings
+    login = settings.text("login") or f"connection {settings.conn_id}"
+    fingerprint = sha256(f"{vendor.token_url(settings)}\n{login}".encode()).hexdigest()[:16]
+    return f"importstatus_login_{settings.conn_type}_{fingerprint}"
 
 
 def expiry(minted_at: float, life: float) -> float:

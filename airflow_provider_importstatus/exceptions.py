@@ -61,6 +61,10 @@ class ImportStatusError(AirflowException):
 
     #: Whether the same question may well be answered a little later.
     passing = False
+    #: When the outage began that other waits see too, in seconds since 1970.
+    outage_since: float | None = None
+    #: In so many seconds the next poll is due, because another wait is probing the vendor.
+    postponed_for: float | None = None
 
 
 class ImportFailedError(ImportStatusError, AirflowFailException):
@@ -90,6 +94,8 @@ class ImportUnavailableError(ImportStatusError):
     """
 
     passing = True
+    #: Whether the vendor wants fewer requests, and is not down.
+    is_rate_limit = False
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)

@@ -128,6 +128,12 @@ class Wait:
             return self.out_of_execution_timeout()
         return self.out_of_timeout() if now >= self.deadline else None
 
+    @property
+    def ends(self) -> float:
+        """When there is no time left."""
+        limit = self.execution_deadline
+        return self.deadline if limit is None else min(self.deadline, limit)
+
     def out_of_execution_timeout(self) -> GaveUp:
         """The end of a wait whose task's ``execution_timeout`` is up."""
         return GaveUp(AirflowTaskTimeout(f"execution_timeout is up. {self._last_known()}"))
@@ -148,10 +154,7 @@ class Wait:
     def _go_on(self, now: float, at_least: float = 0.0) -> LookAgain | GaveUp:
         if ended := self.time_is_up(now):
             return ended
-        ends = (
-            self.deadline if self.execution_deadline is None else min(self.deadline, self.execution_deadline)
-        )
-        return LookAgain(min(max(self.next_interval(now), at_least), ends - now))
+        return LookAgain(min(max(self.next_interval(now), at_least), self.ends - now))
 
     def _last_known(self) -> str:
         known = describe(self.last) if self.last else "The vendor has not told a state yet."

@@ -46,6 +46,12 @@ def clean_world(monkeypatch: pytest.MonkeyPatch) -> None:
         if is_ours or name in STEERING or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
     _forget_masked_secrets()
+    _forget_rejected_logins()
+
+
+def _forget_rejected_logins() -> None:
+    if shared_token := sys.modules.get("airflow_provider_importstatus.shared_token"):
+        shared_token._own_rejections.clear()
 
 
 def _forget_masked_secrets() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar, TypeVar
 
@@ -20,8 +23,10 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_importstatus import __version__, connection_form, metrics, shared_token
 from airflow_provider_importstatus.connection_form import Advice
 from airflow_provider_importstatus.conversation import (
+    ConnectionEdited,
     Conversation,
     Credential,
+    LoadRejection,
     NeedCredential,
     Purse,
     Recall,
@@ -30,23 +35,52 @@ from airflow_provider_importstatus.conversation import (
     Response,
     Share,
     Step,
+    StoreRejection,
 )
 from airflow_provider_importstatus.exceptions import (
-    ImportAuthError,
+    ImportProtocolError,
     ImportSettingsError,
+    ImportStatusError,
     ImportUnavailableError,
 )
 from airflow_provider_importstatus.masking import mask
+from airflow_provider_importstatus.parameters import read_import_id
 from airflow_provider_importstatus.settings import Settings
 from airflow_provider_importstatus.status import ImportStatus
 from airflow_provider_importstatus.transports import blocking
 from airflow_provider_importstatus.transports.trust import authorities
 
-__all__ = ["ImportStatusHook", "hook_for"]
+__all__ = ["ImportStatusHook", "hook_for", "only_our_errors"]
 
 T = TypeVar("T")
 
 USER_AGENT = f"airflow-provider-importstatus/{__version__} Airflow/{airflow_version}"
+#: While waits go on, their connection is read again so often, in seconds: secrets backends bill each reading.
+REREAD_AFTER = 300.0
+#: A connection that is edited more often within one poll is not usable now.
+MAX_READINGS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One reading of a connection, and the credential that belongs to it. It is replaced as a whole.
+
+    :param read_at: when, on the monotonic clock
+    """
+
+    settings: Settings
+    credentials: Purse = field(default_factory=Purse)
+    read_at: float = field(default_factory=time.monotonic)
+
+    @property
+    def is_old(self) -> bool:
+        """Whether the connection should be read again."""
+        return time.monotonic() - self.read_at >= REREAD_AFTER
+
+    def again(self, settings: Settings) -> Reading:
+        """The reading that follows; it keeps the credential where the connection is the same."""
+        is_same = settings == self.settings
+        return Reading(self.settings, self.credentials) if is_same else Reading(settings)
 
 
 class ImportStatusHook(BaseHook):
@@ -88,8 +122,8 @@ class ImportStatusHook(BaseHook):
     def __init__(self, conn_id: str | None = None) -> None:
         super().__init__()
         self.conn_id = conn_id or self.default_conn_name
-        self._settings: Settings | None = None
-        self._owner: _Owner | None = None
+        self._connection: Connection | None = None
+        self._reading: Reading | None = None
 
     # What a vendor is: see `conversation.Vendor`.
 
@@ -99,8 +133,12 @@ class ImportStatusHook(BaseHook):
 
     def log_in(self, settings: Settings) -> Conversation[Credential]:
         """Get a credential from the vendor."""
-        raise ImportAuthError(f"{self.hook_name} needs a credential in connection {settings.conn_id!r}.")
+        raise ImportSettingsError(f"{self.hook_name} needs a credential in connection {settings.conn_id!r}.")
         yield
+
+    def token_url(self, settings: Settings) -> str:
+        """Where `log_in` gets a credential. Logins there are paused for all processes after a rejected one."""
+        return settings.base_url
 
     def shared_as(self, settings: Settings) -> str | None:  # noqa: ARG002 - for those who override it
         """The name under which processes must share one credential; None where each may have its own."""
@@ -153,35 +191,40 @@ class ImportStatusHook(BaseHook):
     @property
     def settings(self) -> Settings:
         """The connection as it was last read."""
-        if self._settings is None:
-            self._settings = self.read_settings()
-        return self._settings
+        return (self._reading or self.read_again()).settings
 
     @settings.setter
     def settings(self, settings: Settings) -> None:
-        self._settings = settings
+        self._reading = Reading(settings)
+
+    @property
+    def credentials(self) -> Purse:
+        """What holds the credential that belongs to `settings`."""
+        return (self._reading or self.read_again()).credentials
 
     @property
     def base_url(self) -> str:
         """The vendor's address: scheme, host, port and path, without a slash at the end."""
         return self.settings.base_url
 
-    def get_import_status(self, import_id: str) -> ImportStatus:
+    def get_import_status(self, import_id: str | int) -> ImportStatus:
         """Look at an import once.
 
-        :param import_id: what the vendor's submit call returned
+        :param import_id: what the vendor's submit call returned, a str or an int
         :raises ImportStatusError: one of its subclasses, by what went wrong
         """
-        with metrics.Poll(self.conn_type) as poll:
-            return poll.answered(self._blocking_owner().converse(self.look(import_id)))
+        import_id = read_import_id(import_id)
+        with metrics.Poll(self.conn_type) as poll, only_our_errors(self.hook_name):
+            return poll.answered(_Owner(self).converse(lambda hook: hook.look(import_id)))
 
-    async def aget_import_status(self, import_id: str) -> ImportStatus:
+    async def aget_import_status(self, import_id: str | int) -> ImportStatus:
         """Look at an import once, without blocking the event loop."""
+        import_id = read_import_id(import_id)
         # Workers that only block need no aiohttp.
         from airflow_provider_importstatus.triggers.client import connected
 
         async with connected(self.conn_id) as client:
-            return await client.look(self, import_id)
+            return await client.look(client.own(self), import_id)
 
     def get_conn(self) -> requests.Session:
         """A session for the vendor's other calls, such as submitting a file.
@@ -191,12 +234,34 @@ class ImportStatusHook(BaseHook):
         """
         from airflow_provider_importstatus.transports.signing import SigningSession
 
-        owner = self._blocking_owner()
-        return SigningSession(self, lambda refused: owner.converse(owner.credential(refused)), USER_AGENT)
+        owner = _Owner(self)
+        return SigningSession(self.bound, owner.credential_for, USER_AGENT)
+
+    def bound(self) -> ImportStatusHook:
+        """A copy that keeps to one reading of the connection, at most five minutes old. May talk to Airflow."""
+        if self._reading is None or self._reading.is_old:
+            self.read_again(or_keep=True)
+        return copy.copy(self)
+
+    def read_again(self, *, or_keep: bool = False) -> Reading:
+        """Read the connection now. Talks to Airflow: never on an event loop.
+
+        :param or_keep: whether the latest reading stands where Airflow is out of reach
+        """
+        before = self._reading
+        try:
+            settings = self.read_settings()
+        except ImportUnavailableError:
+            if before is None or not or_keep:
+                raise
+            settings = before.settings
+        self._reading = before.again(settings) if before else Reading(settings)
+        return self._reading
 
     def read_settings(self) -> Settings:
         """The connection as it is now. Talks to Airflow: never on an event loop."""
-        connection = _read_connection(self.conn_id)
+        # The one that the hook was chosen by is used once.
+        connection, self._connection = self._connection or _read_connection(self.conn_id), None
         settings = Settings(
             conn_id=self.conn_id,
             conn_type=self.conn_type,
@@ -242,11 +307,6 @@ class ImportStatusHook(BaseHook):
                 f"hook_params: {cls.__name__} has no parameter {', '.join(map(repr, unknown))}. {there_is}"
             )
 
-    def _blocking_owner(self) -> _Owner:
-        if self._owner is None:
-            self._owner = _Owner(self)
-        return self._owner
-
 
 def hook_for(conn_id: str, hook_params: Mapping[str, Any] | None = None) -> ImportStatusHook:
     """The hook that the connection's type chooses. Talks to Airflow: never on an event loop.
@@ -273,7 +333,9 @@ def hook_for(conn_id: str, hook_params: Mapping[str, Any] | None = None) -> Impo
         )
     params = dict(hook_params or {})
     hook.check_params(params)
-    return type(hook)(conn_id=conn_id, **params)
+    chosen = type(hook)(conn_id=conn_id, **params)
+    chosen._connection = connection
+    return chosen
 
 
 def _read_connection(conn_id: str) -> Connection:
@@ -290,37 +352,80 @@ def _read_connection(conn_id: str) -> Connection:
         ) from error
 
 
+@contextmanager
+def only_our_errors(vendor: str) -> Iterator[None]:
+    """Turn whatever a poll raises that is no error of ours into one that says so: no answer may end a wait."""
+    try:
+        yield
+    except (ImportStatusError, ConnectionEdited):
+        raise
+    except Exception as error:
+        raise ImportProtocolError(
+            f"{vendor}: the answer could not be read ({type(error).__name__}). Please report this as a bug."
+        ) from error
+
+
 class _Owner:
     """Answers a hook's scripts on a worker."""
 
     def __init__(self, hook: ImportStatusHook) -> None:
         self._hook = hook
-        self._purse = Purse()
 
-    def converse(self, talk: Conversation[T]) -> T:
-        """Run one of the hook's scripts to its result."""
-        with blocking.Session(self._hook.settings, USER_AGENT) as session:
-            return blocking.converse(talk, partial(self._answer, session))
+    def converse(self, script: Callable[[ImportStatusHook], Conversation[T]]) -> T:
+        """Run one of the hook's scripts to its result, from its beginning if the connection is edited."""
+        for _ in range(MAX_READINGS):
+            hook = self._hook.bound()
+            try:
+                with blocking.Session(hook.settings, USER_AGENT) as session:
+                    return blocking.converse(script(hook), partial(self._answer, hook, session))
+            except ConnectionEdited:
+                continue
+        raise edited_too_often(self._hook.conn_id)
 
-    def credential(self, refused: Credential | None = None) -> Conversation[Credential]:
-        """A script that gets the credential in hand, or another where it was refused."""
-        before = self._purse.held
-        credential = yield from self._purse.credential(self._hook, refused, time.time())
-        if credential != before:
-            metrics.refreshed(self._hook.conn_type)
-            mask(credential)
-        return credential
+    def credential_for(
+        self, hook: ImportStatusHook, refused: Credential | None
+    ) -> tuple[ImportStatusHook, Credential]:
+        """A credential and the hook whose reading of the connection it belongs to."""
+        need = NeedCredential(refused, "it was rejected")
+        for _ in range(MAX_READINGS):
+            try:
+                with blocking.Session(hook.settings, USER_AGENT) as session:
+                    return hook, self._answer(hook, session, need)
+            except ConnectionEdited:
+                hook = self._hook.bound()
+        raise edited_too_often(self._hook.conn_id)
 
-    def _answer(self, session: blocking.Session, step: Step) -> Any:
+    def _answer(self, hook: ImportStatusHook, session: blocking.Session, step: Step) -> Any:
         match step:
             case Request():
-                return blocking.exchange(step, session, self._hook.settings.timeout)
-            case NeedCredential(refused):
-                return blocking.converse(self.credential(refused), partial(self._answer, session))
+                return blocking.exchange(step, session, hook.settings.timeout)
+            case NeedCredential():
+                return self._credential(hook, session, step)
             case Reread():
-                return self._hook.read_settings()
+                return self._hook.read_again().settings
             case Recall(name, after):
                 time.sleep(after)
                 return shared_token.recall(name)
-            case Share(name, credential):
-                return shared_token.share(name, credential)
+            case Share(name, credential, instead_of):
+                return shared_token.share(name, credential, instead_of)
+            case LoadRejection(name):
+                return shared_token.load_rejection(name)
+            case StoreRejection(name, reason):
+                return shared_token.store_rejection(name, reason)
+
+    def _credential(
+        self, hook: ImportStatusHook, session: blocking.Session, need: NeedCredential
+    ) -> Credential:
+        purse = hook.credentials
+        before = purse.held
+        talk = purse.credential(hook, need, time.time())
+        credential = blocking.converse(talk, partial(self._answer, hook, session))
+        if credential != before:
+            metrics.refreshed(hook.conn_type)
+            mask(credential)
+        return credential
+
+
+def edited_too_often(conn_id: str) -> ImportUnavailableError:
+    """The error for a connection that changes whenever it is read."""
+    return ImportUnavailableError(f"Connection {conn_id!r} was edited {MAX_READINGS} times within one poll.")

@@ -86,7 +86,7 @@ class ClearHook(ImportStatusHook):
         """
         settings.require("password")
         headers = {"x-clear-client-secret": settings.header("password"), "Accept": "application/json"}
-        response = yield Request("GET", f"{settings.base_url}/integration/v1/authz/token", headers)
+        response = yield Request("GET", self.token_url(settings), headers)
         answer = check_login(response, "Clear's token request")
         # One regional copy of the page writes the name with a hyphen.
         token = answer.get("access_token") or answer.get("access-token")
@@ -98,6 +98,10 @@ class ClearHook(ImportStatusHook):
         return Credential(
             token, response.received_at, expiry(response.received_at, life) if life > 0 else None
         )
+
+    def token_url(self, settings: Settings) -> str:
+        """Below the API's base."""
+        return f"{settings.base_url}/integration/v1/authz/token"
 
     def shared_as(self, settings: Settings) -> str:
         """One token for all who use this secret."""

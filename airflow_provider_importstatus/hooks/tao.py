@@ -64,13 +64,12 @@ class TaoAdvanceHook(ImportStatusHook):
         https://userguide.taotesting.com/user-documentation/latest/public/api-authentication
         """
         settings.require("login", "password")
-        url = settings.text("token_url") or f"{settings.base_url}{_prefix(settings)}/v1/oauth2/tokens"
         fields = {
             "grant_type": "client_credentials",
             "client_id": settings.text("login"),
             "client_secret": settings.text("password"),
         }
-        response = yield _token_request(settings, url, fields)
+        response = yield _token_request(settings, self.token_url(settings), fields)
         answer = check_login(response, "TAO Advance's token request")
         token = answer.get("access_token")
         if not isinstance(token, str) or not token:
@@ -78,6 +77,10 @@ class TaoAdvanceHook(ImportStatusHook):
         stated = count(answer.get("expires_in"))
         life = DEFAULT_LIFE if stated is None else stated
         return Credential(token, response.received_at, expiry(response.received_at, life))
+
+    def token_url(self, settings: Settings) -> str:
+        """The connection's extra `token_url`, or the deployment's own."""
+        return settings.text("token_url") or f"{settings.base_url}{_prefix(settings)}/v1/oauth2/tokens"
 
     def sign(self, request: Request, credential: Credential) -> Request:
         """Present the token."""

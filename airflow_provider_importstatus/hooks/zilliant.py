@@ -91,11 +91,15 @@ class ZilliantHook(ImportStatusHook):
             "client_id": settings.text("client_id"),
             "client_secret": settings.text("client_secret"),
         }
-        response = yield form(settings.text("token_url", LOGIN_URL), fields)
+        response = yield form(self.token_url(settings), fields)
         access_token = check_login(response, "Zilliant's login at Salesforce").get("access_token")
         if not isinstance(access_token, str) or not access_token:
             raise ImportProtocolError("Zilliant's login at Salesforce was answered without an access_token.")
         return _credential(response.body, access_token, response.received_at)
+
+    def token_url(self, settings: Settings) -> str:
+        """The connection's extra `token_url`, or Salesforce's."""
+        return settings.text("token_url", LOGIN_URL)
 
     def sign(self, request: Request, credential: Credential) -> Request:
         """Present the token response, and the OAuth host that calls from outside must name."""

@@ -5,35 +5,45 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from copy import copy
-from functools import partial
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 import aiohttp
 from asgiref.sync import sync_to_async
 
 from airflow_provider_importstatus import metrics, shared_token
 from airflow_provider_importstatus.conversation import (
+    ConnectionEdited,
     Credential,
+    LoadRejection,
     NeedCredential,
-    Purse,
     Recall,
     Request,
     Reread,
     Share,
     Step,
+    StoreRejection,
 )
-from airflow_provider_importstatus.exceptions import ImportStatusError
-from airflow_provider_importstatus.hooks.base import USER_AGENT, ImportStatusHook, hook_for
+from airflow_provider_importstatus.exceptions import ImportStatusError, ImportUnavailableError
+from airflow_provider_importstatus.hooks.base import (
+    MAX_READINGS,
+    REREAD_AFTER,
+    USER_AGENT,
+    ImportStatusHook,
+    edited_too_often,
+    hook_for,
+    only_our_errors,
+)
 from airflow_provider_importstatus.masking import mask
-from airflow_provider_importstatus.settings import Settings
+from airflow_provider_importstatus.outage import SharedOutage
 from airflow_provider_importstatus.status import ImportStatus
 from airflow_provider_importstatus.transports.asynchronous import Route, converse, exchange
+from airflow_provider_importstatus.triggers.slots import FairSlots
 
-__all__ = ["Client", "connected"]
+__all__ = ["Client", "Source", "connected"]
 
 _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Client]] = WeakKeyDictionary()
 
@@ -58,20 +68,14 @@ async def connected(conn_id: str) -> AsyncIterator[Client]:
 
 
 class Client:
-    """One pool of connections, one credential, one renewal at a time, one limit on looks under way."""
+    """The pool of connections, and what else the waits on one Airflow connection share."""
 
     def __init__(self, conn_id: str) -> None:
         self.conn_id = conn_id
         self.users = 0
-        self._hooks: dict[str, ImportStatusHook] = {}
-        self._purse = Purse()
-        self._opening = asyncio.Lock()
-        self._renewal = asyncio.Lock()
-        self._failure: tuple[float, ImportStatusError] | None = None
-        self._settings: Settings | None = None
-        self._route: Route
-        self._limit = 0
-        self._slots: asyncio.Semaphore
+        self._sources: dict[str, Source] = {}
+        #: Sources and polls hold them.
+        self._lanes: WeakSet[Lane] = WeakSet()
         self._session = aiohttp.ClientSession(
             # The slots limit it, which a connection that is read again may change.
             connector=aiohttp.TCPConnector(limit=0),
@@ -80,83 +84,240 @@ class Client:
             headers={"User-Agent": USER_AGENT},
         )
 
-    async def hook(self, hook_params: Mapping[str, Any] | None) -> ImportStatusHook:
-        """The hook that the connection's type chooses."""
+    def source(self, hook_params: Mapping[str, Any] | None) -> Source:
+        """What gives the hook that the connection's type chooses."""
         key = json.dumps(hook_params, sort_keys=True) if hook_params else ""
-        if key in self._hooks:
-            return self._hooks[key]
-        async with self._opening:
-            if key not in self._hooks:
-                self._hooks[key] = await sync_to_async(hook_for)(self.conn_id, hook_params)
-        return self._hooks[key]
+        if key not in self._sources:
+            self._sources[key] = Source(lambda: hook_for(self.conn_id, hook_params))
+        return self._sources[key]
 
-    async def look(self, hook: ImportStatusHook, import_id: str) -> ImportStatus:
-        """Look at an import once."""
-        answer = partial(self._answer, hook, time.monotonic())
-        await self._current(hook)
-        # Taken before the credential is: who stands in line here does not go out with a revoked one.
-        async with self._slots:
-            with metrics.Poll(hook.conn_type) as poll:
-                hook.settings = await self._current(hook)
-                return poll.answered(await converse(hook.look(import_id), answer))
+    def own(self, hook: ImportStatusHook) -> Source:
+        """What gives a caller's own hook, which keeps its credential from call to call."""
+
+        def read_again() -> ImportStatusHook:
+            hook.read_again()
+            return hook.bound()
+
+        return Source(read_again, first=hook.bound)
+
+    async def look(
+        self,
+        source: Source,
+        import_id: str,
+        *,
+        since: float = 0.0,
+        check: Callable[[ImportStatusHook], None] = lambda _: None,
+        deadline: float | None = None,
+        dag_id: str = "",
+    ) -> ImportStatus:
+        """Look at an import once.
+
+        :param source: what gives the hook
+        :param since: an earlier reading of the connection than this will not do, on the monotonic clock
+        :param check: refuses a hook, before anything is sent
+        :param deadline: when the wait ends, in seconds since 1970: nobody stands in line for longer
+        :param dag_id: whose line to stand in
+        """
+        for _ in range(MAX_READINGS):
+            hook = await source.hook(since)
+            check(hook)
+            lane = await self._lane(source, hook)
+            try:
+                return await lane.look(Poll(hook, lane, source, deadline), import_id, self.users, dag_id)
+            except ConnectionEdited:
+                continue
+        raise edited_too_often(self.conn_id)
 
     async def close(self) -> None:
         """Close the pool."""
         await self._session.close()
 
-    async def _current(self, hook: ImportStatusHook) -> Settings:
-        if self._settings is None:
-            async with self._opening:
-                if self._settings is None:
-                    return await self._read(hook)
-        return self._settings
+    async def _lane(self, source: Source, hook: ImportStatusHook) -> Lane:
+        if source.lane is None or source.lane.settings != hook.settings:
+            source.lane = self._find_lane(hook) or await self._new_lane(hook)
+        return source.lane
 
-    async def _read(self, hook: ImportStatusHook) -> Settings:
-        def read() -> tuple[Settings, Route]:
-            settings = hook.read_settings()
-            return settings, Route(settings)
+    async def _new_lane(self, hook: ImportStatusHook) -> Lane:
+        route = await sync_to_async(Route)(hook.settings)
+        # Another wait may have opened it meanwhile.
+        lane = self._find_lane(hook) or Lane(hook, route, self._session)
+        self._lanes.add(lane)
+        return lane
 
-        settings, self._route = await sync_to_async(read)()
-        self._settings = settings
-        if settings.max_concurrency != self._limit:
-            self._limit = settings.max_concurrency
-            # Looks under way keep their slots in the old one.
-            self._slots = asyncio.Semaphore(self._limit)
-        return settings
+    def _find_lane(self, hook: ImportStatusHook) -> Lane | None:
+        return next((lane for lane in self._lanes if lane.settings == hook.settings), None)
 
-    async def _answer(self, hook: ImportStatusHook, asked_at: float, step: Step) -> Any:
+
+class Source:
+    """Gives a hook that keeps to one reading of the connection, and another one when that is too old.
+
+    :param open_hook: reads the connection; talks to Airflow
+    :param first: in its place for the first time
+    """
+
+    def __init__(
+        self,
+        open_hook: Callable[[], ImportStatusHook],
+        first: Callable[[], ImportStatusHook] | None = None,
+    ) -> None:
+        self.latest: ImportStatusHook | None = None
+        self.lane: Lane | None = None
+        self._open_hook = open_hook
+        self._first = first or open_hook
+        self._read_at = 0.0
+        self._reading = asyncio.Lock()
+
+    async def hook(self, since: float = 0.0) -> ImportStatusHook:
+        """The hook as of a reading that began at `since` or later, and less than five minutes ago."""
+        if self.latest and self._is_new_enough(since):
+            return self.latest
+        async with self._reading:
+            # Whoever stood in line takes the reading that began meanwhile.
+            if self.latest is None or not self._is_new_enough(since):
+                await self._read(or_keep=self._read_at >= since)
+        assert self.latest is not None
+        return self.latest
+
+    def _is_new_enough(self, since: float) -> bool:
+        return self._read_at >= since and time.monotonic() - self._read_at < REREAD_AFTER
+
+    async def _read(self, or_keep: bool) -> None:
+        began = time.monotonic()
+        try:
+            hook = await sync_to_async(self._opened)()
+        except ImportUnavailableError:
+            if self.latest is None or not or_keep:
+                raise
+            hook = self.latest
+        is_same = self.latest is not None and (type(hook), hook.settings) == (
+            type(self.latest),
+            self.latest.settings,
+        )
+        self.latest = self.latest if is_same else hook
+        self._read_at = began
+
+    def _opened(self) -> ImportStatusHook:
+        hook = self._first() if self.latest is None else self._open_hook()
+        # Read here, where it may block.
+        hook.settings.base_url  # noqa: B018 - cached from here on
+        return hook
+
+
+class Lane:
+    """What the polls with one reading of the connection share: slots, credential, renewal, outage."""
+
+    def __init__(self, hook: ImportStatusHook, route: Route, session: aiohttp.ClientSession) -> None:
+        self.settings = hook.settings
+        self.route = route
+        self.session = session
+        self.purse = hook.credentials
+        self.renewal = asyncio.Lock()
+        self.failure: tuple[float, ImportStatusError] | None = None
+        self._slots = FairSlots(hook.settings.max_concurrency)
+        self._outage = SharedOutage()
+
+    async def look(self, poll: Poll, import_id: str, waits: int, dag_id: str) -> ImportStatus:
+        """Look at an import once, unless there is an outage that another wait is probing."""
+        # Taken before the credential is: who stands in line here does not go out with a revoked one.
+        await _until(poll.deadline, self._slots.acquire(dag_id))
+        try:
+            if postponed := self._outage.postpone(import_id, time.time(), waits):
+                raise postponed
+            with self._outage_noted(poll, import_id, waits):
+                return await poll.run(import_id)
+        finally:
+            self._slots.release()
+
+    @contextmanager
+    def _outage_noted(self, poll: Poll, import_id: str, waits: int) -> Iterator[None]:
+        try:
+            yield
+        except ImportStatusError as error:
+            # Otherwise it was Airflow that was out of reach.
+            if poll.has_sent and error.passing:
+                self._outage.failed(import_id, error, time.time(), waits)
+            elif poll.has_sent:
+                self._outage.answered()
+            raise
+        else:
+            self._outage.answered()
+
+
+class Poll:
+    """One poll: answers what the hook's script asks for.
+
+    :param hook: keeps to one reading of the connection, as the lane does
+    :param deadline: when the wait ends, in seconds since 1970
+    """
+
+    def __init__(self, hook: ImportStatusHook, lane: Lane, source: Source, deadline: float | None) -> None:
+        self.deadline = deadline
+        self.has_sent = False
+        self._hook = hook
+        self._lane = lane
+        self._source = source
+        self._began = time.monotonic()
+
+    async def run(self, import_id: str) -> ImportStatus:
+        """Run the script that looks at an import."""
+        with metrics.Poll(self._hook.conn_type) as poll, only_our_errors(self._hook.hook_name):
+            return poll.answered(await converse(self._hook.look(import_id), self._answer))
+
+    async def _answer(self, step: Step) -> Any:
         match step:
             case Request():
-                return await exchange(step, self._session, self._route)
-            case NeedCredential(refused):
-                return await self._credential(hook, asked_at, refused)
+                self.has_sent = True
+                return await exchange(step, self._lane.session, self._lane.route)
+            case NeedCredential():
+                return await self._credential(step)
             case Reread():
-                return await self._read(hook)
+                return (await self._source.hook(since=time.monotonic())).settings
             case Recall(name, after):
                 await asyncio.sleep(after)
                 return await sync_to_async(shared_token.recall)(name)
-            case Share(name, credential):
-                return await sync_to_async(shared_token.share)(name, credential)
+            case Share(name, credential, instead_of):
+                return await sync_to_async(shared_token.share)(name, credential, instead_of)
+            case LoadRejection(name):
+                return await sync_to_async(shared_token.load_rejection)(name)
+            case StoreRejection(name, reason):
+                return await sync_to_async(shared_token.store_rejection)(name, reason)
 
-    async def _credential(
-        self, hook: ImportStatusHook, asked_at: float, refused: Credential | None
-    ) -> Credential:
-        if ready := self._purse.ready(refused, time.time()):
+    async def _credential(self, need: NeedCredential) -> Credential:
+        lane = self._lane
+        if ready := lane.purse.ready(need.refused, time.time()):
             return ready
-        async with self._renewal:
+        await _until(self.deadline, lane.renewal.acquire())
+        try:
             # Who stood in line behind a renewal that failed shares its end: a thousand waits try once.
-            if self._failure and self._failure[0] >= asked_at:
-                raise copy(self._failure[1])
-            before = self._purse.held
-            talk = self._purse.credential(hook, refused, time.time())
-            try:
-                credential = await converse(talk, partial(self._answer, hook, asked_at))
-            except ImportStatusError as error:
-                self._failure = time.monotonic(), error
-                raise
-            if credential != before:
-                metrics.refreshed(hook.conn_type)
-                await sync_to_async(mask)(credential)
-        # Another wait may have read the connection again.
-        hook.settings = await self._current(hook)
+            if lane.failure and lane.failure[0] >= self._began:
+                raise copy(lane.failure[1])
+            return await self._renewed(need)
+        except ImportStatusError as error:
+            lane.failure = time.monotonic(), error
+            raise
+        finally:
+            lane.renewal.release()
+
+    async def _renewed(self, need: NeedCredential) -> Credential:
+        purse = self._lane.purse
+        before = purse.held
+        credential = await converse(purse.credential(self._hook, need, time.time()), self._answer)
+        if credential != before:
+            metrics.refreshed(self._hook.conn_type)
+            await sync_to_async(mask)(credential)
         return credential
+
+
+async def _until(deadline: float | None, turn: Awaitable[Any]) -> None:
+    """Wait for one's turn, but not beyond the end of the wait.
+
+    :param deadline: in seconds since 1970
+    """
+    try:
+        async with asyncio.timeout(None if deadline is None else max(deadline - time.time(), 0.0)):
+            await turn
+    except TimeoutError:
+        raise ImportUnavailableError(
+            "The time was up while the poll stood in line. Raise max_concurrency of the connection if the"
+            " vendor takes more requests at once."
+        ) from None

@@ -124,8 +124,9 @@ class ImportStatusTrigger(BaseTrigger):
             await self._push_links()
         async with connected(self.conn_id) as client:
             await asyncio.sleep(self._first_delay(wait))
+            since = time.monotonic()
             while True:
-                outcome, latest = progress.note(await self._look(client), time.time())
+                outcome, latest = progress.note(await self._look(client, wait, since), time.time())
                 if latest:
                     await self._publish(latest)
                 if not isinstance(outcome, LookAgain):
@@ -133,13 +134,18 @@ class ImportStatusTrigger(BaseTrigger):
                     return outcome
                 await asyncio.sleep(outcome.delay)
 
-    async def _look(self, client: Client) -> ImportStatus | ImportStatusError:
+    async def _look(self, client: Client, wait: Wait, since: float) -> ImportStatus | ImportStatusError:
         try:
             if self._import_id is None:
                 self._import_id = read_import_id(await self._pulled())
-            hook = await client.hook(self.hook_params)
-            hook.check_conn_type(self.conn_type)
-            return await client.look(hook, self._import_id)
+            return await client.look(
+                client.source(self.hook_params),
+                self._import_id,
+                since=since,
+                check=lambda hook: hook.check_conn_type(self.conn_type),
+                deadline=wait.ends,
+                dag_id=getattr(self.task_instance, "dag_id", ""),
+            )
         except ImportStatusError as error:
             return error
 

@@ -10,6 +10,8 @@ from airflow_provider_importstatus.conversation import (
     Conversation,
     Credential,
     Finished,
+    LoadRejection,
+    LoginRejection,
     NeedCredential,
     Purse,
     Recall,
@@ -18,6 +20,7 @@ from airflow_provider_importstatus.conversation import (
     Response,
     Share,
     Step,
+    StoreRejection,
     step,
 )
 from airflow_provider_importstatus.exceptions import ImportStatusError
@@ -79,6 +82,7 @@ class Owner:
         self.settings = settings
         self.vendor = vendor
         self.variables: dict[str, Credential] = {}
+        self.rejections: dict[str, LoginRejection] = {}
         self.purse = Purse()
         self.now = NOW
         self.sent: list[Request] = []
@@ -99,12 +103,19 @@ class Owner:
             case Request():
                 self.sent.append(wish)
                 return self.vendor(wish)
-            case NeedCredential(refused):
-                return self.run(hook, self.purse.credential(hook, refused, self.now))
+            case NeedCredential():
+                return self.run(hook, self.purse.credential(hook, wish, self.now))
             case Reread():
                 return self.settings
             case Recall(name):
                 return self.variables.get(name)
-            case Share(name, credential):
+            case Share(name, credential, instead_of):
+                there = self.variables.get(name)
+                if there not in (None, instead_of, credential):
+                    return there
                 self.variables[name] = credential
+            case LoadRejection(name):
+                return self.rejections.get(name)
+            case StoreRejection(name, reason):
+                self.rejections[name] = LoginRejection(self.now, reason)
         return None

@@ -8,9 +8,13 @@ from typing import Any
 import pytest
 
 from airflow_provider_importstatus.conversation import (
+    MAX_CREDENTIALS,
+    ConnectionEdited,
     Conversation,
     Credential,
     Finished,
+    LoadRejection,
+    LoginRejection,
     NeedCredential,
     Purse,
     Recall,
@@ -18,9 +22,10 @@ from airflow_provider_importstatus.conversation import (
     Reread,
     Response,
     Share,
+    StoreRejection,
     ask,
     form,
-    renew,
+    rejection_name,
     scrub,
     segment,
     step,
@@ -56,10 +61,13 @@ class Acme:
 
     def log_in(self, settings: Settings) -> Conversation[Credential]:
         self.logins += 1
-        response: Response = yield Request("POST", f"{settings.base_url}/token")
+        response: Response = yield Request("POST", self.token_url(settings))
         if response.status == 401:
             raise ImportAuthError("Acme's login was refused.")
         return Credential(response.body.decode(), minted_at=response.received_at)
+
+    def token_url(self, settings: Settings) -> str:
+        return f"{settings.base_url}/token"
 
     def shared_as(self, _: Settings) -> str | None:
         return self.shares_as
@@ -203,10 +211,24 @@ class TestAsk:
         asked, response = play(ask(Acme(), QUESTION), OLD, raw("", status), NEW, answer())
         assert (asked[3].headers, response.status) == ({"Authorization": "new-token"}, 200)
 
-    @pytest.mark.parametrize("status", [401, 403])
-    def test_a_second_refusal_is_an_auth_error(self, status: int) -> None:
-        with pytest.raises(ImportAuthError, match=rf"HTTP {status} \(no right\).* connection 'files'"):
-            play(ask(Acme(), QUESTION), OLD, raw("", 401), NEW, raw("no right", status))
+    def test_a_refusal_is_handed_on_with_the_vendors_words(self) -> None:
+        asked, _ = play(ask(Acme(), QUESTION), OLD, raw("no right", 403), NEW, answer())
+        assert asked[2].reason == "HTTP 403 (no right)"
+
+    def test_credentials_are_tried_as_long_as_there_is_another(self) -> None:
+        third = Credential("third")
+        asked, response = play(ask(Acme(), QUESTION), OLD, raw("", 401), NEW, raw("", 401), third, answer())
+        assert (asked[4], response.status) == (NeedCredential(refused=NEW), 200)
+
+    def test_credentials_without_end_are_an_outage(self) -> None:
+        tried = [reply for n in range(MAX_CREDENTIALS) for reply in (Credential(str(n)), raw("", 401))]
+        with pytest.raises(ImportUnavailableError, match=f"rejected {MAX_CREDENTIALS} credentials in a row"):
+            play(ask(Acme(), QUESTION), *tried)
+
+    def test_a_credential_that_was_answered_is_accepted(self) -> None:
+        old, new = Credential("old"), Credential("new")
+        play(ask(Acme(), QUESTION), old, raw("", 401), new, answer(404))
+        assert (old.is_accepted, new.is_accepted) == (False, True)
 
     def test_what_the_vendor_means_by_an_answer_counts(self) -> None:
         asked, _ = play(ask(Acme(), QUESTION), OLD, raw("no entry", 200), NEW, answer())
@@ -217,217 +239,255 @@ class TestAsk:
         asked, _ = play(ask(Acme(), QUESTION), OLD, raw("", status))
         assert len(asked) == 2
 
-    def test_a_connection_that_moved_is_asked_at_its_new_address(self) -> None:
-        vendor = Acme()
-        running = ask(vendor, QUESTION)
-        for reply in (None, OLD, raw("", 401)):
-            step(running, reply)
-        vendor.settings = OTHER
-        assert step(running, NEW).url == "https://moved.example/status/42"
-
     @pytest.mark.parametrize("secret", ["new-token", "part-of-it", "client-secret"])
     def test_an_echoed_secret_is_in_no_error(self, secret: str) -> None:
         credential = replace(NEW, secrets=("part-of-it",))
-        with pytest.raises(ImportAuthError) as caught:
-            play(ask(Acme(), QUESTION), OLD, raw("", 401), credential, raw(f"bad {secret}", 401))
-        assert secret not in str(caught.value)
+        replies = (raw("", 401), credential, raw(f"bad {secret}", 401), NEW, answer())
+        asked, _ = play(ask(Acme(), QUESTION), OLD, *replies)
+        assert asked[4].reason == "HTTP 401 (bad ***)"
 
 
-class TestRenewWithoutSharing:
-    def test_the_connection_is_read_again_first(self) -> None:
-        asked, _ = play(renew(Acme(), None, NOW), SETTINGS, raw("t"))
-        assert asked[0] == Reread()
-
-    def test_the_vendor_goes_on_with_what_was_read(self) -> None:
-        vendor = Acme()
-        play(renew(vendor, None, NOW), OTHER, raw("t"))
-        assert vendor.settings is OTHER
-
-    def test_the_login_is_made_with_what_was_read(self) -> None:
-        asked, credential = play(renew(Acme(), OLD, NOW), OTHER, raw("t"))
-        assert (asked[1].url, credential.value) == ("https://moved.example/token", "t")
-
-    def test_a_ready_credential_needs_no_login(self) -> None:
-        ready = replace(SETTINGS, extra={"ready": "from the connection"})
-        _, credential = play(renew(Acme(), OLD, NOW), ready)
-        assert credential.value == "from the connection"
-
-    def test_a_ready_credential_that_was_refused_is_an_auth_error(self) -> None:
-        ready = replace(SETTINGS, extra={"ready": "refused"})
-        with pytest.raises(ImportAuthError, match=r"in connection 'files'\. Replace it there"):
-            play(renew(Acme(), Credential("refused"), NOW), ready)
-
-    def test_a_ready_credential_that_was_replaced_is_taken(self) -> None:
-        ready = replace(SETTINGS, extra={"ready": "replaced"})
-        _, credential = play(renew(Acme(), Credential("refused"), NOW), ready)
-        assert credential.value == "replaced"
+def needed(
+    refused: Credential | None = None,
+    *,
+    held: Credential | None = None,
+    vendor: Any = None,
+    at: float = NOW,
+    purse: Purse | None = None,
+) -> Conversation[Credential]:
+    """The script that gets a credential; the refused one was in hand unless another was."""
+    purse = purse or Purse()
+    purse.held = held or refused
+    return purse.credential(vendor or Acme(), NeedCredential(refused, "HTTP 401 (no entry)"), at)
 
 
-class TestRenewWithSharing:
+LOGIN = LoadRejection(rejection_name(Acme()))
+
+
+class TestACredential:
+    def test_in_hand_costs_nothing(self) -> None:
+        assert play(needed(held=OLD)) == ([], OLD)
+
+    def test_that_is_first_needed_costs_a_login_and_no_reading(self) -> None:
+        purse = Purse()
+        asked, _ = play(needed(purse=purse), None, raw("t"))
+        assert asked == [LOGIN, Request("POST", "https://acme.example/token")]
+        assert purse.held == Credential("t")
+
+    def test_that_was_refused_has_the_connection_read_again_and_is_replaced(self) -> None:
+        asked, credential = play(needed(OLD), SETTINGS, None, raw("t"))
+        assert (asked[0], credential.value) == (Reread(), "t")
+
+    def test_of_an_edited_connection_is_for_another_poll(self) -> None:
+        """A new credential must not go to the old host."""
+        running = needed(OLD)
+        step(running)
+        with pytest.raises(ConnectionEdited):
+            step(running, OTHER)
+
+    def test_in_hand_is_given_to_whoever_was_refused_an_earlier_one(self) -> None:
+        assert play(needed(OLD, held=NEW)) == ([], NEW)
+
+    def test_about_to_expire_is_replaced_unasked(self) -> None:
+        _, credential = play(needed(held=replace(OLD, expires_at=NOW)), None, raw("t"))
+        assert credential.value == "t"
+
+    def test_that_lasts_is_kept(self) -> None:
+        assert play(needed(held=replace(OLD, expires_at=NOW + 1)))[0] == []
+
+    def test_is_left_as_it_was_by_a_failed_login(self) -> None:
+        purse = Purse()
+        play_to_error(needed(OLD, purse=purse), SETTINGS, None, ImportUnavailableError("down"))
+        assert purse.held == OLD
+
+    def test_that_was_just_issued_and_never_accepted_is_not_replaced(self) -> None:
+        """A right is missing: another login would bring the same."""
+        young = Credential("young", minted_at=NOW - 29)
+        asked, error = play_to_error(needed(young), SETTINGS)
+        assert isinstance(error, ImportAuthError)
+        assert (asked, "HTTP 401 (no entry)" in str(error)) == ([Reread()], True)
+
+    @pytest.mark.parametrize(
+        "refused",
+        [
+            pytest.param(Credential("t", minted_at=NOW - 30), id="30 seconds old"),
+            pytest.param(Credential("t", minted_at=NOW - 1, is_accepted=True), id="accepted before"),
+        ],
+    )
+    def test_that_may_have_been_revoked_is_replaced(self, refused: Credential) -> None:
+        _, credential = play(needed(refused), SETTINGS, None, raw("u"))
+        assert credential.value == "u"
+
+    def test_in_the_connection_needs_no_login(self) -> None:
+        ready = Acme(replace(SETTINGS, extra={"ready": "from the connection"}))
+        asked, credential = play(needed(vendor=ready))
+        assert (asked, credential.value) == ([], "from the connection")
+
+    def test_in_the_connection_that_was_refused_is_an_auth_error_in_the_vendors_words(self) -> None:
+        ready = Acme(replace(SETTINGS, extra={"ready": "refused"}))
+        with pytest.raises(
+            ImportAuthError, match=r"in connection 'files': HTTP 401 \(no entry\)\. Replace it there"
+        ):
+            play(needed(Credential("refused"), vendor=ready), ready.settings)
+
+
+class TestASharedToken:
     """Clear revokes a token when another is minted with the same secret, and allows 288 a day."""
 
-    def vendor(self) -> Acme:
-        return Acme(shared_as="shelf")
+    def needed(self, refused: Credential | None = None, **more: Any) -> Conversation[Credential]:
+        return needed(refused, vendor=Acme(shared_as="shelf"), **more)
 
-    def test_a_token_of_another_process_is_taken(self) -> None:
-        asked, credential = play(renew(self.vendor(), None, NOW), SETTINGS, NEW)
-        assert (asked, credential) == ([Reread(), Recall("shelf")], NEW)
+    def test_of_another_process_is_taken(self) -> None:
+        assert play(self.needed(), NEW) == ([Recall("shelf")], NEW)
 
-    def test_a_newer_token_is_taken_in_place_of_a_refused_one(self) -> None:
-        _, credential = play(renew(self.vendor(), OLD, NOW), SETTINGS, NEW)
-        assert credential == NEW
+    @pytest.mark.parametrize("refused", [OLD, Credential("young", minted_at=NOW - 10)])
+    def test_that_is_newer_is_taken_in_place_of_a_refused_one(self, refused: Credential) -> None:
+        assert play(self.needed(refused), SETTINGS, NEW)[1] == NEW
 
-    def test_a_newer_token_is_taken_in_place_of_a_young_refused_one(self) -> None:
-        young = Credential("young", minted_at=NOW - 10)
-        _, credential = play(renew(self.vendor(), young, NOW), SETTINGS, NEW)
-        assert credential == NEW
+    def test_is_looked_for_twice_before_one_is_requested(self) -> None:
+        asked, _ = play(self.needed(OLD), SETTINGS, OLD, OLD, None, raw("t"), None, None)
+        kinds = [Reread, Recall, Recall, LoadRejection, Request, Share, Recall]
+        assert [type(wish) for wish in asked] == kinds
 
-    def test_before_a_token_is_minted_the_shelf_is_looked_at_twice(self) -> None:
-        asked, _ = play(renew(self.vendor(), OLD, NOW), SETTINGS, OLD, OLD, raw("t"), None)
-        assert [type(wish) for wish in asked] == [Reread, Recall, Recall, Request, Share]
-
-    def test_the_second_look_comes_after_a_random_pause(self) -> None:
+    def test_is_looked_for_again_after_a_random_pause(self) -> None:
         pauses = set()
         for _ in range(50):
-            asked, _ = play(renew(self.vendor(), OLD, NOW), SETTINGS, OLD, OLD, raw("t"), None)
+            asked, _ = play(self.needed(OLD), SETTINGS, OLD, OLD, None, raw("t"), None, None)
             pauses.add(asked[2].after)
         assert (len(pauses) > 40, min(pauses) >= 0, max(pauses) <= 2) == (True, True, True)
 
-    def test_the_first_look_comes_at_once(self) -> None:
-        asked, _ = play(renew(self.vendor(), OLD, NOW), SETTINGS, NEW)
-        assert asked[1].after == 0
+    def test_is_looked_for_at_once(self) -> None:
+        assert play(self.needed(OLD), SETTINGS, NEW)[0][1].after == 0
 
-    def test_a_token_that_appears_during_the_pause_is_taken(self) -> None:
-        asked, credential = play(renew(self.vendor(), OLD, NOW), SETTINGS, OLD, NEW)
+    def test_that_appears_during_the_pause_is_taken(self) -> None:
+        asked, credential = play(self.needed(OLD), SETTINGS, OLD, NEW)
         assert (len(asked), credential) == (3, NEW)
 
-    def test_a_minted_token_is_shared(self) -> None:
-        asked, credential = play(renew(self.vendor(), None, NOW), SETTINGS, None, None, raw("t"), None)
-        assert asked[-1] == Share("shelf", credential)
+    def test_is_stored_in_place_of_the_one_that_was_there(self) -> None:
+        asked, credential = play(self.needed(OLD), SETTINGS, OLD, OLD, None, raw("t"), None, None)
+        assert asked[-2] == Share("shelf", credential, instead_of=OLD)
 
-    def test_a_young_token_that_is_refused_is_not_replaced(self) -> None:
+    def test_is_read_back_two_seconds_after_it_was_stored(self) -> None:
+        asked, _ = play(self.needed(), None, None, None, raw("t"), None, None)
+        assert asked[-1] == Recall("shelf", after=2.0)
+
+    def test_that_cannot_be_read_back_is_used(self) -> None:
+        down = ImportUnavailableError("Variable")
+        assert play(self.needed(), None, None, None, raw("t"), None, down)[1] == Credential("t")
+
+    def test_that_is_young_and_refused_is_an_outage(self) -> None:
+        """Whoever revoked it stores another, or five minutes pass."""
         young = Credential("young", minted_at=NOW - 299)
-        with pytest.raises(ImportAuthError, match=r"younger than five minutes.*connection 'files'"):
-            play(renew(self.vendor(), young, NOW), SETTINGS, young)
+        with pytest.raises(ImportUnavailableError, match=r"younger than five minutes.*connection 'files'"):
+            play(self.needed(young), SETTINGS, young)
 
-    def test_a_refused_token_of_five_minutes_is_replaced(self) -> None:
+    def test_of_five_minutes_that_is_refused_is_replaced(self) -> None:
         aged = Credential("aged", minted_at=NOW - 300)
-        _, credential = play(renew(self.vendor(), aged, NOW), SETTINGS, aged, aged, raw("t"), None)
-        assert credential.value == "t"
+        assert play(self.needed(aged), SETTINGS, aged, aged, None, raw("t"), None, None)[1].value == "t"
 
-    def test_a_young_token_that_has_expired_is_replaced(self) -> None:
+    def test_that_is_young_but_expired_is_replaced(self) -> None:
         expired = Credential("short", minted_at=NOW - 100, expires_at=NOW - 1)
-        _, credential = play(renew(self.vendor(), expired, NOW), SETTINGS, expired, expired, raw("t"), None)
+        _, credential = play(self.needed(held=expired), expired, expired, None, raw("t"), None, None)
         assert credential.value == "t"
 
-    def test_an_expired_token_of_another_process_is_not_taken(self) -> None:
+    def test_of_another_process_that_has_expired_is_not_taken(self) -> None:
         expired = replace(NEW, expires_at=NOW - 1)
-        _, credential = play(renew(self.vendor(), None, NOW), SETTINGS, expired, expired, raw("t"), None)
-        assert credential.value == "t"
+        assert play(self.needed(), expired, expired, None, raw("t"), None, None)[1].value == "t"
 
-    def test_a_ready_token_leaves_the_shelf_alone(self) -> None:
-        ready = replace(SETTINGS, extra={"ready": "t"})
-        asked, _ = play(renew(self.vendor(), OLD, NOW), ready)
-        assert asked == [Reread()]
+    def test_in_the_connection_leaves_the_shelf_alone(self) -> None:
+        ready = Acme(replace(SETTINGS, extra={"ready": "t"}), shared_as="shelf")
+        assert play(needed(OLD, vendor=ready), ready.settings)[0] == [Reread()]
 
-    def test_a_shelf_that_cannot_be_read_is_an_error(self) -> None:
+    def test_on_a_shelf_that_cannot_be_read_is_an_error(self) -> None:
         with pytest.raises(ImportUnavailableError, match="Variable"):
-            play(renew(self.vendor(), OLD, NOW), SETTINGS, ImportUnavailableError("Variable"))
+            play(self.needed(OLD), SETTINGS, ImportUnavailableError("Variable"))
 
-    def test_a_refused_login_shares_nothing(self) -> None:
-        asked, _ = play_to_error(renew(self.vendor(), None, NOW), SETTINGS, None, None, raw("", 401))
+    def test_is_not_stored_after_a_rejected_login(self) -> None:
+        asked, _ = play_to_error(self.needed(), None, None, None, raw("", 401), None)
         assert not [wish for wish in asked if isinstance(wish, Share)]
 
 
-class TestPurse:
-    def test_a_credential_in_hand_costs_nothing(self) -> None:
+class TestTwoProcessesThatRequestATokenAtOnce:
+    """Their answers come in any order, and only the token that was requested last lives."""
+
+    mine, others = Credential("mine", minted_at=NOW), Credential("others", minted_at=NOW)
+
+    def purse_that_met(self, *, when: str) -> tuple[Purse, Credential]:
         purse = Purse()
-        purse.held = OLD
-        assert play(purse.credential(Acme(), None, NOW)) == ([], OLD)
+        found = (self.others,) if when == "stored" else (None, self.others)
+        running = needed(purse=purse, vendor=Acme(shared_as="shelf"))
+        _, credential = play(running, None, None, None, raw("mine"), *found)
+        return purse, credential
 
-    def test_an_empty_purse_is_filled(self) -> None:
-        purse = Purse()
-        play(purse.credential(Acme(), None, NOW), SETTINGS, raw("t"))
-        assert purse.held == Credential("t", minted_at=NOW)
+    def refused(self, purse: Purse, refused: Credential) -> Conversation[Credential]:
+        return needed(refused, purse=purse, vendor=Acme(shared_as="shelf"))
 
-    def test_a_refused_credential_is_replaced(self) -> None:
-        purse = Purse()
-        purse.held = OLD
-        play(purse.credential(Acme(), OLD, NOW), SETTINGS, raw("t"))
-        assert purse.held.value == "t"
+    @pytest.mark.parametrize("when", ["stored", "read back"])
+    def test_the_one_that_is_there_is_tried_first(self, when: str) -> None:
+        assert self.purse_that_met(when=when)[1] == self.others
 
-    def test_who_was_refused_an_earlier_credential_gets_the_one_in_hand(self) -> None:
-        purse = Purse()
-        purse.held = NEW
-        assert play(purse.credential(Acme(), OLD, NOW)) == ([], NEW)
+    @pytest.mark.parametrize("when", ["stored", "read back"])
+    def test_our_own_is_stored_where_the_other_is_rejected(self, when: str) -> None:
+        purse, others = self.purse_that_met(when=when)
+        asked, credential = play(self.refused(purse, others), SETTINGS, None, None)
+        assert credential == self.mine
+        assert asked == [Reread(), Share("shelf", self.mine, instead_of=self.others), Recall("shelf", 2.0)]
 
-    def test_a_credential_about_to_expire_is_replaced_unasked(self) -> None:
-        purse = Purse()
-        purse.held = replace(OLD, expires_at=NOW)
-        _, credential = play(purse.credential(Acme(), None, NOW), SETTINGS, raw("t"))
-        assert credential.value == "t"
+    def test_a_third_one_is_tried_before_our_own_too(self) -> None:
+        third = Credential("third", minted_at=NOW)
+        purse, others = self.purse_that_met(when="stored")
+        _, credential = play(self.refused(purse, others), SETTINGS, third)
+        assert credential == third
+        assert play(self.refused(purse, third), SETTINGS, None, None)[1] == self.mine
 
-    def test_a_credential_that_lasts_is_kept(self) -> None:
-        purse = Purse()
-        purse.held = replace(OLD, expires_at=NOW + 1)
-        assert play(purse.credential(Acme(), None, NOW))[0] == []
-
-    def test_a_failed_renewal_leaves_the_purse_as_it_was(self) -> None:
-        purse = Purse()
-        purse.held = OLD
-        play_to_error(purse.credential(Acme(), OLD, NOW), SETTINGS, ImportUnavailableError("down"))
-        assert purse.held == OLD
+    def test_our_own_is_forgotten_once_the_other_was_accepted(self) -> None:
+        """By then it is revoked."""
+        purse, others = self.purse_that_met(when="stored")
+        others.is_accepted = True
+        with pytest.raises(ImportUnavailableError, match="younger than five minutes"):
+            play(self.refused(purse, others), SETTINGS, others)
 
 
-class TestARefusedLogin:
-    def purse(self) -> Purse:
-        purse = Purse()
-        play_to_error(purse.credential(Acme(), None, NOW), SETTINGS, raw("", 401))
-        return purse
+class TestARejectedLogin:
+    rejection = LoginRejection(NOW, "Acme's login was refused.")
 
-    def test_is_not_repeated_within_a_minute(self) -> None:
+    def test_is_told_to_other_processes(self) -> None:
+        asked, error = play_to_error(needed(), None, raw("", 401), None)
+        assert isinstance(error, ImportAuthError)
+        assert asked[-1] == StoreRejection(rejection_name(Acme()), str(error))
+
+    @pytest.mark.parametrize("seconds", [0, 59.9])
+    def test_is_not_repeated_within_a_minute(self, seconds: float) -> None:
         vendor = Acme()
-        with pytest.raises(ImportAuthError, match="not repeated within a minute"):
-            play(self.purse().credential(vendor, None, NOW + 59.9), SETTINGS)
+        with pytest.raises(
+            ImportAuthError, match=r"^Acme's login was refused\. .*not repeated within a minute"
+        ):
+            play(needed(vendor=vendor, at=NOW + seconds), self.rejection)
         assert vendor.logins == 0
 
-    def test_is_not_repeated_by_another_wait(self) -> None:
-        purse = self.purse()
-        for _ in range(3):
-            asked, _ = play_to_error(purse.credential(Acme(), None, NOW + 1), SETTINGS)
-            assert asked == [Reread()]
-
-    def test_is_told_in_the_same_words(self) -> None:
-        with pytest.raises(ImportAuthError, match=r"^Acme's login was refused"):
-            play(self.purse().credential(Acme(), None, NOW + 1), SETTINGS)
-
-    def test_is_repeated_after_a_minute(self) -> None:
-        _, credential = play(self.purse().credential(Acme(), None, NOW + 60), SETTINGS, raw("t"))
+    @pytest.mark.parametrize("seconds", [60, -1])
+    def test_is_repeated_after_a_minute_and_where_it_lies_in_the_future(self, seconds: float) -> None:
+        _, credential = play(needed(at=NOW + seconds), self.rejection, raw("t"))
         assert credential.value == "t"
-
-    @pytest.mark.parametrize("field", ["host", "login", "password", "extra"])
-    def test_is_repeated_at_once_when_the_connection_changed(self, field: str) -> None:
-        changed = replace(SETTINGS, **{field: {"verify": False} if field == "extra" else "changed.example"})
-        _, credential = play(self.purse().credential(Acme(), None, NOW + 1), changed, raw("t"))
-        assert credential.value == "t"
-
-    def test_that_is_repeated_in_vain_starts_another_minute(self) -> None:
-        purse = self.purse()
-        play_to_error(purse.credential(Acme(), None, NOW + 60), SETTINGS, raw("", 401))
-        with pytest.raises(ImportAuthError, match="not repeated"):
-            play(purse.credential(Acme(), None, NOW + 100), SETTINGS)
-
-    def test_is_forgotten_after_a_login_that_succeeds(self) -> None:
-        purse = self.purse()
-        play(purse.credential(Acme(), None, NOW + 60), SETTINGS, raw("t"))
-        _, credential = play(purse.credential(Acme(), purse.held, NOW + 61), SETTINGS, raw("u"))
-        assert credential.value == "u"
 
     def test_is_no_outage(self) -> None:
-        purse = Purse()
-        play_to_error(purse.credential(Acme(), None, NOW), SETTINGS, ImportUnavailableError("down"))
-        _, credential = play(purse.credential(Acme(), None, NOW + 1), SETTINGS, raw("t"))
-        assert credential.value == "t"
+        asked, _ = play_to_error(needed(), None, ImportUnavailableError("down"))
+        assert not [wish for wish in asked if isinstance(wish, StoreRejection)]
+
+    def test_of_a_shared_token_is_not_repeated_either(self) -> None:
+        with pytest.raises(ImportAuthError, match="not repeated"):
+            play(needed(vendor=Acme(shared_as="shelf")), None, None, self.rejection)
+
+    def test_is_known_by_token_url_and_login(self) -> None:
+        others = [replace(SETTINGS, login="somebody"), replace(SETTINGS, host="moved.example")]
+        assert len({rejection_name(Acme(settings)) for settings in (SETTINGS, *others)}) == 3
+
+    def test_is_not_known_by_a_secret(self) -> None:
+        assert rejection_name(Acme(replace(SETTINGS, password="changed"))) == rejection_name(Acme())
+
+    def test_is_known_by_its_connection_where_that_has_no_login(self) -> None:
+        """Two connections to one vendor with different secrets must not stop each other."""
+        assert rejection_name(Acme(replace(SETTINGS, conn_id="other"))) != rejection_name(Acme())
 
 
 def test_many_waits_that_are_refused_together_log_in_once() -> None:
@@ -508,7 +568,7 @@ def test_a_short_secret_blanks_out_no_ordinary_words() -> None:
         ),
         pytest.param(Credential("hunter22", secrets=("hunter22",)), id="Credential"),
         pytest.param(NeedCredential(Credential("hunter22")), id="NeedCredential"),
-        pytest.param(Share("shelf", Credential("hunter22")), id="Share"),
+        pytest.param(Share("shelf", Credential("hunter22"), Credential("hunter22")), id="Share"),
     ],
 )
 def test_no_message_shows_a_secret(message: object) -> None:

@@ -397,6 +397,6 @@ class TestProcessesThatShareASecret:
         vendor.minted.append("somebody else's")
         for owner in processes:
             owner.now = NOW + 200
-            with pytest.raises(ImportAuthError, match="younger than five minutes"):
+            with pytest.raises(ImportUnavailableError, match="younger than five minutes"):
                 owner.run(clear(), clear().look("task-1"))
         assert len(vendor.minted) == 2

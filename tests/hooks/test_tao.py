@@ -22,7 +22,7 @@ from airflow_provider_importstatus.hooks.tao import TaoAdvanceHook
 from airflow_provider_importstatus.settings import Settings
 from airflow_provider_importstatus.status import ImportState, ImportStatus
 
-from ..core.playing import NOW, answer, play, play_to_error, raw
+from ..core.playing import NOW, Owner, answer, play, play_to_error, raw
 
 SETTINGS = Settings(
     "tao_advance_default", "tao_advance", host="tao.example", login="client-1", password="client-secret"
@@ -175,7 +175,8 @@ def test_a_refusal_asks_for_another_token(response: Response) -> None:
 def test_a_missing_scope_is_told_in_the_vendors_words() -> None:
     refusal = answer(403, message="Insufficient scope")
     with pytest.raises(ImportAuthError, match="Insufficient scope"):
-        play(tao().look("12345"), TOKEN, refusal, Credential("token-2"), refusal)
+        owner = Owner(SETTINGS, lambda sent: answer(access_token="t") if sent.method == "POST" else refusal)
+        owner.run(tao(), tao().look("12345"))
 
 
 class TestTheToken:
@@ -233,14 +234,14 @@ class TestTheToken:
 
     def test_is_used_until_then(self) -> None:
         purse = Purse()
-        play(purse.credential(tao(), None, NOW), SETTINGS, answer(access_token="t", expires_in=3600))
-        assert play(purse.credential(tao(), None, NOW + 3539))[0] == []
+        play(purse.credential(tao(), NeedCredential(), NOW), None, answer(access_token="t", expires_in=3600))
+        assert play(purse.credential(tao(), NeedCredential(), NOW + 3539))[0] == []
 
     def test_is_renewed_then(self) -> None:
         purse = Purse()
         for since, token in ((0, "t"), (3540, "u")):
-            talk = purse.credential(tao(), None, NOW + since)
-            play(talk, SETTINGS, answer(access_token=token, expires_in=3600))
+            talk = purse.credential(tao(), NeedCredential(), NOW + since)
+            play(talk, None, answer(access_token=token, expires_in=3600))
         assert purse.held.value == "u"
 
     @pytest.mark.parametrize("body", [{}, {"access_token": None}, {"access_token": ""}, {"access_token": 5}])

@@ -21,7 +21,7 @@ from airflow_provider_importstatus.hooks.thalamus import ThalamusHook
 from airflow_provider_importstatus.settings import Settings
 from airflow_provider_importstatus.status import ImportState, ImportStatus, RowCounts
 
-from ..core.playing import answer, play, play_to_error, raw
+from ..core.playing import Owner, answer, play, play_to_error, raw
 
 ACCESS = {"touchpoint": "shop", "token": "api-token"}
 SETTINGS = Settings(
@@ -346,7 +346,7 @@ def test_a_refusal_asks_for_another_credential(response: Response) -> None:
 @pytest.mark.parametrize("code", ["TouchpointCodeRequired", "InvalidTouchpointCode"])
 def test_a_refusal_tells_all_codes_of_a_repeated_key(code: str) -> None:
     with pytest.raises(ImportAuthError, match=code):
-        play(thalamus().look("274"), CREDENTIAL, raw(REPEATED, 400), CREDENTIAL, raw(REPEATED, 400))
+        Owner(SETTINGS, lambda _: raw(REPEATED, 400)).run(thalamus(), thalamus().look("274"))
 
 
 def test_an_unknown_import_is_named() -> None:

@@ -21,6 +21,7 @@ from .servers import Script, Server
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let processes that are refused together by Clear not wait for each other."""
     monkeypatch.setattr(conversation, "MAX_PAUSE", 0.0)
+    monkeypatch.setattr(conversation, "READ_BACK", 0.0)
 
 
 @pytest.fixture

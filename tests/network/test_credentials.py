@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Callable
@@ -9,8 +10,13 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_importstatus import shared_token
-from airflow_provider_importstatus.exceptions import ImportAuthError, ImportSettingsError
+from airflow_provider_importstatus import conversation, shared_token
+from airflow_provider_importstatus.exceptions import (
+    ImportAuthError,
+    ImportSettingsError,
+    ImportUnavailableError,
+)
+from airflow_provider_importstatus.hooks.base import hook_for
 from airflow_provider_importstatus.sandbox import Sandbox
 from airflow_provider_importstatus.sandbox.credentials import CLEAR, TAO_ADVANCE
 from airflow_provider_importstatus.status import ImportState
@@ -78,13 +84,30 @@ def test_a_credential_that_is_refused_for_the_report_is_renewed_once(sandbox: Sa
 @pytest.mark.parametrize("status", ["401", "403"])
 @pytest.mark.parametrize("vendor", WITH_LOGIN)
 @pytest.mark.usefixtures("connections")
-def test_a_second_refusal_is_an_auth_error(sandbox: Sandbox, look: Look, vendor: str, status: str) -> None:
+def test_a_new_credential_that_is_refused_is_an_auth_error(
+    sandbox: Sandbox, look: Look, vendor: str, status: str
+) -> None:
+    """It lacks a right, and another one would too: two requests, not four."""
     import_id = sandbox.submit(vendor)
     sandbox.fault(vendor, "status", status, times=None)
     with pytest.raises(ImportAuthError, match=status):
         look(f"{vendor}_default", import_id)
     requests = sandbox.requests(vendor)
-    assert (requests["token"], requests["status"]) == (2, 2)
+    assert (requests["token"], requests["status"]) == (1, 1)
+
+
+@pytest.mark.parametrize("vendor", WITH_LOGIN)
+@pytest.mark.usefixtures("connections")
+def test_a_credential_that_worked_and_is_refused_for_good_is_renewed_once(
+    sandbox: Sandbox, keep_looking: KeepLooking, vendor: str
+) -> None:
+    conn_id, import_id = f"{vendor}_default", sandbox.submit(vendor)
+    keep_looking(conn_id, import_id)
+    sandbox.fault(vendor, "status", "403", times=None)
+    with pytest.raises(ImportAuthError, match="403"):
+        keep_looking(conn_id, import_id)
+    requests = sandbox.requests(vendor)
+    assert (requests["token"], requests["status"]) == (2, 3)
 
 
 def test_a_client_without_the_right_is_an_auth_error(sandbox: Sandbox, connect: Connect, look: Look) -> None:
@@ -130,15 +153,61 @@ def test_a_refused_login_is_not_repeated(
     assert sandbox.requests(vendor)["token"] == 1
 
 
-@pytest.mark.parametrize("vendor", [*WITH_LOGIN, "thalamus"])
-def test_a_password_that_was_mended_is_taken_at_once(
-    sandbox: Sandbox, connect: Connect, keep_looking: KeepLooking, vendor: str
+def test_a_password_that_was_fixed_is_taken_at_once_where_there_is_no_login(
+    sandbox: Sandbox, connect: Connect, keep_looking: KeepLooking
 ) -> None:
+    conn_id, import_id = connect("thalamus", password="wrong"), sandbox.submit("thalamus", seconds=0)
+    with pytest.raises(ImportAuthError):
+        keep_looking(conn_id, import_id)
+    connect("thalamus")
+    assert keep_looking(conn_id, import_id).state is ImportState.SUCCEEDED
+
+
+@pytest.mark.parametrize("vendor", WITH_LOGIN)
+def test_a_password_that_was_fixed_is_taken_after_a_minute(
+    sandbox: Sandbox,
+    connect: Connect,
+    keep_looking: KeepLooking,
+    vendor: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Other processes know only that the login was rejected, not with which password."""
     conn_id, import_id = connect(vendor, password="wrong"), sandbox.submit(vendor, seconds=0)
     with pytest.raises(ImportAuthError):
         keep_looking(conn_id, import_id)
     connect(vendor)
+    with pytest.raises(ImportAuthError, match="not repeated within a minute"):
+        keep_looking(conn_id, import_id)
+    monkeypatch.setattr(conversation, "LOGIN_PAUSE", 0.0)
     assert keep_looking(conn_id, import_id).state is ImportState.SUCCEEDED
+
+
+@pytest.mark.usefixtures("connections")
+def test_the_hooks_own_methods_keep_the_credential(sandbox: Sandbox) -> None:
+    """Blocking and async alike: three polls, one login."""
+    import_id = sandbox.submit("tao_advance")
+    hook = hook_for("tao_advance_default")
+    for _ in range(3):
+        asyncio.run(hook.aget_import_status(import_id))
+    hook.get_import_status(import_id)
+    assert sandbox.requests("tao_advance")["token"] == 1
+
+
+@pytest.mark.parametrize("import_id", ["", " ", None, "None", "{{ x }}", 1.5, True, {"id": 1}, b"x"])
+@pytest.mark.usefixtures("connections")
+def test_the_hooks_own_methods_refuse_what_is_no_id(sandbox: Sandbox, import_id: Any) -> None:
+    hook = hook_for("tao_advance_default")
+    with pytest.raises(ImportSettingsError, match="import_id"):
+        hook.get_import_status(import_id)
+    with pytest.raises(ImportSettingsError, match="import_id"):
+        asyncio.run(hook.aget_import_status(import_id))
+    assert not any(sandbox.requests("tao_advance").values())
+
+
+@pytest.mark.usefixtures("connections")
+def test_the_hooks_own_methods_take_a_number(sandbox: Sandbox, look: Look) -> None:
+    import_id = sandbox.submit("thalamus")
+    assert look("thalamus_default", int(import_id)).import_id == import_id
 
 
 def test_a_token_that_was_replaced_in_the_connection_is_taken_at_once(
@@ -237,6 +306,6 @@ def test_a_young_token_that_clear_refuses_is_not_minted_anew(
 ) -> None:
     conn_id, import_id = connect("clear"), sandbox.submit("clear", seconds=0)
     keep_shared("revoked-a-moment-ago", age=10)
-    with pytest.raises(ImportAuthError, match="younger than five minutes"):
+    with pytest.raises(ImportUnavailableError, match="younger than five minutes"):
         look(conn_id, import_id)
     assert sandbox.requests("clear")["token"] == 0

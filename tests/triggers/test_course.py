@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from airflow_provider_importstatus import conversation
 from airflow_provider_importstatus.sandbox import Sandbox
 
 from .waits import ENDLESS, SOON, Connect, Fire, waiting
@@ -171,9 +172,11 @@ def test_a_token_that_is_rotated_heals_a_running_wait(
     assert event["status"]["state"] == "succeeded"
 
 
-def test_a_password_that_is_mended_heals_a_running_wait(
-    sandbox: Sandbox, connect: Connect, fire: Fire
+def test_a_password_that_is_fixed_heals_a_running_wait(
+    sandbox: Sandbox, connect: Connect, fire: Fire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(conversation, "LOGIN_PAUSE", 0.4)
+
     def break_it() -> None:
         connect("tao_advance", password="wrong")
         sandbox.revoke("tao_advance")
@@ -185,7 +188,7 @@ def test_a_password_that_is_mended_heals_a_running_wait(
     for timer in timers:
         timer.join()
     assert event["status"]["state"] == "succeeded"
-    # The first one, the refused one that is not repeated, and the mended one.
+    # The first one, the rejected one that is not repeated, and the right one.
     assert sandbox.requests("tao_advance")["token"] == 3
 
 

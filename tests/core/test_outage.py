@@ -1,0 +1,119 @@
+"""An outage that many waits on one connection see."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from airflow_provider_importstatus.exceptions import ImportStatusError, ImportUnavailableError
+from airflow_provider_importstatus.outage import MAX_PROBE_INTERVAL, SharedOutage
+
+NOW = 1_800_000_000.0
+MANY = 1000
+
+
+def down() -> ImportUnavailableError:
+    return ImportUnavailableError("HTTP 503")
+
+
+def rate_limit(retry_after: float | None) -> ImportUnavailableError:
+    error = ImportUnavailableError("HTTP 429", retry_after)
+    error.is_rate_limit = True
+    return error
+
+
+def outage_of(*import_ids: str, waits: int = MANY, error: ImportStatusError | None = None) -> SharedOutage:
+    """An outage that began now, as far as these imports show one."""
+    outage = SharedOutage()
+    for import_id in import_ids:
+        outage.failed(import_id, error or down(), NOW, waits)
+    return outage
+
+
+def test_three_different_imports_make_an_outage() -> None:
+    assert outage_of("a", "b").postpone("d", NOW, MANY) is None
+    assert outage_of("a", "b", "c").postpone("d", NOW, MANY) is not None
+
+
+def test_one_import_that_always_fails_hurts_nobody_else() -> None:
+    assert outage_of("a", "a", "a", "a").postpone("d", NOW, MANY) is None
+
+
+def test_a_success_between_makes_it_no_outage() -> None:
+    outage = outage_of("a", "b")
+    outage.answered()
+    outage.failed("c", down(), NOW, MANY)
+    assert outage.postpone("d", NOW, MANY) is None
+
+
+def test_all_waits_there_are_make_an_outage_too() -> None:
+    assert outage_of("a", "b", waits=2).postpone("a", NOW, 2) is not None
+
+
+def test_a_single_wait_is_never_postponed() -> None:
+    assert outage_of("a", waits=1).postpone("a", NOW, 1) is None
+
+
+def test_whoever_is_postponed_is_told_when_the_outage_began_and_what_is_wrong() -> None:
+    postponed = outage_of("a", "b", "c").postpone("d", NOW + 1, MANY)
+    assert postponed is not None
+    assert (postponed.outage_since, "HTTP 503" in str(postponed)) == (NOW, True)
+
+
+def test_nobody_is_postponed_for_longer_than_half_a_minute() -> None:
+    outage = outage_of("a", "b", "c")
+    delays = [outage.postpone("d", NOW + 1, MANY).postponed_for for _ in range(100)]  # type: ignore[union-attr]
+    assert (min(delays) > 0, max(delays) <= 30) == (True, True)
+
+
+def test_a_success_ends_it_for_all() -> None:
+    outage = outage_of("a", "b", "c")
+    outage.answered()
+    assert outage.postpone("d", NOW + 1, MANY) is None
+
+
+def test_a_failed_probe_is_told_when_the_outage_began() -> None:
+    outage, error = outage_of("a", "b", "c"), down()
+    outage.failed("d", error, NOW + 100, MANY)
+    assert error.outage_since == NOW
+
+
+def test_a_thousand_waits_on_a_dead_vendor_cost_two_requests_a_minute() -> None:
+    outage = outage_of("a", "b", "c")
+    due = {str(number): NOW + number / MANY * 30 for number in range(MANY)}
+    probes: Counter[int] = Counter()
+    probers = []
+    for tenth in range(6000):
+        now = NOW + tenth / 10
+        for import_id in [one for one, at in due.items() if at <= now]:
+            postponed = outage.postpone(import_id, now, MANY)
+            if postponed is None:
+                probes[int(now - NOW) // 60] += 1
+                probers.append(import_id)
+                outage.failed(import_id, down(), now, MANY)
+                due[import_id] = now + 30
+            else:
+                due[import_id] = now + postponed.postponed_for  # type: ignore[operator]
+    # More in the first minute, since most outages are short.
+    assert probes[0] <= 6
+    assert all(1 <= probes[minute] <= 2 for minute in range(1, 10))
+    assert len(set(probers)) > len(probers) / 2
+
+
+def test_whoever_probed_last_leaves_the_next_probe_to_others() -> None:
+    outage = outage_of("a", "b", "c")
+    assert outage.postpone("d", NOW + MAX_PROBE_INTERVAL, MANY) is None
+    assert outage.postpone("d", NOW + 3 * MAX_PROBE_INTERVAL, MANY) is not None
+    assert outage.postpone("e", NOW + 3 * MAX_PROBE_INTERVAL, MANY) is None
+
+
+def test_a_rate_limit_delays_all_as_long_as_the_vendor_says() -> None:
+    outage = outage_of("a", error=rate_limit(120.0))
+    postponed = outage.postpone("d", NOW + 20, MANY)
+    assert postponed is not None
+    assert postponed.retry_after == 100
+    assert outage.postpone("d", NOW + 120, MANY) is None
+
+
+def test_a_rate_limit_is_no_outage() -> None:
+    outage = outage_of("a", "b", "c", error=rate_limit(None))
+    assert outage.postpone("d", NOW, MANY) is None
