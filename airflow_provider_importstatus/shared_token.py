@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 #: Characters of the vendor's words about a rejected login.
 MAX_REASON = 500
 
-TOKEN_DESCRIPTION = (
+SHARED_DESCRIPTION = (
     "A token that processes share, kept by airflow-provider-importstatus. Deleting it costs one login."
 )
 REJECTION_DESCRIPTION = (
@@ -78,7 +78,7 @@ def share(name: str, credential: Credential, instead_of: Credential | None = Non
         "minted_at": credential.minted_at,
         "expires_at": credential.expires_at,
     }
-    if problem := _write(name, data, TOKEN_DESCRIPTION):
+    if problem := _write(name, data, SHARED_DESCRIPTION):
         log.warning(
             "Variable %s cannot be written (%s): other processes will not find this token.", name, problem
         )

@@ -137,7 +137,7 @@ class ImportStatusHook(BaseHook):
         yield
 
     def token_url(self, settings: Settings) -> str:
-        """Where `log_in` gets a credential. Logins there are paused for all processes after a rejected one."""
+        """Where `log_in` gets a credential. A rejected login there is repeated by no process."""
         return settings.base_url
 
     def shared_as(self, settings: Settings) -> str | None:  # noqa: ARG002 - for those who override it
@@ -238,7 +238,7 @@ class ImportStatusHook(BaseHook):
         return SigningSession(self.bound, owner.credential_for, USER_AGENT)
 
     def bound(self) -> ImportStatusHook:
-        """A copy that keeps to one reading of the connection, at most five minutes old. May talk to Airflow."""
+        """A copy that keeps to one reading of the connection. It may talk to Airflow."""
         if self._reading is None or self._reading.is_old:
             self.read_again(or_keep=True)
         return copy.copy(self)
@@ -354,7 +354,7 @@ def _read_connection(conn_id: str) -> Connection:
 
 @contextmanager
 def only_our_errors(vendor: str) -> Iterator[None]:
-    """Turn whatever a poll raises that is no error of ours into one that says so: no answer may end a wait."""
+    """Turn whatever else a poll raises into an error of ours: no answer may end a wait."""
     try:
         yield
     except (ImportStatusError, ConnectionEdited):
