@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import pendulum
 
-from airflow_provider_importstatus.conversation import Response, scrub
+from airflow_provider_importstatus.conversation import Response
 from airflow_provider_importstatus.exceptions import (
     ImportAuthError,
     ImportProtocolError,
     ImportRequestError,
     ImportUnavailableError,
 )
+from airflow_provider_importstatus.redaction import MAX_TEXT, is_nothing
+from airflow_provider_importstatus.status import MAX_COUNT, MAX_ID, MAX_MESSAGES, Messages
 
-__all__ = ["check", "check_login", "count", "instant", "read_json", "said"]
+__all__ = ["check", "check_login", "count", "instant", "is_other", "items", "read_json", "said", "too_many"]
 
 #: Besides 5xx: Request Timeout, Too Early, Too Many Requests.
 PASSING_STATUSES = frozenset({408, 425, 429})
@@ -39,10 +41,10 @@ OAUTH_ERRORS = frozenset(
         "unsupported_grant_type",
     }
 )
-#: What a database's integer holds. No file has more rows.
-MAX_COUNT = 2**63 - 1
-#: Vendors' answers are nested five deep. From Python 3.12 on, JSON is read far deeper than Python calls go.
-MAX_DEPTH = 50
+#: Items of one list. The messages of 100,000 faulty lines hardly fit into the largest body that is read.
+MAX_ITEMS = 100_000
+#: No date has more characters.
+MAX_DATE = 64
 
 
 def check(response: Response, what: str) -> None:
@@ -64,6 +66,9 @@ def check(response: Response, what: str) -> None:
             raise error
         case status if status < 200:
             raise ImportProtocolError(f"{told}. That is no answer.")
+        case 404:
+            # Without JSON it is a gateway's page, which may go away, and not the vendor's word.
+            read_json(response, what)
     raise ImportRequestError(f"{told}. The vendor refuses the question: check the import_id and the host.")
 
 
@@ -81,72 +86,72 @@ def check_login(response: Response, what: str) -> Mapping[str, Any]:
 
 
 def _oauth_error(response: Response) -> str:
-    try:
-        code = json.loads(response.body)["error"]
-    except (ValueError, LookupError, TypeError, RecursionError):
-        return ""
+    code = (response.parse() or {}).get("error")
     return f" {code}" if isinstance(code, str) and code in OAUTH_ERRORS else ""
 
 
 def read_json(response: Response, what: str, quote_body: bool = True) -> Mapping[str, Any]:
     """The JSON object in an answer. Keys that stand there twice lose nothing: their values become a list."""
-    try:
-        data = json.loads(response.body, object_pairs_hook=_all_pairs)
-    except (ValueError, RecursionError):
-        data = None
-    # What opens few brackets is not deep.
-    brackets = response.body.count(b"{") + response.body.count(b"[")
-    if isinstance(data, dict) and (brackets <= MAX_DEPTH or not _is_deep(data)):
-        return data
-    kind = scrub(response.headers.get("content-type", "no content type"), response.secrets)
-    quoted = f", but {kind[:80]}: {response.excerpt()}" if quote_body else ""
-    raise ImportProtocolError(f"{what}: HTTP {response.status} without a JSON object{quoted}")
-
-
-def _is_deep(value: Any) -> bool:
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        level = [part for whole in level if isinstance(whole, (dict, list)) for part in _parts(whole)]
-        if not level:
-            return False
-    return True
-
-
-def _parts(whole: dict[str, Any] | list[Any]) -> Iterable[Any]:
-    return whole.values() if isinstance(whole, dict) else whole
-
-
-class Repeated(list[Any]):
-    """The values of a key that stood in one JSON object more than once."""
-
-
-def _all_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    data: dict[str, Any] = {}
-    for key, value in pairs:
-        if key not in data:
-            data[key] = value
-        elif isinstance(data[key], Repeated):
-            data[key].append(value)
-        else:
-            data[key] = Repeated([data[key], value])
+    data = response.parse()
+    if data is None:
+        kind = response.clean(response.headers.get("content-type", "no content type"), 80)
+        quoted = f", but {kind}: {response.excerpt()}" if quote_body else ""
+        raise ImportProtocolError(f"{what}: HTTP {response.status} without a JSON object{quoted}")
     return data
 
 
-def said(response: Response, *values: Any) -> tuple[str, ...]:
-    """What the vendor says in these values, without secrets: of lists each item, of objects their JSON."""
-    texts: list[str] = []
-    for value in values:
-        if isinstance(value, list):
-            texts += said(response, *value)
-        elif value is not None and value != "":
-            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            texts += [scrub(text.strip(), response.secrets)] if text.strip() else []
-    return tuple(texts)
+def said(response: Response, *values: Any) -> Messages:
+    """What the vendor says in these values, without secrets: of lists each item, of objects their JSON.
+
+    Only the first messages are read; the rest is counted.
+    """
+    kept: list[str] = []
+    more = 0
+    for value in items(values):
+        if len(kept) == MAX_MESSAGES:
+            more += 1
+        elif not is_nothing(text := _in_words(value, response)):
+            kept.append(text)
+    return Messages.of(kept, more)
+
+
+def items(values: Iterable[Any]) -> Iterator[Any]:
+    """Return all that says something in these values and in the lists among them, in order."""
+    left = MAX_ITEMS
+    nested = [iter(values)]
+    while nested:
+        for value in nested[-1]:
+            left -= 1
+            if left < 0:
+                raise too_many()
+            if isinstance(value, list):
+                nested.append(iter(value))
+                break
+            if value is not None and not (isinstance(value, str) and is_nothing(value)):
+                yield value
+        else:
+            nested.pop()
+
+
+def too_many() -> ImportProtocolError:
+    """Return the error for a list that no vendor sends."""
+    return ImportProtocolError(f"The vendor's answer has a list of more than {MAX_ITEMS} items.")
+
+
+def _in_words(value: Any, response: Response) -> str:
+    if isinstance(value, str):
+        return response.clean(value.strip())
+    text, enough = "", 4 * (MAX_TEXT + max(map(len, response.secrets), default=0))
+    for part in json.JSONEncoder(ensure_ascii=False).iterencode(value):
+        text += part
+        if len(text) > enough:
+            break
+    return response.clean(text)
 
 
 def count(value: Any) -> int | None:
     """A number of rows; None where it is none."""
-    if isinstance(value, str) and value.strip().isdecimal() and len(value) < len(str(MAX_COUNT)):
+    if isinstance(value, str) and len(value) < len(str(MAX_COUNT)) and value.strip().isdecimal():
         value = int(value)
     is_number = isinstance(value, int) and not isinstance(value, bool)
     return value if is_number and 0 <= value <= MAX_COUNT else None
@@ -156,11 +161,28 @@ def instant(value: Any) -> datetime | None:
     """An instant given as ISO 8601 or as milliseconds since 1970, in UTC; None where it is none."""
     try:
         # What has no year, such as a time alone, would be read as one of today.
-        if isinstance(value, str) and value[:4].isdecimal():
+        if isinstance(value, str) and len(value) <= MAX_DATE and value[:4].isdecimal():
             parsed = pendulum.parse(value, strict=True)
             return parsed.in_timezone("UTC") if isinstance(parsed, pendulum.DateTime) else None
         if isinstance(value, int | float) and not isinstance(value, bool):
             return pendulum.from_timestamp(value / 1000)
-    except (ValueError, OverflowError, OSError):
+    except Exception:
+        # For some texts pendulum raises what its documentation does not name, TypeError among others.
         return None
     return None
+
+
+def is_other(import_id: str, echoed: Any) -> bool:
+    """Return whether a vendor's answer names another import than the one asked about.
+
+    Letters and digits are compared, whatever their case: an id may come back as a number, or without its
+    hyphens and leading zeros.
+    """
+    if not isinstance(echoed, str | int) or isinstance(echoed, bool):
+        return False
+    told = _essence(str(echoed)[: 2 * MAX_ID])
+    return bool(told) and told != _essence(import_id)
+
+
+def _essence(import_id: str) -> str:
+    return "".join(filter(str.isalnum, import_id)).casefold().lstrip("0")

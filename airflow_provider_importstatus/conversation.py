@@ -6,24 +6,24 @@ answers it: `hooks.base` on a worker, `triggers.client` in a triggerer, a list i
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 from urllib.parse import quote, urlencode
 
+from airflow_provider_importstatus import json_body
 from airflow_provider_importstatus.exceptions import (
     ImportAuthError,
     ImportSettingsError,
     ImportStatusError,
     ImportUnavailableError,
 )
+from airflow_provider_importstatus.redaction import MAX_TEXT, clean_text, redact_secrets
 from airflow_provider_importstatus.settings import Settings
-from airflow_provider_importstatus.status import ImportStatus, without_signed_urls
+from airflow_provider_importstatus.status import ImportStatus
 
 __all__ = [
     "ConnectionEdited",
@@ -53,8 +53,11 @@ __all__ = [
 
 T = TypeVar("T")
 
-#: An answer longer than this is none of a status endpoint's, in bytes.
+#: An answer longer than this is none of a status endpoint's, in bytes. TAO may send a message for each faulty
+#: line of a roster: there is room for 50,000 lines with a hundred characters each.
 MAX_BODY = 5 * 1024 * 1024
+#: Parsing JSON of this size stops an event loop for some ten milliseconds; more is parsed in a thread.
+LARGE_BODY = 64 * 1024
 #: Clear allows 288 logins a day, one in five minutes: who is refused sooner must not log in again.
 MIN_TOKEN_AGE = 300.0
 #: Salesforce locks a user after a few refused logins: none is repeated sooner, in seconds.
@@ -68,8 +71,6 @@ READ_BACK = 2.0
 #: Processes that are refused together pause for so long at most, so that one logs in and the others see it.
 MAX_PAUSE = 2.0
 EXCERPT = 200
-#: Shorter ones would blank out ordinary words.
-MIN_SECRET = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +94,32 @@ class Response:
     #: What of us the vendor may have echoed.
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
+    #: The body that was parsed, and what is in it. It goes along when the answer is copied.
+    _parsed: list[Any] = field(default_factory=list, repr=False, compare=False)
+
+    @property
+    def is_large(self) -> bool:
+        """Whether an event loop should leave parsing to a thread."""
+        return len(self.body) > LARGE_BODY
+
+    def parse(self) -> dict[str, Any] | None:
+        """Return the JSON object in the body, or None; the work is done once."""
+        if not self._parsed or self._parsed[0] is not self.body:
+            self._parsed[:] = self.body, json_body.parse(self.body)
+        data: dict[str, Any] | None = self._parsed[1]
+        return data
+
+    def clean(self, text: str, length: int = MAX_TEXT) -> str:
+        """Return the beginning of the vendor's text, storable and without secrets."""
+        return clean_text(text, length, self.secrets)
+
     def excerpt(self) -> str:
-        """The beginning of the body, for people, without secrets."""
-        # Scrubbed before it is cut: half a token is still half a secret.
-        text = without_signed_urls(scrub(self.body.decode("utf-8", "replace"), self.secrets))
-        text = " ".join(text.split())
-        return text if len(text) <= EXCERPT else f"{text[: EXCERPT - 1]}…"
+        """The beginning of the body, for people, without secrets and links."""
+        # A character takes four bytes at most; an escaped one takes six characters.
+        beginning = self.body.lstrip()[: 24 * (EXCERPT + max(map(len, self.secrets), default=0))]
+        text = " ".join(beginning.decode("utf-8", "replace").split())
+        is_cut = len(beginning) < len(self.body.rstrip())
+        return clean_text(text, EXCERPT, self.secrets, is_cut=is_cut, host_only=True)
 
     @property
     def retry_after(self) -> float | None:
@@ -107,11 +128,15 @@ class Response:
         try:
             seconds = float(text)
         except ValueError:
-            try:
-                seconds = parsedate_to_datetime(text).timestamp() - self.received_at
-            except (ValueError, OverflowError):
-                return None
+            seconds = self._seconds_until(text)
         return seconds if 0 < seconds < float("inf") else None
+
+    def _seconds_until(self, date: str) -> float:
+        try:
+            return parsedate_to_datetime(date).timestamp() - self.received_at
+        except Exception:
+            # For some texts it raises what its documentation does not name.
+            return 0.0
 
 
 @dataclass(slots=True)
@@ -417,17 +442,4 @@ def segment(import_id: str) -> str:
 
 def scrub(text: str, secrets: tuple[str, ...]) -> str:
     """The text without the secrets."""
-    for spelling in _spellings(secrets):
-        text = text.replace(spelling, "***")
-    return text
-
-
-@lru_cache(maxsize=16)
-def _spellings(secrets: tuple[str, ...]) -> tuple[str, ...]:
-    # As it is, and as JSON, PHP's JSON and URLs write it.
-    found: dict[str, None] = {}
-    for secret in sorted(secrets, key=len, reverse=True):
-        if len(secret) >= MIN_SECRET:
-            in_json = json.dumps(secret)[1:-1]
-            found |= dict.fromkeys((secret, in_json, in_json.replace("/", r"\/"), quote(secret, safe="")))
-    return tuple(found)
+    return redact_secrets(text, secrets)

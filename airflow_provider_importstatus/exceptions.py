@@ -14,6 +14,8 @@ The first four are ``AirflowFailException`` too: asking again cannot change them
 
 from __future__ import annotations
 
+from airflow_provider_importstatus.redaction import clean_text
+
 # Parsed with every DAG file: going through common.compat would load three more modules.
 try:
     from airflow.sdk.exceptions import (
@@ -56,8 +58,15 @@ __all__ = [
 ]
 
 
+#: An error's text, in characters: room for a status in words, and an end to what a vendor can make us do.
+MAX_ERROR = 10_000
+
+
 class ImportStatusError(AirflowException):
-    """The base of all errors of this package."""
+    """The base of all errors of this package. Its text can be stored anywhere, and holds no signed URL.
+
+    :param message: what happened, for people
+    """
 
     #: Whether the same question may well be answered a little later.
     passing = False
@@ -65,6 +74,10 @@ class ImportStatusError(AirflowException):
     outage_since: float | None = None
     #: In so many seconds the next poll is due, because another wait is probing the vendor.
     postponed_for: float | None = None
+
+    def __init__(self, message: str = "") -> None:
+        # One character that cannot be stored ends a triggerer and every wait in it.
+        super().__init__(clean_text(str(message), MAX_ERROR))
 
 
 class ImportFailedError(ImportStatusError, AirflowFailException):
@@ -132,4 +145,4 @@ _REVIVABLE: dict[str, type[BaseException]] = {
 
 def revive(kind: str, message: str) -> BaseException:
     """The error that a trigger's event tells of."""
-    return _REVIVABLE.get(kind, ImportStatusError)(message)
+    return _REVIVABLE.get(kind, ImportStatusError)(clean_text(message, MAX_ERROR))

@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 import pendulum
 
+from airflow_provider_importstatus.redaction import clean_text, is_nothing, storable
+
 __all__ = ["ImportState", "ImportStatus", "RowCounts", "StageStatus"]
 
 MAX_MESSAGES = 20
 MAX_STAGES = 50
-MAX_TEXT = 500
 #: A vendor's word for a state. Together with the longest import_id it must leave room in an event.
 MAX_WORD = 100
+#: No vendor's ids are longer.
+MAX_ID = 500
 #: A trigger's event may have 8 KiB; its envelope takes a few bytes of them.
 MAX_RESULT_BYTES = 8 * 1024 - 256
-
-#: A link with a query, a fragment or a user in it may open what it names: only its host may be told.
-#: A password may hold an at sign, and JSON may escape a slash.
-_URL = re.compile(
-    r"(?i)((?:https?|s?ftps?|s3a?|gs|abfss?|wasbs?):\\?/\\?/)(?:[^\s/?#]*@)?([^\s/?#\"'<>\\]*)([^\s\"'<>]*)"
-)
+#: What 64 bits hold: no file has more rows, and what carries a trigger's event takes no bigger number.
+MAX_COUNT = 2**63 - 1
 
 
 class ImportState(StrEnum):
@@ -59,6 +58,12 @@ class RowCounts:
     failed: int | None = None
     skipped: int | None = None
 
+    def __post_init__(self) -> None:
+        for name in ("total", "succeeded", "failed", "skipped"):
+            value = getattr(self, name)
+            is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_COUNT
+            object.__setattr__(self, name, value if is_count else None)
+
     def __str__(self) -> str:
         """The counts that are known, as words: ``3 of 120 rows rejected``."""
         if self.failed:
@@ -80,7 +85,20 @@ class StageStatus:
     def __post_init__(self) -> None:
         for name in ("stage", "template", "message"):
             text = getattr(self, name)
-            object.__setattr__(self, name, None if text is None else _bounded(text))
+            object.__setattr__(self, name, None if text is None else clean_text(str(text)))
+
+
+class Messages(tuple[str, ...]):
+    """What a vendor says: the first messages, and how many more there were."""
+
+    more: int = 0
+
+    @classmethod
+    def of(cls, texts: Iterable[str], more: int) -> Messages:
+        """Put both together."""
+        messages = cls(texts)
+        messages.more = more
+        return messages
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +139,19 @@ class ImportStatus:
 
     def __post_init__(self) -> None:
         put = object.__setattr__
+        put(self, "vendor", clean_text(self.vendor))
+        put(self, "import_id", clean_text(str(self.import_id), MAX_ID))
         put(self, "state", ImportState(self.state))
-        put(self, "vendor_state", _bounded(self.vendor_state, MAX_WORD))
-        put(self, "more_messages", self.more_messages + max(0, len(self.messages) - MAX_MESSAGES))
-        put(self, "messages", tuple(_bounded(message) for message in self.messages[:MAX_MESSAGES]))
+        put(self, "vendor_state", clean_text(self.vendor_state, MAX_WORD))
+        put(self, "progress", _share(self.progress))
+        messages = [message for message in self.messages if not is_nothing(message)]
+        more = getattr(self.messages, "more", 0) + max(0, len(messages) - MAX_MESSAGES)
+        cleaned = (clean_text(message) for message in messages[:MAX_MESSAGES])
+        put(self, "more_messages", self.more_messages + more)
+        put(self, "messages", tuple(message for message in cleaned if not is_nothing(message)))
         put(self, "more_stages", self.more_stages + max(0, len(self.stages) - MAX_STAGES))
         put(self, "stages", tuple(self.stages[:MAX_STAGES]))
+        put(self, "error_report_urls", tuple(storable(url) for url in self.error_report_urls))
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form: what goes into XCom and into a trigger's event."""
@@ -187,32 +212,26 @@ class ImportStatus:
 
     def within(self, max_bytes: int = MAX_RESULT_BYTES) -> ImportStatus:
         """The same status with as many messages and stages as `max_bytes` of JSON hold, the rest counted."""
-        status = self
-        while (status.messages or status.stages) and len(json.dumps(status.to_dict())) > max_bytes:
-            if len(status.stages) > len(status.messages):
-                status = replace(status, stages=status.stages[:-1], more_stages=status.more_stages + 1)
-            else:
-                status = replace(
-                    status, messages=status.messages[:-1], more_messages=status.more_messages + 1
-                )
-        return status
+        size = len(json.dumps(self.to_dict()))
+        if size <= max_bytes:
+            return self
+        excess = size + len('"more": 99') - max_bytes
+        messages, stages = list(self.messages), list(self.stages)
+        while excess > 0 and (messages or stages):
+            left_out = asdict(stages.pop()) if len(stages) > len(messages) else messages.pop()
+            excess -= len(json.dumps(left_out)) + len(", ")
+        return replace(
+            self,
+            messages=tuple(messages),
+            more_messages=self.more_messages + len(self.messages) - len(messages),
+            stages=tuple(stages),
+            more_stages=self.more_stages + len(self.stages) - len(stages),
+        )
 
 
-def without_signed_urls(text: str) -> str:
-    """The text with every link cut to its host if the rest might open something."""
-    return _URL.sub(_host_only, text) if ":" in text else text
-
-
-def _host_only(url: re.Match[str]) -> str:
-    scheme, host, rest = url.groups()
-    is_plain = "@" not in url[0] and "?" not in rest and "#" not in rest
-    return url[0] if is_plain else f"{scheme}{host}/***"
-
-
-def _bounded(text: str, length: int = MAX_TEXT) -> str:
-    # No database takes NUL or half a surrogate pair. Scrubbed before it is cut: half a secret is one too.
-    clean = without_signed_urls(text.replace("\x00", "").encode("utf-8", "replace").decode())
-    return clean if len(clean) <= length else f"{clean[: length - 1]}…"
+def _share(progress: Any) -> float | None:
+    is_number = isinstance(progress, int | float) and not isinstance(progress, bool)
+    return progress if is_number and math.isfinite(progress) and 0 <= progress <= 1 else None
 
 
 def _state(word: str) -> ImportState:
@@ -222,8 +241,10 @@ def _state(word: str) -> ImportState:
         return ImportState.UNKNOWN
 
 
-def _instant(text: str | None) -> datetime | None:
-    if text is None:
+def _instant(text: Any) -> datetime | None:
+    try:
+        instant = pendulum.parse(text)
+    except Exception:
+        # For some texts pendulum raises what its documentation does not name, TypeError among others.
         return None
-    instant = pendulum.parse(text)
     return instant if isinstance(instant, datetime) else None

@@ -7,11 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 from urllib.parse import urlencode
 
 from airflow_provider_importstatus import shared_token
-from airflow_provider_importstatus.answers import check, check_login, count, instant, read_json, said
+from airflow_provider_importstatus.answers import (
+    MAX_ITEMS,
+    check,
+    check_login,
+    count,
+    instant,
+    is_other,
+    read_json,
+    said,
+    too_many,
+)
 from airflow_provider_importstatus.connection_form import Advice
 from airflow_provider_importstatus.conversation import (
     Conversation,
@@ -20,7 +31,6 @@ from airflow_provider_importstatus.conversation import (
     Response,
     ask,
     expiry,
-    scrub,
 )
 from airflow_provider_importstatus.exceptions import (
     ImportNotFoundError,
@@ -31,7 +41,13 @@ from airflow_provider_importstatus.exceptions import (
 )
 from airflow_provider_importstatus.hooks.base import ImportStatusHook
 from airflow_provider_importstatus.settings import Settings
-from airflow_provider_importstatus.status import ImportState, ImportStatus, StageStatus, without_signed_urls
+from airflow_provider_importstatus.status import (
+    MAX_STAGES,
+    MAX_WORD,
+    ImportState,
+    ImportStatus,
+    StageStatus,
+)
 
 __all__ = ["ClearHook"]
 
@@ -132,14 +148,18 @@ class ClearHook(ImportStatusHook):
         envelope = read_json(response, WHAT)
         error, result = envelope.get("error"), envelope.get("result")
         if error:
-            words = without_signed_urls("; ".join(said(response, error)))
-            raise ImportRequestError(f"{WHAT}: refused with {words[:500]}. Check the import_id.")
-        if result is None:
+            words = response.clean("; ".join(said(response, error)))
+            raise ImportRequestError(f"{WHAT}: refused with {words}. Check the import_id.")
+        if result is None and ("result" in envelope or isinstance(envelope.get("success"), bool)):
             raise ImportNotFoundError(
                 f"Clear knows no task {import_id!r}. Is it the taskId of the ingest call?"
             )
-        if not isinstance(result, Mapping) or envelope.get("success") is False:
+        if not isinstance(result, dict) or envelope.get("success") is False:
             raise ImportProtocolError(f"{WHAT}: no usable result ({response.excerpt()})")
+        # The page promises the task's id. Another one comes from a cache, say, and with another task's state.
+        if is_other(import_id, result.get("taskId")):
+            told = response.clean(str(result["taskId"]), MAX_WORD)
+            raise ImportProtocolError(f"{WHAT}: asked about {import_id!r}, answered about {told!r}.")
         return _to_status(import_id, result, response)
 
     def _integration(self) -> str:
@@ -168,30 +188,39 @@ def _to_status(import_id: str, result: Mapping[str, Any], response: Response) ->
     if not isinstance(word, str) or not word.strip():
         raise ImportProtocolError(f"{WHAT}: no workflowStatus ({response.excerpt()})")
     activities = result.get("activityStatusList") or []
-    if not isinstance(activities, list) or not all(isinstance(item, Mapping) for item in activities):
+    if not isinstance(activities, list) or not all(isinstance(item, dict) for item in activities):
         raise ImportProtocolError(f"{WHAT}: activityStatusList is no list of objects")
-    stages = tuple(_to_stage(activity, response) for activity in activities)
+    if len(activities) > MAX_ITEMS:
+        raise too_many()
     state = WORKFLOWS.get(word.strip().upper(), ImportState.UNKNOWN)
     # SUCCESS hides rows that were refused, all of them perhaps: only the activities tell.
-    if state is ImportState.SUCCEEDED and any(stage.state is not state for stage in stages):
+    if state is ImportState.SUCCEEDED and any(_activity_state(each) is not state for each in activities):
         state = ImportState.PARTIAL
     reports = (activity.get("errorReportPreSign") for activity in activities)
+    urls = (url for url in reports if isinstance(url, str) and url)
     return ImportStatus(
         vendor="clear",
         import_id=import_id,
         state=state,
-        vendor_state=scrub(word, response.secrets),
-        messages=said(response, result.get("message"), *(item.get("errorMessage") for item in activities)),
-        stages=stages,
-        error_report_urls=tuple(url for url in reports if isinstance(url, str) and url),
+        vendor_state=response.clean(word, MAX_WORD),
+        messages=said(response, *(item.get("errorMessage") for item in activities), result.get("message")),
+        stages=tuple(_to_stage(activity, response) for activity in activities[:MAX_STAGES]),
+        more_stages=len(activities[MAX_STAGES:]),
+        error_report_urls=tuple(islice(urls, MAX_STAGES)),
     )
 
 
+def _activity_state(activity: Mapping[str, Any]) -> ImportState:
+    word = activity.get("status")
+    known = isinstance(word, str) and ACTIVITIES.get(word.strip().upper())
+    return known or ImportState.UNKNOWN
+
+
 def _to_stage(activity: Mapping[str, Any], response: Response) -> StageStatus:
-    template = activity.get("ingestionTemplate")
+    stage, template = said(response, activity.get("stage")), said(response, activity.get("ingestionTemplate"))
     return StageStatus(
-        stage=scrub(str(activity.get("stage") or "?"), response.secrets),
-        template=scrub(template, response.secrets) if isinstance(template, str) else None,
-        state=ACTIVITIES.get(str(activity.get("status")).strip().upper(), ImportState.UNKNOWN),
+        stage="; ".join(stage) or "?",
+        template="; ".join(template) or None,
+        state=_activity_state(activity),
         message="; ".join(said(response, activity.get("errorMessage"))) or None,
     )

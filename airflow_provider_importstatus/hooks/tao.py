@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from urllib3.filepost import encode_multipart_formdata
 
@@ -19,13 +20,13 @@ from airflow_provider_importstatus.conversation import (
     ask,
     expiry,
     form,
-    scrub,
     segment,
 )
 from airflow_provider_importstatus.exceptions import ImportNotFoundError, ImportProtocolError
 from airflow_provider_importstatus.hooks.base import ImportStatusHook
+from airflow_provider_importstatus.redaction import is_nothing
 from airflow_provider_importstatus.settings import Settings
-from airflow_provider_importstatus.status import ImportState, ImportStatus, RowCounts
+from airflow_provider_importstatus.status import MAX_WORD, ImportState, ImportStatus, RowCounts
 
 __all__ = ["TaoAdvanceHook"]
 
@@ -92,6 +93,7 @@ class TaoAdvanceHook(ImportStatusHook):
         path = f"{_prefix(self.settings)}/api/v1/status/{segment(import_id)}"
         response = yield from ask(self, Request("GET", path))
         if response.status == 404:
+            read_json(response, WHAT)  # A gateway's page is not the vendor's word.
             raise ImportNotFoundError(
                 f"TAO Advance knows no upload {import_id!r}. Is it the referenceId of the upload call,"
                 " and are host and api_prefix of the connection right?"
@@ -102,17 +104,24 @@ class TaoAdvanceHook(ImportStatusHook):
         if not isinstance(result, Mapping) or not isinstance(word, str) or not word.strip():
             raise ImportProtocolError(f"{WHAT}: no result.status ({response.excerpt()})")
         state = STATES.get(word.strip().lower(), ImportState.UNKNOWN)
+        messages = said(response, result.get("messages"))
         # An import that was successfully completed has no messages, says the page.
-        if state is ImportState.SUCCEEDED and result.get("messages"):
+        if state is ImportState.SUCCEEDED and _has_messages(result.get("messages")):
             state = ImportState.PARTIAL
         return ImportStatus(
             vendor=self.conn_type,
             import_id=import_id,
             state=state,
-            vendor_state=scrub(word, response.secrets),
+            vendor_state=response.clean(word, MAX_WORD),
             rows=RowCounts(total=count(result.get("fileLine"))),
-            messages=said(response, result.get("messages")),
+            messages=messages,
         )
+
+
+def _has_messages(value: Any) -> bool:
+    """Whether there is any message; an empty one may stand for an error, a word such as "NA" does not."""
+    values = value if isinstance(value, list) else [value] if value else []
+    return not all(isinstance(text, str) and text.strip() and is_nothing(text) for text in values)
 
 
 def _prefix(settings: Settings) -> str:

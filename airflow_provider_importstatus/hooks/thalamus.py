@@ -9,9 +9,10 @@ import base64
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
-from airflow_provider_importstatus.answers import check, count, instant, read_json, said
+from airflow_provider_importstatus.answers import check, count, instant, is_other, items, read_json
 from airflow_provider_importstatus.connection_form import Advice
 from airflow_provider_importstatus.conversation import (
     Conversation,
@@ -19,18 +20,16 @@ from airflow_provider_importstatus.conversation import (
     Request,
     Response,
     ask,
-    scrub,
     segment,
 )
 from airflow_provider_importstatus.exceptions import (
     ImportNotFoundError,
     ImportProtocolError,
     ImportRequestError,
-    ImportStatusError,
 )
 from airflow_provider_importstatus.hooks.base import ImportStatusHook
 from airflow_provider_importstatus.settings import Settings
-from airflow_provider_importstatus.status import ImportState, ImportStatus, RowCounts
+from airflow_provider_importstatus.status import MAX_WORD, ImportState, ImportStatus, RowCounts
 
 __all__ = ["ThalamusHook"]
 
@@ -59,6 +58,10 @@ WORDS = (
     (re.compile(r".*CONFIG.*"), ImportState.BLOCKED),
     (re.compile(r"CANCELL?ED"), ImportState.CANCELLED),
 )
+#: Thalamus sends both together, whichever is meant.
+REFUSALS = frozenset({"invalidtouchpointcode", "touchpointcoderequired"})
+#: Errors of an answer that are read.
+MAX_CODES = 1000
 #: Rows that are not in the vendor's system although the import is over.
 BAD_ROWS = ("rowsWithErrors", "rowsRollbacked", "rowsRollbackedWithErrors")
 
@@ -105,7 +108,7 @@ class ThalamusHook(ImportStatusHook):
         if response.status >= 300 and response.status != 400:
             return response.status
         codes = _error_codes(response)
-        if "invalidtouchpointcode" in codes:
+        if codes & REFUSALS:
             return 401
         # A body with errors is an error, whatever the HTTP status: the vendor's SDK reads it so.
         return 400 if codes else response.status
@@ -126,7 +129,7 @@ class ThalamusHook(ImportStatusHook):
     def look(self, import_id: str) -> Conversation[ImportStatus]:
         """Ask for the import's status."""
         response = yield from ask(self, Request("GET", f"{self._api}/import/status/{segment(import_id)}"))
-        # An HTTP 404 is another matter: the address is wrong.
+        response = _with_secret_link(response)
         if response.status == 400 and "invalidid" in _error_codes(response):
             raise ImportNotFoundError(
                 f"Thalamus knows no import {import_id!r} (InvalidID). Is it the id of the import call?"
@@ -136,6 +139,10 @@ class ThalamusHook(ImportStatusHook):
         word = data.get("state")
         if isinstance(word, bool) or not isinstance(word, str | int) or not str(word).strip():
             raise ImportProtocolError(f"{WHAT}: no state ({response.excerpt()})")
+        # The record's own id. Another one comes from a cache, say, and with another import's state.
+        if is_other(import_id, data.get("id")):
+            told = response.clean(str(data["id"]), MAX_WORD)
+            raise ImportProtocolError(f"{WHAT}: asked about {import_id!r}, answered about {told!r}.")
         return _to_status(import_id, str(word), data, response)
 
     @property
@@ -143,15 +150,20 @@ class ThalamusHook(ImportStatusHook):
         return "" if self.base_url.endswith(API) else API
 
 
+def _with_secret_link(response: Response) -> Response:
+    """The answer with the link to the customer's file among what nobody may read."""
+    links = items([(response.parse() or {}).get("url")])
+    return replace(
+        response, secrets=(*response.secrets, *(link for link in islice(links, 10) if isinstance(link, str)))
+    )
+
+
 def _error_codes(response: Response) -> set[str]:
-    try:
-        errors = read_json(response, WHAT).get("errors")
-    except ImportStatusError:
-        return set()
+    errors = (response.parse() or {}).get("errors")
     if not errors:
         return set()
-    codes = said(response, list(errors.values()) if isinstance(errors, Mapping) else errors)
-    return {code.casefold() for code in codes}
+    codes = items(errors.values() if isinstance(errors, Mapping) else [errors])
+    return {str(code)[:MAX_WORD].strip().casefold() for code in islice(codes, MAX_CODES)}
 
 
 def _to_status(import_id: str, word: str, data: Mapping[str, Any], response: Response) -> ImportStatus:
@@ -167,7 +179,7 @@ def _to_status(import_id: str, word: str, data: Mapping[str, Any], response: Res
         vendor="thalamus",
         import_id=import_id,
         state=state,
-        vendor_state=scrub(word, response.secrets),
+        vendor_state=response.clean(word, MAX_WORD),
         rows=RowCounts(
             total=count(data.get("rows")),
             succeeded=count(data.get("rowsOk")),
@@ -181,6 +193,7 @@ def _to_status(import_id: str, word: str, data: Mapping[str, Any], response: Res
 
 
 def _read_state(word: str) -> ImportState:
+    word = word[: 2 * MAX_WORD]
     if word.strip() in NUMBERS:
         return NUMBERS[word.strip()]
     letters = "".join(filter(str.isalpha, word)).upper()

@@ -7,11 +7,19 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from airflow_provider_importstatus.answers import check, check_login, count, instant, read_json, said
+from airflow_provider_importstatus.answers import (
+    check,
+    check_login,
+    count,
+    instant,
+    is_other,
+    read_json,
+    said,
+)
 from airflow_provider_importstatus.connection_form import Advice
 from airflow_provider_importstatus.conversation import (
     Conversation,
@@ -20,13 +28,12 @@ from airflow_provider_importstatus.conversation import (
     Response,
     ask,
     form,
-    scrub,
     segment,
 )
 from airflow_provider_importstatus.exceptions import ImportNotFoundError, ImportProtocolError
 from airflow_provider_importstatus.hooks.base import ImportStatusHook
 from airflow_provider_importstatus.settings import Settings
-from airflow_provider_importstatus.status import ImportState, ImportStatus, RowCounts
+from airflow_provider_importstatus.status import MAX_WORD, ImportState, ImportStatus, RowCounts
 
 __all__ = ["ZilliantHook"]
 
@@ -113,6 +120,7 @@ class ZilliantHook(ImportStatusHook):
         path = f"/v1/EntityImport/{segment(import_id)}"
         response = yield from ask(self, Request("GET", f"{path}/status"))
         if response.status == 404:
+            read_json(response, STATUS)  # A gateway's page is not the vendor's word.
             raise ImportNotFoundError(
                 f"Zilliant knows no import {import_id!r}. Is it a mappingId or an uploadId?"
                 " Is the host of the connection right?"
@@ -125,6 +133,7 @@ class ZilliantHook(ImportStatusHook):
         # SUCCEEDED hides rows that were refused: only the report tells. Not every import has one.
         response = yield from ask(self, Request("GET", f"{path}/report"))
         if response.status == 404:
+            read_json(response, REPORT)  # What a gateway does not find may well be there.
             return _to_status(import_id, state, status, {}, response)
         check(response, REPORT)
         report = read_json(response, REPORT)
@@ -164,9 +173,17 @@ def _to_status(
         vendor="zilliant",
         import_id=import_id,
         state=state,
-        vendor_state=scrub(status["status"], response.secrets),
+        vendor_state=response.clean(status["status"], MAX_WORD),
         rows=RowCounts(total=count(report.get("processedRows")), failed=count(report.get("failedRows"))),
-        messages=said(response, report.get("message")),
+        messages=said(response, report.get("message"), *_remarks(import_id, status)),
         started_at=instant(status.get("startDate")),
         finished_at=instant(status.get("stopDate")),
     )
+
+
+def _remarks(import_id: str, status: Mapping[str, Any]) -> Iterator[str]:
+    if status.get("clientErrorCallingService") is True:
+        yield "Zilliant reports clientErrorCallingService: a client-side error when the service was called."
+    # The page does not say that both are one id, and its own samples differ: no reason to refuse the answer.
+    if is_other(import_id, other := status.get("entityImportId")):
+        yield f"Zilliant's answer names another id, entityImportId {str(other)[:MAX_WORD]}."

@@ -35,11 +35,9 @@ def test_a_success_passes(status: int) -> None:
 ANSWERS = [
     *[pytest.param(status, ImportUnavailableError, True, id=f"{status}") for status in (408, 425, 429)],
     *[pytest.param(status, ImportUnavailableError, True, id=f"{status}") for status in (500, 502, 503, 599)],
-    *[
-        pytest.param(status, ImportRequestError, False, id=f"{status}")
-        for status in (400, 404, 405, 422, 451)
-    ],
+    *[pytest.param(status, ImportRequestError, False, id=f"{status}") for status in (400, 405, 422, 451)],
     pytest.param(103, ImportProtocolError, True, id="103"),
+    pytest.param(404, ImportProtocolError, True, id="404 without JSON"),
     *[
         pytest.param(status, ImportProtocolError, False, id=f"{status}")
         for status in (301, 302, 304, 307, 308)
@@ -52,6 +50,11 @@ def test_the_http_status_decides(status: int, error: type[ImportStatusError], pa
     with pytest.raises(error, match=f"the status: HTTP {status}") as caught:
         check(raw("<html>", status), "the status")
     assert (type(caught.value), caught.value.passing) == (error, passing)
+
+
+def test_a_404_in_json_is_the_vendors() -> None:
+    with pytest.raises(ImportRequestError, match="no such thing"):
+        check(answer(404, message="no such thing"), "the status")
 
 
 def test_an_error_quotes_the_vendors_words() -> None:

@@ -187,7 +187,7 @@ def test_a_vendors_word_has_100_characters_at_most() -> None:
         pytest.param('{"url": "https://a.example/b?s=1"}', '{"url": "https://a.example/***"}', id="in JSON"),
         pytest.param("<a href='https://a.example/b?s=1'>", "<a href='https://a.example/***'>", id="in HTML"),
         pytest.param("a https://b.x/1?c d https://e.x/2?f", "a https://b.x/*** d https://e.x/***", id="two"),
-        pytest.param(r"https:\/\/a.example\/b?sig=1", r"https:\/\/a.example/***", id="escaped slashes"),
+        pytest.param(r"https:\/\/a.example\/b?sig=1", "https://a.example/***", id="escaped slashes"),
     ],
 )
 def test_a_link_that_may_open_something_is_cut_to_its_host(said: str, kept: str) -> None:

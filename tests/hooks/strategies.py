@@ -68,7 +68,7 @@ def _clear(word: str, *activities: str, **changes: Any) -> dict[str, Any]:
 
 def _thalamus(state: Any, **changes: Any) -> dict[str, Any]:
     sample = {
-        "id": 274,
+        "id": 1,
         "creationDate": 1757507096000,
         "modificationDate": 1757507205000,
         "rows": 576,

@@ -114,10 +114,21 @@ def test_the_status_names_vendor_task_and_word() -> None:
     assert (status.vendor, status.import_id, status.vendor_state) == ("clear", "task-1", "Created")
 
 
-def test_messages_are_the_workflows_then_the_activities() -> None:
+def test_messages_are_the_activities_then_the_workflows() -> None:
     """`error` stays null when the workflow failed: these are all that tells why."""
     response = workflow("FAILED", activity("FAILURE", errorMessage="b"), activity(), message="a")
-    assert look(response).messages == ("a", "b")
+    assert look(response).messages == ("b", "a")
+
+
+@pytest.mark.parametrize("nothing", ["NA", "n/a", " Null "])
+def test_a_word_for_nothing_is_no_message(nothing: str) -> None:
+    status = look(workflow("FAILED", activity(errorMessage=nothing), message=nothing))
+    assert (status.messages, status.stages[0].message) == ((), None)
+
+
+@pytest.mark.parametrize("same", ["task-1", "TASK-1", "task1", "", None, 5.5], ids=repr)
+def test_an_answer_about_the_same_task_is_taken(same: Any) -> None:
+    assert look(workflow("CREATED", taskId=same)).state is ImportState.QUEUED
 
 
 def test_error_reports_are_kept_apart() -> None:
@@ -137,7 +148,7 @@ def test_a_workflow_that_was_just_created_has_no_activities(activities: Any) -> 
 
 class TestTheRequest:
     def request(self, hook: ClearHook, task_id: str = "task-1") -> Request:
-        return play(hook.look(task_id), TOKEN, workflow())[0][1]
+        return play(hook.look(task_id), TOKEN, workflow(taskId=task_id))[0][1]
 
     def test_is_the_pages(self) -> None:
         request = self.request(clear())
@@ -184,7 +195,11 @@ ERROR = {"code": "400", "message": "taskId is wrong", "validationErrors": ["too 
         pytest.param(envelope(), ImportNotFoundError, id="result null"),
         pytest.param(envelope(success=False), ImportNotFoundError, id="success false, result null"),
         pytest.param(envelope(error={}), ImportNotFoundError, id="empty error, result null"),
-        pytest.param(raw("{}"), ImportNotFoundError, id="nothing at all"),
+        pytest.param(raw('{"success": true}'), ImportNotFoundError, id="no result"),
+        pytest.param(raw("{}"), ImportProtocolError, id="nothing at all"),
+        pytest.param(raw('{"message": "ok"}'), ImportProtocolError, id="somebody else's JSON"),
+        pytest.param(raw("<html>", 404), ImportProtocolError, id="HTTP 404 with a page"),
+        pytest.param(workflow(taskId="task-2"), ImportProtocolError, id="another task"),
         pytest.param(envelope(success=False, result={}), ImportProtocolError, id="success false, a result"),
         pytest.param(envelope(result={}), ImportProtocolError, id="no workflowStatus"),
         pytest.param(envelope(result=[]), ImportProtocolError, id="a list as result"),

@@ -57,6 +57,10 @@ def look(*answers: Any) -> ImportStatus:
         pytest.param(upload("processed", messages="line 2: bad"), "partial", id="processed, one text"),
         pytest.param(upload("processed", messages=[{"line": 2}]), "partial", id="processed, an object"),
         pytest.param(upload("processed", messages=[""]), "partial", id="processed, an empty text"),
+        pytest.param(
+            upload("processed", messages=["NA", "null"]), "succeeded", id="processed, NA"
+        ),
+        pytest.param(upload("processed", messages="n/a"), "succeeded", id="processed, N/A"),
         pytest.param(upload("failed"), "failed", id="failed"),
         pytest.param(upload("failed", messages=["no header"]), "failed", id="failed, messages"),
         pytest.param(upload("paused"), "unknown", id="another word"),
@@ -135,7 +139,8 @@ class TestTheRequest:
             ImportNotFoundError,
             id="404",
         ),
-        pytest.param(raw("gone", 404), ImportNotFoundError, id="404 without JSON"),
+        pytest.param(raw("gone", 404), ImportProtocolError, id="404 without JSON"),
+        pytest.param(raw("[]", 404), ImportProtocolError, id="404 with a list"),
         pytest.param(answer(500, message="details"), ImportUnavailableError, id="500"),
         pytest.param(raw("<html>", 502), ImportUnavailableError, id="502 with a page"),
         pytest.param(answer(400, message="no"), ImportRequestError, id="400"),

@@ -287,10 +287,11 @@ def errors(http: int = 400, **codes: Any) -> Response:
         pytest.param(errors(ProcessorInfo="InvalidID"), ImportNotFoundError, id="400 InvalidID"),
         pytest.param(errors(id="InvalidId"), ImportNotFoundError, id="400 InvalidId"),
         pytest.param(errors(200, ProcessorInfo="InvalidID"), ImportNotFoundError, id="200 InvalidID"),
-        pytest.param(raw("", 404), ImportRequestError, id="404"),
+        pytest.param(raw("", 404), ImportProtocolError, id="404 without JSON"),
+        pytest.param(answer(404, path="/api/v4"), ImportRequestError, id="404"),
+        pytest.param(record("PROCESSED", id=275), ImportProtocolError, id="another import"),
         pytest.param(errors(type="Required"), ImportRequestError, id="400 of another code"),
         pytest.param(errors(200, type="Required"), ImportRequestError, id="200 of another code"),
-        pytest.param(errors(partnerDataSource="TouchpointCodeRequired"), ImportRequestError, id="Required"),
         pytest.param(raw("<html>", 400), ImportRequestError, id="400 with a page"),
         pytest.param(answer(500, errors={"id": "InvalidID"}), ImportUnavailableError, id="HTTP before body"),
         pytest.param(raw("<html>Tomcat", 503), ImportUnavailableError, id="503 with a page"),
@@ -331,6 +332,7 @@ REPEATED_THE_OTHER_WAY = """{"errors": {
         pytest.param(raw("", 401), id="401"),
         pytest.param(raw("", 403), id="403"),
         pytest.param(errors(partnerDataSource="InvalidTouchpointCode"), id="400 InvalidTouchpointCode"),
+        pytest.param(errors(partnerDataSource="TouchpointCodeRequired"), id="400 TouchpointCodeRequired"),
         pytest.param(errors(200, partnerDataSource="InvalidTouchpointCode"), id="200 InvalidTouchpointCode"),
         pytest.param(raw(REPEATED, 400), id="the page's body, with one key twice"),
         pytest.param(raw(REPEATED_THE_OTHER_WAY, 400), id="with one key twice, the other way round"),
@@ -347,6 +349,33 @@ def test_a_refusal_asks_for_another_credential(response: Response) -> None:
 def test_a_refusal_tells_all_codes_of_a_repeated_key(code: str) -> None:
     with pytest.raises(ImportAuthError, match=code):
         Owner(SETTINGS, lambda _: raw(REPEATED, 400)).run(thalamus(), thalamus().look("274"))
+
+
+@pytest.mark.parametrize("same", [274, "274", " 274", "0274", None, True, [275]], ids=repr)
+def test_an_answer_about_the_same_import_is_taken(same: Any) -> None:
+    assert look(record("PROCESSED", id=same)).state is ImportState.SUCCEEDED
+
+
+LINK = "https://s3.amazonaws.com/thalamus-imports/mmorena/Hoy_d47e96d5.xlsx"
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        pytest.param(record(None, url=LINK), id="no state"),
+        pytest.param(record(None, url=[LINK]), id="in a list"),
+        pytest.param(raw(f'{{"url": "{LINK}", "rows": [[1, 2]]}}'.replace("/", "\\/")), id="escaped"),
+        pytest.param(raw(f'{{"url": "{LINK}", "url": "{LINK}"}}'), id="twice"),
+        pytest.param(record("PROCESSED", url=LINK, id=1), id="another import"),
+        pytest.param(answer(500, url=LINK), id="500"),
+        pytest.param(raw(f'{{"url": "{LINK}", "rows'), id="cut short"),
+        pytest.param(raw(f'{{"url": "{LINK[:50]}'), id="cut short in the link"),
+    ],
+)
+def test_the_files_link_is_in_no_error(response: Response) -> None:
+    with pytest.raises(ImportStatusError) as caught:
+        look(response)
+    assert "mmorena" not in str(caught.value)
 
 
 def test_an_unknown_import_is_named() -> None:

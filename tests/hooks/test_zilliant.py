@@ -34,7 +34,7 @@ CREDENTIAL = Credential("encoded-1")
 TOKEN_RESPONSE = (
     b'{"access_token" :"00D!x",\n "instance_url":"https:\\/\\/z.example", "signature":"s\xc3\xbc="}'
 )
-ABSENT = raw("", 404)
+ABSENT = answer(404, message="Report not found.")
 
 
 def zilliant(**fields: Any) -> ZilliantHook:
@@ -105,7 +105,7 @@ def test_an_import_that_goes_on_has_no_end() -> None:
 
 
 def test_the_status_names_vendor_import_and_word() -> None:
-    seen = look(status("Running", entityImportId="another"))
+    seen = look(status("Running", entityImportId="2587c81c"))
     assert (seen.vendor, seen.import_id, seen.vendor_state) == ("zilliant", "2587c81c", "Running")
 
 
@@ -117,6 +117,25 @@ def test_the_report_counts() -> None:
 @pytest.mark.parametrize("said", [report("SUCCESS"), ABSENT], ids=["report without counts", "no report"])
 def test_what_is_not_counted_is_none(said: Response) -> None:
     assert look_at_ended(report=said).rows == RowCounts()
+
+
+@pytest.mark.parametrize("said", [True, False, None, "true"], ids=repr)
+def test_a_client_error_is_told(said: Any) -> None:
+    messages = look(status("RUNNING", clientErrorCallingService=said)).messages
+    assert [message for message in messages if "clientErrorCallingService" in message] == list(messages)
+    assert bool(messages) is (said is True)
+
+
+@pytest.mark.parametrize("other", ["2587c81d", 7, "x" * 10**6], ids=lambda other: str(other)[:8])
+def test_another_id_is_told(other: Any) -> None:
+    """The page does not say that entityImportId is the importId, and its failed sample is no UUID."""
+    seen = look(status("RUNNING", entityImportId=other))
+    assert (seen.state, "entityImportId" in seen.messages[0]) == (ImportState.RUNNING, True)
+
+
+@pytest.mark.parametrize("same", ["2587c81c", "2587C81C", "2587-c81c", "", None, [], True], ids=repr)
+def test_the_same_id_is_not_told(same: Any) -> None:
+    assert look(status("RUNNING", entityImportId=same)).messages == ()
 
 
 def test_the_reports_message_is_kept() -> None:
@@ -164,6 +183,9 @@ ANSWERS = [
     pytest.param(raw("<html>", 502), ImportUnavailableError, id="502 with a page"),
     pytest.param(raw("", 302), ImportProtocolError, id="redirect"),
     pytest.param(raw("<html>"), ImportProtocolError, id="200 with a page"),
+    pytest.param(raw("<html>default backend", 404), ImportProtocolError, id="404 with a page"),
+    pytest.param(raw("", 404), ImportProtocolError, id="404 with nothing"),
+    pytest.param(raw('"gone"', 404), ImportProtocolError, id="404 with a text"),
     pytest.param(answer(), ImportProtocolError, id="no status"),
     pytest.param(answer(status=""), ImportProtocolError, id="blank status"),
     pytest.param(answer(status=["SUCCEEDED"]), ImportProtocolError, id="a list as status"),
@@ -188,7 +210,7 @@ def test_a_report_that_is_there_but_unusable_is_no_absent_one(
 
 def test_an_unknown_import_is_named() -> None:
     with pytest.raises(ImportNotFoundError, match=r"'2587c81c'.*mappingId.*uploadId"):
-        look(raw("", 404))
+        look(answer(404, message="Import ID not found."))
 
 
 @pytest.mark.parametrize("http", [401, 403])

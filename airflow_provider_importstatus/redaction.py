@@ -1,0 +1,212 @@
+"""Text that anything can store and anybody may read: no control characters, secrets or signed URLs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import lru_cache, partial
+from urllib.parse import unquote
+
+__all__ = ["MAX_TEXT", "clean_text", "is_nothing", "redact_secrets", "redact_urls", "storable"]
+
+#: One message of a vendor, in characters.
+MAX_TEXT = 500
+#: Shorter secrets would blank out ordinary words.
+MIN_SECRET = 5
+#: What vendors write where they have nothing to say.
+NOTHING = frozenset({"", "na", "n/a", "null"})
+#: Text is escaped two or three times on its way through several services, not more.
+MAX_ESCAPES = 4
+
+_TERMINAL_SEQUENCE = re.compile(r"(?:\x1b\[|\x9b)[0-?]*+[ -/]*+[@-~]|\x1b\][^\x07\x1b]*+(?:\x07|\x1b\\)")
+_LINE_BREAKS = re.compile(r"[\t-\r\x1c-\x1f\x85\u2028\u2029]+")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+
+#: Percent-encoding, JSON (escaped once or more often) and HTML.
+_ESCAPE = re.compile(
+    r"""(?:%[0-9A-Fa-f]{2})+
+    | (?<!\\)\\++(?:u[0-9A-Fa-f]{4}|["'/])?
+    | &(?:amp|lt|gt|quot|apos|\#[0-9]{1,7}|\#[xX][0-9A-Fa-f]{1,6});""",
+    re.VERBOSE,
+)
+_NAMED = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+#: What cannot be in a link. A blank can: see `redact_urls`.
+_DELIMITERS = re.compile(r"""([\s"'<>`]+)""")
+_PARAMETER = re.compile(r"[?&;#]([\w.-]{1,100})=")
+_HOST_AND_PATH = re.compile(r"[\w-]\.[A-Za-z]{2,24}(?::\d{1,5})?/")
+_AUTHORITY = re.compile(r"[^/?#\\]*")
+_HOST = re.compile(r"[\w.-]*(?::\d{1,5})?|\[[0-9A-Fa-f:.]+\](?::\d{1,5})?")
+#: Names of parameters that make a link a credential: Azure's short ones, and parts of everybody's others.
+_SIGNING_NAMES = frozenset({"sig", "se", "sp", "sv", "key-pair-id", "policy", "hmac", "pwd", "auth"})
+_SIGNING_PREFIXES = ("x-amz-", "x-goog-", "x-oss-", "x-cos-", "x-obs-")
+_SIGNING_PARTS = (
+    *("token", "signature", "secret", "password", "passwd", "credential"),
+    *("accessid", "accesskey", "access_key", "access-key", "apikey", "api_key", "api-key"),
+)
+
+
+def storable(text: str) -> str:
+    """Return the text without control characters and lone surrogates; line breaks and tabs become spaces."""
+    if text.isprintable():
+        return text
+    text = _LINE_BREAKS.sub(" ", _TERMINAL_SEQUENCE.sub("", text))
+    # Neither JSON columns of PostgreSQL nor the pipe of a trigger's process takes a lone surrogate.
+    return _CONTROLS.sub("", text).encode("utf-8", "replace").decode()
+
+
+def clean_text(
+    text: str,
+    length: int = MAX_TEXT,
+    secrets: tuple[str, ...] = (),
+    *,
+    is_cut: bool = False,
+    host_only: bool = False,
+) -> str:
+    """Return the beginning of the text, storable and redacted.
+
+    The work does not grow with the text: only a window of it is read. What a secret or a link at the window's
+    end might show of itself is left out.
+
+    :param text: any text
+    :param length: how many characters are kept
+    :param secrets: what to replace, however it is escaped
+    :param is_cut: whether the text itself is only a beginning
+    :param host_only: cut every link to its host, not only those that may open something
+    """
+    spellings = _spellings(secrets)
+    longest = len(spellings[0]) if spellings else 0
+    window = 2 * (length + longest)
+    is_cut = is_cut or len(text) > window
+    urls = partial(redact_urls, is_cut=is_cut, host_only=host_only)
+    told, plain = _redact(storable(text[:window]), spellings, urls)
+    if is_cut:
+        # The end may be the beginning of a secret, and only without escapes it is known how long that is.
+        told = urls(plain[: max(len(plain) - longest, 0)])
+    return told if len(told) <= length and not is_cut else f"{told[: length - 1]}…"
+
+
+def redact_secrets(text: str, secrets: tuple[str, ...]) -> str:
+    """Return the text without the secrets, however they are escaped."""
+    return _redact(text, _spellings(secrets), str)[0]
+
+
+def _redact(text: str, spellings: tuple[str, ...], urls: Callable[[str], str]) -> tuple[str, str]:
+    """Return the text redacted, with as many escapes left as hide nothing; and the same without escapes."""
+    told = plain = urls(_without(text, spellings))
+    for _ in range(MAX_ESCAPES):
+        unescaped = storable(_unescape(plain))
+        if unescaped == plain:
+            break
+        plain = urls(_without(unescaped, spellings))
+        if plain != unescaped:
+            told = plain
+    return told, plain
+
+
+def _without(text: str, spellings: tuple[str, ...]) -> str:
+    for spelling in spellings:
+        text = text.replace(spelling, "***")
+    return text
+
+
+@lru_cache(maxsize=16)
+def _spellings(secrets: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what to look for, longest first: a shorter secret may be a part of a longer one."""
+    found: dict[str, None] = {}
+    for secret in secrets:
+        written = secret
+        for _ in range(MAX_ESCAPES):
+            found |= dict.fromkeys((written, storable(written), written.replace(" ", "+")))
+            written = _unescape(written)
+    return tuple(sorted((each for each in found if len(each) >= MIN_SECRET), key=len, reverse=True))
+
+
+def _unescape(text: str) -> str:
+    """Return the text with its outermost escapes undone."""
+    text = _ESCAPE.sub(_unescaped, text)
+    if _SURROGATE.search(text):  # JSON escapes a character beyond 16 bits in two halves
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def _unescaped(escape: re.Match[str]) -> str:
+    written = escape[0]
+    if written[0] == "%":
+        return unquote(written)
+    if written[0] == "\\":
+        meant = written.lstrip("\\")
+        return chr(int(meant[1:], 16)) if len(meant) > 1 else meant or "\\"
+    name = written[1:-1]
+    if name in _NAMED:
+        return _NAMED[name]
+    number = int(name[2:], 16) if name[1] in "xX" else int(name[1:])
+    return chr(number) if number < 0x110000 else "\ufffd"
+
+
+def redact_urls(text: str, is_cut: bool = False, host_only: bool = False) -> str:
+    """Return the text with every link cut to its host if the rest of it might open something.
+
+    That is a user, a query or a fragment behind a scheme, and a query with a signature anywhere in a link. A
+    link with a blank in it is found by its beginning and its query.
+    """
+    if "//" not in text and not _PARAMETER.search(text):
+        return text
+    words = _DELIMITERS.split(text)
+    in_link = False
+    for index in range(0, len(words), 2):
+        word = words[index]
+        is_unfinished = is_cut and index == len(words) - 1
+        words[index] = _redact_word(word, in_link, is_unfinished, host_only)
+        in_link = in_link or "//" in word or bool(_HOST_AND_PATH.search(word))
+    return "".join(words)
+
+
+def _redact_word(word: str, in_link: bool, is_unfinished: bool, host_only: bool) -> str:
+    begin = word.find("//")
+    signature = _find_signature(word)
+    if signature >= 0 and not 0 <= begin < signature:
+        query = word.find("?", 0, signature + 1)
+        end = signature if query < 0 else query
+        if in_link or "/" in word[:end]:
+            return f"{word[:end]}?***"
+    if begin < 0:
+        return word
+    rest = word[begin + 2 :]
+    if word[:begin].endswith(":"):
+        opens = host_only or is_unfinished or any(mark in rest for mark in "@?#")
+    else:
+        opens = signature >= 0 or "@" in _authority(rest)
+    return f"{word[:begin]}//{_host(rest, is_unfinished)}/***" if opens else word
+
+
+def _find_signature(word: str) -> int:
+    for parameter in _PARAMETER.finditer(word):
+        name = parameter[1].lower()
+        if (
+            name in _SIGNING_NAMES
+            or name.startswith(_SIGNING_PREFIXES)
+            or any(part in name for part in _SIGNING_PARTS)
+        ):
+            return parameter.start()
+    return -1
+
+
+def _authority(rest: str) -> str:
+    found = _AUTHORITY.match(rest)
+    return found[0] if found else ""
+
+
+def _host(rest: str, is_unfinished: bool) -> str:
+    authority = _authority(rest)
+    host = authority.rpartition("@")[2]
+    # A password may hold anything, a slash and an at sign too.
+    is_sure = "@" not in rest[len(authority) :] and not (is_unfinished and authority == rest)
+    return host if is_sure and _HOST.fullmatch(host) else "***"
+
+
+def is_nothing(text: str) -> bool:
+    """Return whether the text is blank, or a word for nothing such as "NA"."""
+    stripped = text.strip()
+    return len(stripped) <= max(map(len, NOTHING)) and stripped.casefold() in NOTHING

@@ -1,0 +1,66 @@
+"""Whatever stands in an answer, reading it raises nothing."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_importstatus.answers import count, instant
+
+from ..hooks.strategies import json_values
+from .playing import raw
+
+often = settings(deadline=None, derandomize=True, max_examples=1500)
+
+DATES = [
+    "2021-09-28T13:09:25Z",
+    "2021-09-28T13:09:25.123456+02:00",
+    "20210928T130925",
+    "2021-W39-2",
+    "2021-271",
+    "2021-09",
+    "202127:",
+]
+
+
+@st.composite
+def mutated_dates(draw: st.DrawFn) -> str:
+    """A date with a few characters left out, twice, or others in their place."""
+    text = draw(st.sampled_from(DATES))
+    for _ in range(draw(st.integers(min_value=0, max_value=4))):
+        at = draw(st.integers(min_value=0, max_value=len(text)))
+        other = draw(st.text("0123456789-:TWZ+./P ", max_size=2))
+        text = text[:at] + other + text[at + draw(st.integers(min_value=0, max_value=3)) :]
+    return text
+
+
+@pytest.mark.parametrize(
+    "text", ["202127:", "2021-W", "2021-W99-9", "0000-00-00", "2021-09-28T99", "9" * 10**6]
+)
+def test_a_date_that_cannot_be_read_is_none(text: str) -> None:
+    assert instant(text) is None
+
+
+@often
+@given(text=mutated_dates())
+@example("202127:")
+def test_a_mutated_date_is_an_instant_or_none(text: str) -> None:
+    assert instant(text) is None or isinstance(instant(text), datetime)
+
+
+@often
+@given(value=json_values)
+def test_any_json_is_a_count_an_instant_or_none(value: Any) -> None:
+    assert instant(value) is None or isinstance(instant(value), datetime)
+    assert count(value) is None or count(value) >= 0
+
+
+@often
+@given(header=st.text(max_size=40) | mutated_dates() | st.text("0123456789 ,:GMTWedOct+-", max_size=40))
+def test_any_retry_after_is_seconds_or_none(header: str) -> None:
+    seconds = raw("", 503, retry_after=header).retry_after
+    assert seconds is None or seconds > 0
