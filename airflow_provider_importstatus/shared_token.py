@@ -31,8 +31,8 @@ SHARED_DESCRIPTION = (
     "A token that processes share, kept by airflow-provider-importstatus. Deleting it costs one login."
 )
 REJECTION_DESCRIPTION = (
-    "A login that a vendor rejected, kept by airflow-provider-importstatus so that it is not repeated within a"
-    " minute. It may be deleted."
+    "A login that a vendor rejected, kept by airflow-provider-importstatus for a minute, in which it is not"
+    " repeated. It may be deleted."
 )
 
 #: The rejections that this process has met, for where the Variable cannot be written.
