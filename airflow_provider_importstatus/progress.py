@@ -48,7 +48,8 @@ class Progress:
     ) -> tuple[Outcome, dict[str, Any] | None]:
         """What a look's answer leads to, and what the XCom must say now, if anything."""
         if isinstance(answer, ImportStatusError):
-            outcome: Outcome = self.wait.failed(answer, now)
+            since = getattr(answer, "outage_since", None)
+            outcome: Outcome = self.wait.failed(answer, now, failing_since=since)
             if isinstance(outcome, LookAgain):
                 self.tell_trouble(answer, now)
             return outcome, None
