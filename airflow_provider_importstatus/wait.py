@@ -106,7 +106,9 @@ class Wait:
     @property
     def ends(self) -> float:
         """When there is no time left."""
-        return self.deadline if self.execution_deadline is None else min(self.deadline, self.execution_deadline)
+        return (
+            self.deadline if self.execution_deadline is None else min(self.deadline, self.execution_deadline)
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form: what a trigger is made from."""
@@ -132,8 +134,9 @@ class Wait:
         for name in _FACTS:
             setattr(self, name, getattr(self, name) or memory.get(name) is True)
         for name in _OUTAGE:
-            if _is_instant(value := memory.get(name)):
-                setattr(self, name, float(value))
+            value = memory.get(name)
+            if _is_instant(value):
+                setattr(self, name, value)
 
     def saw(self, status: ImportStatus, now: float) -> Outcome:
         """Take note of an answer."""
