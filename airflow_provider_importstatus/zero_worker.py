@@ -102,6 +102,8 @@ def start_trigger_args(sensor: ImportStatusSensor) -> StartTriggerArgs:
             "timeout": timeout,
             "execution_timeout": execution_timeout and execution_timeout.total_seconds(),
             **sensor.trigger_params(),
+            # Once more, since a cluster policy may have set a hook, of which the triggerer will not know.
+            "end_from_trigger": sensor.end_from_trigger and obstacle_to_end(sensor) is None,
             "wait": sensor.schedule(),
         },
         next_method="execute_complete",
@@ -126,8 +128,9 @@ def warn(task_id: str | None, refused: Iterable[str]) -> None:
 def _overrides(task: Any, method: str) -> bool:
     from airflow_provider_importstatus.sensors.import_status import ImportStatusSensor
 
-    # What the triggerer knows of a task has no methods of its own.
-    return getattr(type(task), method, None) not in (None, getattr(ImportStatusSensor, method))
+    # Of the task itself, where a cluster policy may set one. What the triggerer knows of a task has none.
+    own = getattr(task, method, None)
+    return own is not None and getattr(own, "__func__", None) is not getattr(ImportStatusSensor, method)
 
 
 def _have_triggerers_queues() -> bool:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 # Going through common.compat would load three more modules.
@@ -33,16 +34,18 @@ from airflow_provider_importstatus.exceptions import (
     TaskDeferralError,
     revive,
 )
+from airflow_provider_importstatus.memory import Memory
 from airflow_provider_importstatus.outcome import Action, judge
 from airflow_provider_importstatus.parameters import (
     check_hook_params,
+    check_seconds,
     read_import_id,
     read_policy,
     read_seconds,
 )
 from airflow_provider_importstatus.progress import RESULT_KEY, XCOM_KEY, Progress, entry
 from airflow_provider_importstatus.status import ImportState, ImportStatus
-from airflow_provider_importstatus.wait import GaveUp, LookAgain, Outcome, Over, Wait
+from airflow_provider_importstatus.wait import MIN_RESUME_DELAY, GaveUp, LookAgain, Outcome, Over, Wait
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperatorLink, Context
@@ -58,8 +61,15 @@ __all__ = [
     "ZilliantImportSensor",
 ]
 
-#: Shorter ones are taken for lost tasks by the scheduler (seen on Airflow 3.3.2), in seconds.
-MIN_RESCHEDULE = 10.0
+#: The parameters that are seconds, or a timedelta.
+DURATIONS = (
+    "execution_timeout",
+    "max_wait",
+    "not_found_grace",
+    "outage_tolerance",
+    "poke_interval",
+    "timeout",
+)
 
 
 class _WhenRead:
@@ -75,6 +85,20 @@ class _WhenRead:
 
     def __get__(self, sensor: ImportStatusSensor | None, _: type | None = None) -> Any:
         return self._default if sensor is None else self._work_out(sensor)
+
+
+class _Links:
+    """The links to the import's tab, where Airflow has one: imported when read, since DAG files need none.
+
+    No property: Airflow stores what it finds on the class with mapped tasks, which must remain picklable.
+    """
+
+    def __get__(
+        self, sensor: ImportStatusSensor | None, _: type | None = None
+    ) -> Collection[BaseOperatorLink]:
+        from airflow_provider_importstatus.links import LINKS
+
+        return LINKS
 
 
 def _starts_from_trigger(sensor: ImportStatusSensor) -> bool:
@@ -118,6 +142,7 @@ class ImportStatusSensor(BaseSensorOperator):
     :param max_wait: the longest time between two looks, in seconds
     :param exponential_backoff: look again after a tenth of the wait so far; if false, after each
         ``poke_interval``
+    :param timeout: seconds from the first look after which the wait ends; Airflow's default unless given
     :raises ImportStatusError: one of its subclasses, by what went wrong
     """
 
@@ -128,6 +153,7 @@ class ImportStatusSensor(BaseSensorOperator):
     may_start_from_trigger = False
     start_from_trigger = _WhenRead(False, _starts_from_trigger)
     start_trigger_args = _WhenRead(None, _start_trigger_args)
+    operator_extra_links = _Links()
 
     def __init__(
         self,
@@ -143,16 +169,22 @@ class ImportStatusSensor(BaseSensorOperator):
         poke_interval: timedelta | float = 10.0,
         max_wait: timedelta | float = 300.0,
         exponential_backoff: bool = True,
+        timeout: timedelta | float | None = None,
         start_from_trigger: bool = False,
         end_from_trigger: bool = False,
         **kwargs: Any,
     ) -> None:
+        check_seconds(poke_interval=poke_interval, max_wait=max_wait, timeout=timeout)
+        if timeout is not None:
+            kwargs["timeout"] = timeout
         super().__init__(
             poke_interval=poke_interval,
             max_wait=max_wait,
             exponential_backoff=exponential_backoff,
             **kwargs,
         )
+        # The deployment's defaults, too.
+        check_seconds(timeout=self.timeout, execution_timeout=self.execution_timeout)
         if not self.poke_interval:
             raise ValueError(
                 "poke_interval is 0 seconds: the vendor would be asked without a pause. Give 1 or more."
@@ -175,6 +207,7 @@ class ImportStatusSensor(BaseSensorOperator):
     @classmethod
     def partial(cls, **kwargs: Any) -> Any:
         """Map the sensor over many imports. Mapped tasks start on workers."""
+        check_seconds(**{name: kwargs[name] for name in DURATIONS if name in kwargs})
         if kwargs.get("start_from_trigger"):
             from airflow_provider_importstatus import zero_worker
 
@@ -184,19 +217,13 @@ class ImportStatusSensor(BaseSensorOperator):
             )
         return super().partial(**kwargs)
 
-    @property
-    def operator_extra_links(self) -> Collection[BaseOperatorLink]:  # type: ignore[override]
-        """The link to the import's tab, where Airflow has one. A property, since DAG files need no links."""
-        from airflow_provider_importstatus.links import LINKS
-
-        return LINKS
-
     def execute(self, context: Context) -> dict[str, Any]:
         """Look until the import is over; between the looks defer, sleep or reschedule, by the mode."""
         with self._ends_as_configured():
             self.import_id = read_import_id(self.import_id)
-            wait = self._begin(context)
-            hook = self._hook()
+            wait, memory = self._begin(context)
+            # Where a connection cannot be read just now, the next look tries again.
+            hook = cache(self._hook)
             progress = Progress(wait, self.log)
             self._push_links(context)
             while True:
@@ -205,7 +232,7 @@ class ImportStatusSensor(BaseSensorOperator):
                     return self._finish(outcome.status, context)
                 if isinstance(outcome, GaveUp):
                     raise outcome.error
-                self._pause(outcome, wait)
+                self._pause(outcome, wait, memory)
 
     def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """End the task as the trigger's event says."""
@@ -267,32 +294,37 @@ class ImportStatusSensor(BaseSensorOperator):
     def _push_links(self, context: Context) -> None:
         """Let the links show while this process waits: Airflow itself stores them when it ends."""
         ti: Any = context.get("ti")
-        if ti is None or self.deferrable or self.reschedule or not self.do_xcom_push:
+        if ti is None or self.deferrable or self.reschedule:
             return
         for link in self.operator_extra_links:
-            try:
-                ti.xcom_push(key=link.xcom_key, value=link.get_link(self, ti_key=ti))
-            except Exception as error:
-                # Nothing depends on it but what people see: the wait must outlive it.
-                self.log.warning("The link %s could not be stored: %s", link.name, type(error).__name__)
+            self._push(context, link.xcom_key, link.get_link(self, ti_key=ti))
 
-    def _begin(self, context: Context) -> Wait:
+    def _begin(self, context: Context) -> tuple[Wait, Memory | None]:
         now = time.time()
-        first_look_at = self._first_rescheduled_look(context) or now
-        return Wait(
-            first_look_at=first_look_at,
-            deadline=first_look_at + self.timeout,
-            **self.schedule(),
-        )
+        first_look_at, memory = self._earlier_looks(context)
+        began = first_look_at or now
+        wait = Wait(first_look_at=began, deadline=began + self.timeout, **self.schedule())
+        if first_look_at and memory:
+            memory.recall(wait)
+        return wait, memory
 
-    def _first_rescheduled_look(self, context: Context) -> float | None:
+    def _earlier_looks(self, context: Context) -> tuple[float | None, Memory | None]:
+        """Return when a rescheduled task first looked, and what its looks remember."""
         if self.deferrable or not self.reschedule:
-            return None
-        ti = context["ti"]
+            return None, None
+        ti: Any = context["ti"]
         # Airflow 2.11 has no such method, but gives a rescheduled task its first start date.
         ask = getattr(ti, "get_first_reschedule_date", None)
-        first = ask(context) if ask else ti.start_date
-        return first.timestamp() if first else None
+        try:
+            first = ask(context) if ask else ti.start_date
+        except Exception as error:
+            self.log.warning(
+                "Airflow cannot tell when the wait began: %s. The next poll asks again.", type(error).__name__
+            )
+            return None, None
+        store = context.get("task_state_store")
+        memory = Memory(store, self.import_id, ti.try_number, self.log.warning)
+        return first.timestamp() if first else None, memory
 
     def _hook(self) -> ImportStatusHook:
         from airflow_provider_importstatus.hooks.base import hook_for
@@ -301,10 +333,10 @@ class ImportStatusSensor(BaseSensorOperator):
         hook.check_conn_type(self.conn_type)
         return hook
 
-    def _look(self, hook: ImportStatusHook, progress: Progress, context: Context) -> Outcome:
+    def _look(self, hook: Callable[[], ImportStatusHook], progress: Progress, context: Context) -> Outcome:
         answer: ImportStatus | ImportStatusError
         try:
-            answer = hook.get_import_status(self.import_id)
+            answer = hook().get_import_status(self.import_id)
         except ImportStatusError as error:
             answer = error
         outcome, latest = progress.note(answer, time.time())
@@ -312,12 +344,14 @@ class ImportStatusSensor(BaseSensorOperator):
             self._publish(context, latest)
         return outcome
 
-    def _pause(self, outcome: LookAgain, wait: Wait) -> None:
+    def _pause(self, outcome: LookAgain, wait: Wait, memory: Memory | None) -> None:
         """Sleep until the next look, or leave by the exception that brings the task back for it."""
         if self.deferrable:
             self._defer(wait)
         if self.reschedule:
-            delay = max(outcome.delay, MIN_RESCHEDULE)
+            if memory:
+                memory.keep(wait)
+            delay = max(outcome.delay, MIN_RESUME_DELAY)
             raise AirflowRescheduleException(datetime.now(UTC) + timedelta(seconds=delay))
         time.sleep(outcome.delay)
 
@@ -361,9 +395,17 @@ class ImportStatusSensor(BaseSensorOperator):
         raise ImportFailedError(verdict.reason)
 
     def _publish(self, context: Context, latest: dict[str, Any]) -> None:
-        ti = context.get("ti")
-        if ti is not None and self.do_xcom_push:
-            ti.xcom_push(key=XCOM_KEY, value=latest)
+        self._push(context, XCOM_KEY, latest)
+
+    def _push(self, context: Context, key: str, value: Any) -> None:
+        """Write an XCom on which nothing depends but what people see: the wait must outlive a failure."""
+        ti: Any = context.get("ti")
+        if ti is None or not self.do_xcom_push:
+            return
+        try:
+            ti.xcom_push(key=key, value=value)
+        except Exception as error:
+            self.log.warning("The XCom %s could not be written: %s", key, type(error).__name__)
 
     def _forget_result(self, context: Context) -> None:
         """Remove what an earlier run of a cleared task has left, as Airflow does when a worker starts it."""
@@ -379,14 +421,22 @@ class ImportStatusSensor(BaseSensorOperator):
 
     def _timeout_of_the_database(self, context: Context) -> BaseException:
         """The end of a wait whose trigger did not live to tell it."""
-        ti = context["ti"]
-        latest = ti.xcom_pull(task_ids=ti.task_id, key=XCOM_KEY, map_indexes=ti.map_index)
-        # An earlier run of a cleared task may have waited for another one.
-        is_of_this = latest is not None and latest["import_id"] == str(self.import_id).strip()
-        wait = Wait(0.0, 0.0, last=ImportStatus.from_dict(latest) if is_of_this else None)
+        wait = Wait(0.0, 0.0, last=self._last_published(context))
         limit = self.execution_timeout
         is_of_execution = limit is not None and limit.total_seconds() < self.timeout
         return (wait.out_of_execution_timeout() if is_of_execution else wait.out_of_timeout()).error
+
+    def _last_published(self, context: Context) -> ImportStatus | None:
+        ti: Any = context["ti"]
+        try:
+            latest = ti.xcom_pull(task_ids=ti.task_id, key=XCOM_KEY, map_indexes=ti.map_index)
+            # An earlier run of a cleared task may have waited for another one.
+            if latest is not None and latest["import_id"] == str(self.import_id).strip():
+                return ImportStatus.from_dict(latest)
+        except Exception as error:
+            # Only the message needs it.
+            self.log.warning("The XCom %s could not be read: %s", XCOM_KEY, type(error).__name__)
+        return None
 
     @contextmanager
     def _ends_as_configured(self) -> Iterator[None]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
-import random
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -25,12 +24,10 @@ from airflow_provider_importstatus.parameters import read_import_id, read_policy
 from airflow_provider_importstatus.progress import RESULT_KEY, XCOM_KEY, Progress, entry
 from airflow_provider_importstatus.status import MAX_RESULT_BYTES, ImportState, ImportStatus
 from airflow_provider_importstatus.triggers.client import Client, connected
-from airflow_provider_importstatus.wait import GaveUp, LookAgain, Over, Wait
+from airflow_provider_importstatus.wait import GaveUp, LookAgain, Over, Wait, first_delay, hold
 
 __all__ = ["ImportStatusTrigger"]
 
-#: A task that comes back sooner is taken for lost by the scheduler (seen on Airflow 3.3.2), in seconds.
-HOLD = 10.0
 #: Characters of an error in an event, which must stay below 8 KiB however they are encoded.
 MAX_ERROR = 1000
 #: Airflow's own default for a sensor's timeout, in seconds.
@@ -110,10 +107,9 @@ class ImportStatusTrigger(BaseTrigger):
         """Fire exactly one event when the wait is over."""
         end = await self._end()
         self.log.info("The wait is over: %s", _words(end))
-        hold = 0.0 if self.deferred_at is None else self.deferred_at + HOLD - time.time()
-        if hold > 0:
-            self.log.info("The task resumes in %.0f s: sooner, the scheduler might take it for lost.", hold)
-            await asyncio.sleep(hold)
+        if held := hold(self.deferred_at, time.time()):
+            self.log.info("The task resumes in %.0f s: sooner, the scheduler might take it for lost.", held)
+            await asyncio.sleep(held)
         is_told = isinstance(end, Over) and await self._succeed(end.status)
         yield TaskSuccessEvent() if is_told else TriggerEvent(_event(end))
 
@@ -123,7 +119,7 @@ class ImportStatusTrigger(BaseTrigger):
         if self.deferred_at is None:
             await self._push_links()
         async with connected(self.conn_id) as client:
-            await asyncio.sleep(self._first_delay(wait))
+            await asyncio.sleep(first_delay(wait, self.deferred_at, time.time()))
             since = time.monotonic()
             while True:
                 outcome, latest = progress.note(await self._look(client, wait, since), time.time())
@@ -186,16 +182,6 @@ class ImportStatusTrigger(BaseTrigger):
             return time.time()
         due = due if due.tzinfo else due.replace(tzinfo=UTC)
         return due.timestamp() - zero_worker.database_timeout(self.timeout, self.execution_timeout)
-
-    def _first_delay(self, wait: Wait) -> float:
-        """Seconds until the first look here: the worker, if any, looked just before it deferred."""
-        now = time.time()
-        interval = wait.next_interval(self.deferred_at or wait.first_look_at)
-        due = min((self.deferred_at or wait.first_look_at) + interval, wait.deadline)
-        if due > now:
-            return 0.0 if self.deferred_at is None else due - now
-        # After a restart all waits are overdue at once: they are spread over one interval.
-        return random.uniform(0.0, min(interval, max(wait.deadline - now, 0.0)))
 
     async def _succeed(self, status: ImportStatus) -> bool:
         """Do a worker's part of a success; false where a worker must."""

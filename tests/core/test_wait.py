@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from itertools import pairwise
+from dataclasses import replace
+from itertools import cycle, pairwise
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from airflow_provider_importstatus.exceptions import (
     AirflowSensorTimeout,
@@ -19,13 +22,27 @@ from airflow_provider_importstatus.exceptions import (
     ImportUnavailableError,
 )
 from airflow_provider_importstatus.status import ImportState, ImportStatus
-from airflow_provider_importstatus.wait import GaveUp, LookAgain, Over, Wait
+from airflow_provider_importstatus.wait import (
+    MIN_RESUME_DELAY,
+    GaveUp,
+    LookAgain,
+    Over,
+    Wait,
+    first_delay,
+    hold,
+    on_this_clock,
+)
 
 from .playing import NOW
 
 DAY = 86_400.0
 
 Answer = ImportStatus | ImportStatusError
+
+#: A slow machine is no failure.
+patiently = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+TIMES = st.floats(NOW - 10 * DAY, NOW + 10 * DAY)
+JUNK = st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(["", "1", "ü", (), (1,)])
 
 
 def status(state: str = "running") -> ImportStatus:
@@ -53,8 +70,12 @@ def delays(looks: list[float]) -> list[float]:
     return [later - earlier for earlier, later in pairwise(looks)]
 
 
-def down(message: str = "down", retry_after: float | None = None) -> ImportUnavailableError:
-    return ImportUnavailableError(message, retry_after)
+def down(
+    message: str = "down", retry_after: float | None = None, since: float | None = None
+) -> ImportUnavailableError:
+    error = ImportUnavailableError(message, retry_after)
+    error.outage_since = since
+    return error
 
 
 class TestTheSchedule:
@@ -261,10 +282,45 @@ class TestNotFound:
     def test_the_end_of_the_grace_is_named(self) -> None:
         assert "not_found_grace (60 s)" in str(wait().failed(ImportNotFoundError("none"), NOW + 60).error)
 
-    def test_an_import_that_vanishes_ends_the_wait(self) -> None:
+    def test_an_import_that_vanishes_for_a_while_is_waited_for(self) -> None:
+        def vendor(since: float) -> Answer:
+            if 3600 <= since < 4300:
+                return ImportNotFoundError("none")
+            return status("succeeded" if since > 4400 else "running")
+
+        assert isinstance(live(wait(), vendor)[1], Over)
+
+    def test_an_import_that_stays_away_is_not_found_after_outage_tolerance(self) -> None:
+        looks, end = live(
+            wait(max_wait=60.0), lambda since: ImportNotFoundError("gone") if since >= 3600 else status()
+        )
+        assert (type(end.error), 4500 <= looks[-1] <= 4620) == (ImportNotFoundError, True)
+        assert "found earlier in this wait" in str(end.error)
+        assert "outage_tolerance is 900 s" in str(end.error)
+
+    def test_an_import_that_vanishes_while_the_vendor_is_down_is_one_outage(self) -> None:
+        errors = cycle([ImportNotFoundError("gone"), down()])
+        looks, end = live(wait(max_wait=60.0), lambda since: next(errors) if since >= 3600 else status())
+        assert isinstance(end, GaveUp)
+        assert 4500 <= looks[-1] <= 4620
+
+    def test_no_such_import_between_outages_is_bounded_by_the_grace(self) -> None:
+        errors = cycle([down(), ImportNotFoundError("none")])
+        looks, end = live(wait(), lambda _: next(errors))
+        assert (type(end.error), looks[-1] < 100) == (ImportNotFoundError, True)
+
+    def test_an_import_is_seen_however_it_travels(self) -> None:
         course = wait()
         course.saw(status(), NOW)
-        assert isinstance(course.failed(ImportNotFoundError("gone"), NOW + 61), GaveUp)
+        course = Wait.from_dict(json.loads(json.dumps(course.to_dict())))
+        assert isinstance(course.failed(ImportNotFoundError("gone"), NOW + 3600), LookAgain)
+
+    def test_a_status_of_an_earlier_release_was_seen(self) -> None:
+        course = wait()
+        course.saw(status(), NOW)
+        earlier = course.to_dict()
+        del earlier["seen"], earlier["away_until"]
+        assert isinstance(Wait.from_dict(earlier).failed(ImportNotFoundError("gone"), NOW + 3600), LookAgain)
 
     def test_without_grace_the_first_answer_decides(self) -> None:
         assert isinstance(wait(not_found_grace=0.0).failed(ImportNotFoundError("none"), NOW), GaveUp)
@@ -295,8 +351,183 @@ class TestRetryAfter:
         assert course.failed(down(retry_after=3600.0), NOW) == LookAgain(40.0)
 
     def test_an_unlimited_call_back_is_looked_after_within_the_hour(self) -> None:
-        looks, _ = live(wait(outage_tolerance=2 * 3600), lambda _: down(retry_after=1e9))
+        looks, _ = live(wait(deadline=NOW + 2 * 3600), lambda _: down(retry_after=1e9))
         assert delays(looks) == [3600.0, 3600.0]
+
+    def test_only_the_deadline_ends_a_wait_that_the_vendor_always_postpones(self) -> None:
+        looks, end = live(wait(deadline=NOW + DAY), lambda _: down(retry_after=3600.0))
+        assert (type(end.error), len(looks)) == (AirflowSensorTimeout, 25)
+
+    def test_the_time_asked_for_is_no_outage(self) -> None:
+        """Thrice a quarter of an hour, each asked for, with half a minute between."""
+        answers = iter([*[down(retry_after=900.0), down(), down(), down()] * 3, status("succeeded")])
+        _, end = live(wait(poke_interval=10.0, max_wait=10.0), lambda _: next(answers))
+        assert isinstance(end, Over)
+
+    def test_the_time_before_it_and_after_it_is(self) -> None:
+        looks, end = live(
+            wait(max_wait=60.0),
+            lambda since: down(retry_after=1800.0 if 400 <= since < 460 else None),
+        )
+        assert isinstance(end.error, ImportUnavailableError)
+        assert 2640 <= looks[-1] <= 2780
+
+    def test_a_poll_that_comes_sooner_than_asked_for_counts_from_then_on(self) -> None:
+        course = wait()
+        course.failed(down(), NOW)
+        course.failed(down(retry_after=3600.0), NOW + 600)
+        assert isinstance(course.failed(down(), NOW + 700), LookAgain)
+        assert isinstance(course.failed(down(), NOW + 999), LookAgain)
+        assert isinstance(course.failed(down(), NOW + 1001), GaveUp)
+
+    @pytest.mark.parametrize("retry_after", [float("nan"), float("inf"), -1.0, 0.0, 10**400])
+    def test_what_is_no_time_to_come_back_does_no_harm(self, retry_after: float) -> None:
+        assert wait().failed(down(retry_after=retry_after), NOW).delay <= 3600.0
+
+
+class TestASharedOutage:
+    def test_it_began_when_the_first_wait_met_it(self) -> None:
+        course = wait()
+        course.saw(status(), NOW + 1000)
+        assert isinstance(course.failed(down(since=NOW + 1001), NOW + 1900), LookAgain)
+        assert isinstance(course.failed(down(since=NOW + 1001), NOW + 1902), GaveUp)
+
+    def test_it_is_remembered(self) -> None:
+        course = wait()
+        course.saw(status(), NOW + 1000)
+        course.failed(down(since=NOW + 1001), NOW + 1900)
+        assert isinstance(course.failed(down(), NOW + 1902), GaveUp)
+
+    def test_one_that_began_later_than_our_own_changes_nothing(self) -> None:
+        course = wait()
+        course.failed(down(), NOW)
+        assert isinstance(course.failed(down(since=NOW + 600), NOW + 901), GaveUp)
+
+    def test_a_wait_that_begins_in_it_has_its_whole_tolerance(self) -> None:
+        course = wait()
+        assert isinstance(course.failed(down(since=NOW - DAY), NOW), LookAgain)
+        assert isinstance(course.failed(down(since=NOW - DAY), NOW + 899), LookAgain)
+
+    def test_one_from_the_future_counts_from_now(self) -> None:
+        course = wait()
+        course.failed(down(since=NOW + DAY), NOW)
+        assert course.failing_since == NOW
+
+    @pytest.mark.parametrize("since", [0.0, 50_000.0])
+    def test_a_postponed_poll_comes_within_half_a_minute(self, since: float) -> None:
+        error = down(retry_after=3600.0)
+        error.postponed_for = 25.0
+        course = wait(poke_interval=60.0)
+        course.saw(status(), NOW)
+        assert course.failed(error, NOW + since).delay == 25.0
+
+
+class TestASpreadOfDelays:
+    """What a triggerer waits before its first poll, and holds an event back."""
+
+    def test_the_worker_has_just_polled(self) -> None:
+        assert 10.0 <= first_delay(wait(), NOW, NOW) <= 11.0
+
+    def test_a_wait_that_starts_in_the_triggerer_is_polled_at_once(self) -> None:
+        assert first_delay(wait(), None, NOW + 1) == 0.0
+
+    def test_a_thousand_old_waits_are_spread_over_their_present_interval(self) -> None:
+        old = wait(max_wait=300.0)
+        restarted = [first_delay(old, NOW + 1, NOW + 5 * 3600) for _ in range(1250)]
+        thirds = [sum(low <= delay < low + 100 for delay in restarted) for low in (0, 100, 200)]
+        assert max(restarted) <= 300.0
+        assert min(thirds) > 300
+
+    def test_as_are_those_that_started_in_the_triggerer(self) -> None:
+        restarted = [first_delay(wait(), None, NOW + 5 * 3600) for _ in range(300)]
+        assert sum(delay > 100 for delay in restarted) > 100
+
+    def test_a_vendor_that_asked_the_worker_to_stay_away_is_obeyed(self) -> None:
+        course = wait()
+        course.failed(down(retry_after=600.0), NOW)
+        assert first_delay(Wait.from_dict(course.to_dict()), NOW, NOW + 2) == pytest.approx(598.0)
+        assert 300.0 <= first_delay(course, NOW, NOW + 300) <= 310.0
+
+    @patiently
+    @given(TIMES, TIMES, st.floats(0.01, 1e6), st.floats(0.01, 1e6), st.booleans())
+    def test_no_clock_delays_the_first_poll(
+        self, deferred: float, ends: float, poke_interval: float, max_wait: float, backoff: bool
+    ) -> None:
+        course = Wait(
+            first_look_at=deferred,
+            deadline=ends,
+            poke_interval=poke_interval,
+            max_wait=max_wait,
+            exponential_backoff=backoff,
+        )
+        delay = first_delay(course, deferred, NOW)
+        assert 0.0 <= delay <= max(poke_interval, max_wait) * 1.1
+        assert delay <= max(ends - NOW, 0.0)
+        if deferred >= NOW:
+            assert delay <= poke_interval * 1.1
+
+    @patiently
+    @given(TIMES)
+    def test_no_clock_holds_an_event_back_for_long(self, deferred: float) -> None:
+        held = hold(deferred, NOW)
+        assert 0.0 <= held <= MIN_RESUME_DELAY
+        assert held == pytest.approx(min(max(deferred + MIN_RESUME_DELAY - NOW, 0.0), MIN_RESUME_DELAY))
+
+    def test_an_event_of_a_wait_without_a_worker_is_not_held_back(self) -> None:
+        assert hold(None, NOW) == 0.0
+
+    @patiently
+    @given(st.floats(-DAY, DAY), st.floats(0.0, 3.0))
+    def test_a_workers_clock_changes_nothing_by_more_than_the_hold(self, ahead: float, took: float) -> None:
+        right = wait(execution_deadline=NOW + DAY, failing_since=NOW)
+        wrong = replace(
+            right,
+            first_look_at=right.first_look_at + ahead,
+            deadline=right.deadline + ahead,
+            execution_deadline=NOW + DAY + ahead,
+            failing_since=NOW + ahead,
+        )
+        ours, deferred_at = on_this_clock(wrong, NOW + ahead, right.ends + took)
+        for name in ("first_look_at", "deadline", "execution_deadline", "failing_since"):
+            assert abs(getattr(ours, name) - getattr(right, name)) <= MIN_RESUME_DELAY + 0.01
+        assert first_delay(ours, deferred_at, NOW + took) <= 11.0 + MIN_RESUME_DELAY
+        assert hold(deferred_at, NOW + 20) <= 0.01
+
+    def test_a_worker_an_hour_behind_is_polled_for_by_its_shortest_interval(self) -> None:
+        behind = wait(first_look_at=NOW - 3600, deadline=NOW - 3600 + DAY)
+        ours, deferred_at = on_this_clock(behind, NOW - 3600, NOW + DAY + 0.3)
+        assert 9.0 <= first_delay(ours, deferred_at, NOW + 1) <= 11.0
+        assert ours.next_interval(NOW + 10) <= 11.0
+
+    def test_a_clock_that_is_right_changes_no_instant(self) -> None:
+        course = wait()
+        assert on_this_clock(course, NOW, course.ends + 1.5) == (course, NOW)
+
+
+class TestMemory:
+    """What a poll in reschedule mode knows of those before it."""
+
+    def test_an_outage_goes_on_in_the_next_process(self) -> None:
+        earlier, later = wait(), wait()
+        earlier.saw(status(), NOW)
+        earlier.failed(down(retry_after=100.0), NOW + 10)
+        later.recall(json.loads(json.dumps(earlier.memory())))
+        assert later.memory() == earlier.memory()
+        assert isinstance(later.failed(ImportAuthError("rotated"), NOW + 110), LookAgain)
+        assert isinstance(later.failed(ImportNotFoundError("gone"), NOW + 1011), GaveUp)
+
+    def test_a_timeout_says_that_a_state_was_known(self) -> None:
+        course = wait()
+        course.recall({"seen": True})
+        assert "found earlier" in str(course.out_of_timeout().error)
+
+    @patiently
+    @given(st.dictionaries(st.sampled_from(["seen", "has_answered", "failing_since", "away_until"]), JUNK))
+    def test_what_was_not_written_by_us_is_ignored(self, memory: dict[str, Any]) -> None:
+        course = wait()
+        course.recall(memory)
+        assert isinstance(course.failed(down(), NOW + 1), LookAgain | GaveUp)
+        assert isinstance(course.saw(status(), NOW + 2), LookAgain)
 
 
 class TestTravelling:

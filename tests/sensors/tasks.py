@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.providers.common.compat.sdk import DAG, TaskDeferred
@@ -22,7 +22,10 @@ VENDORS = ("clear", "tao_advance", "zilliant", "thalamus")
 
 @dataclass
 class TaskInstance:
-    """What a sensor uses of Airflow's: its name, XComs, and when the task was first rescheduled."""
+    """What a sensor uses of Airflow's: its name, XComs, and when the task was first rescheduled.
+
+    :param broken: the methods in which Airflow's API is out of reach
+    """
 
     first_rescheduled: datetime | None = None
     xcoms: dict[str, Any] = field(default_factory=dict)
@@ -30,15 +33,24 @@ class TaskInstance:
     run_id: str = "a_run"
     task_id: str = "wait"
     map_index: int = -1
+    try_number: int = 1
+    broken: tuple[str, ...] = ()
+
+    def _fail_in(self, method: str) -> None:
+        if method in self.broken:
+            raise ConnectionError("hunter2 at the API's address")
 
     def xcom_push(self, key: str, value: Any) -> None:
+        self._fail_in("xcom_push")
         self.xcoms[key] = json.loads(json.dumps(value))
 
     def xcom_pull(self, task_ids: str, key: str, map_indexes: int) -> Any:
+        self._fail_in("xcom_pull")
         assert (task_ids, map_indexes) == (self.task_id, self.map_index)
         return self.xcoms.get(key)
 
     def get_first_reschedule_date(self, context: Any) -> datetime | None:
+        self._fail_in("get_first_reschedule_date")
         assert context["ti"] is self
         return self.first_rescheduled
 
@@ -48,6 +60,30 @@ class TaskInstance:
         return self.first_rescheduled or datetime.now(UTC)
 
 
+@dataclass
+class Store:
+    """Airflow's task state store, as a task of 3.3 sees it.
+
+    :param broken: the methods in which it is out of reach
+    """
+
+    values: dict[str, Any] = field(default_factory=dict)
+    broken: tuple[str, ...] = ()
+    writes: int = 0
+
+    def get(self, key: str, default: Any = None) -> Any:
+        if "get" in self.broken:
+            raise ConnectionError("hunter2 at the API's address")
+        return self.values.get(key, default)
+
+    def set(self, key: str, value: Any, *, retention: timedelta | None = None) -> None:
+        self.writes += 1
+        if "set" in self.broken:
+            raise ConnectionError("hunter2 at the API's address")
+        assert datetime.now(UTC) + (retention or timedelta(0))
+        self.values[key] = json.loads(json.dumps(value, allow_nan=False))
+
+
 def sensor(conn_id: str = "thalamus_default", import_id: Any = "7", **more: Any) -> ImportStatusSensor:
     """A sensor in a DAG, as quick as it may be unless told otherwise."""
     usual = {"poke_interval": 0.05, "exponential_backoff": False, "timeout": 10}
@@ -55,9 +91,10 @@ def sensor(conn_id: str = "thalamus_default", import_id: Any = "7", **more: Any)
         return ImportStatusSensor(task_id="wait", conn_id=conn_id, import_id=import_id, **{**usual, **more})
 
 
-def run(task: ImportStatusSensor, ti: TaskInstance | None = None) -> Any:
-    """Execute a task as a worker does."""
-    return task.execute({"ti": ti or TaskInstance()})  # type: ignore[typeddict-item]
+def run(task: ImportStatusSensor, ti: TaskInstance | None = None, store: Store | None = None) -> Any:
+    """Execute a task as a worker does; without a store as below Airflow 3.3."""
+    context: Any = {"ti": ti or TaskInstance()}
+    return task.execute({**context, "task_state_store": store} if store else context)
 
 
 def resume(task: ImportStatusSensor, event: Any, ti: TaskInstance | None = None) -> Any:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import copy
+import pickle
+import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_importstatus.sensors.import_status import (
     ClearImportSensor,
@@ -44,6 +48,64 @@ def test_a_wrong_parameter_is_refused_by_name(parameters: dict[str, Any], senten
     with pytest.raises(ValueError, match=sentence) as error:
         sensor(**parameters)
     assert "hunter2" not in str(error.value)
+
+
+ABSURD = [1e10, 1e300, 10**400, float("nan"), float("inf"), -1, timedelta.max]
+DURATIONS = (
+    "execution_timeout",
+    "max_wait",
+    "not_found_grace",
+    "outage_tolerance",
+    "poke_interval",
+    "timeout",
+)
+
+
+@pytest.mark.parametrize("value", ABSURD, ids=lambda value: repr(value)[:20])
+# Airflow itself takes a timedelta only for an execution_timeout.
+@pytest.mark.parametrize("name", [name for name in DURATIONS if name != "execution_timeout"])
+def test_a_duration_that_would_overflow_is_refused_by_name_and_value(name: str, value: Any) -> None:
+    remedy = re.escape(f"{name} is {value!r}. Give a timedelta or seconds, 0 or more, and at most ")
+    with pytest.raises(ValueError, match=remedy):
+        sensor(**{name: value})
+    with pytest.raises(ValueError, match=remedy):
+        ImportStatusSensor.partial(task_id="wait", conn_id="a", **{name: value})
+    with DAG("another", schedule=None, default_args={name: value}), pytest.raises(ValueError, match=remedy):
+        ImportStatusSensor(task_id="wait", conn_id="a", import_id="7")
+
+
+@pytest.mark.parametrize("value", [timedelta.max, timedelta(seconds=-1)])
+def test_an_execution_timeout_that_would_overflow_is_refused_by_name_and_value(value: timedelta) -> None:
+    remedy = re.escape(f"execution_timeout is {value!r}. Give")
+    with pytest.raises(ValueError, match=remedy):
+        sensor(execution_timeout=value)
+    default_args = {"execution_timeout": value}
+    with DAG("x", schedule=None, default_args=default_args), pytest.raises(ValueError, match=remedy):
+        ImportStatusSensor(task_id="wait", conn_id="a", import_id="7")
+
+
+@pytest.mark.parametrize("name", DURATIONS)
+def test_a_hundred_years_are_not_refused(name: str) -> None:
+    century = timedelta(days=36_500)
+    task = sensor(**{"timeout": 10, "poke_interval": 10, name: century})
+    assert datetime.now(UTC) + 2 * century
+    assert task.start_trigger_args is None
+
+
+def test_a_sensor_can_be_copied_and_pickled() -> None:
+    task = ClearImportSensor(task_id="wait", import_id="7", start_from_trigger=True, end_from_trigger=True)
+    for copied in (copy.deepcopy(task), pickle.loads(pickle.dumps(task))):
+        assert (copied.import_id, copied.conn_id) == ("7", "clear_default")
+
+
+def test_a_mapped_sensor_can_be_copied_and_pickled() -> None:
+    with DAG("a_dag", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)):
+        task = ClearImportSensor.partial(task_id="wait").expand(import_id=["7", "8"])
+    for copied in (copy.deepcopy(task), pickle.loads(pickle.dumps(task))):
+        assert copied.task_id == "wait"
+        assert copied.operator_class is ClearImportSensor
+        assert len(copied.operator_extra_links) == len(task.operator_extra_links)
+    assert pickle.loads(pickle.dumps(task.dag)).task_ids == ["wait"]
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from enum import Enum
+from http import HTTPStatus
 from typing import Any
 
 import pytest
+from jinja2 import Undefined
 
 from airflow_provider_importstatus.exceptions import AirflowFailException, ImportSettingsError
 from airflow_provider_importstatus.sandbox import Sandbox
@@ -14,10 +17,22 @@ from .tasks import Connect, requests_of, run, sensor
 
 NO_IDS = [None, "", "   ", "None", " None ", "{{ ti.xcom_pull() }}", "{% if x %}1{% endif %}"]
 NO_IDS += [True, False, 7.0, ["7"], {"id": "7"}, b"7", "x" * 501]
+NO_IDS += [10**5000, -(10**5000), "a\0b", "\ud83d", "7\n8", Undefined(), object(), ("7",)]
+
+
+def _short(value: Any) -> str:
+    # Python refuses to write very large numbers.
+    return "huge" if isinstance(value, int) and abs(value) > 1000 else ascii(value)[:20]
+
+
+class Id(str, Enum):  # noqa: UP042 - as in DAGs for older Pythons
+    """An id with a name of its own."""
+
+    SEVEN = "7"
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
-@pytest.mark.parametrize("import_id", NO_IDS, ids=lambda value: repr(value)[:20])
+@pytest.mark.parametrize("import_id", NO_IDS, ids=_short)
 def test_what_is_no_id_is_refused(
     sandbox: Sandbox, connect: Connect, import_id: Any, deferrable: bool
 ) -> None:
@@ -28,13 +43,14 @@ def test_what_is_no_id_is_refused(
     assert requests_of(sandbox) == 0
 
 
-@pytest.mark.parametrize("import_id", [7, "7", " 7 "])
+@pytest.mark.parametrize("import_id", [7, "7", " 7 ", Id.SEVEN, HTTPStatus(200)])
 def test_an_id_may_be_a_number_or_have_blanks_around(
     sandbox: Sandbox, connect: Connect, import_id: Any
 ) -> None:
     connect("thalamus")
-    sandbox.submit("thalamus", import_id="7", seconds=0)
-    assert run(sensor(import_id=import_id))["import_id"] == "7"
+    expected = "200" if import_id == 200 else "7"
+    sandbox.submit("thalamus", import_id=expected, seconds=0)
+    assert run(sensor(import_id=import_id))["import_id"] == expected
 
 
 @pytest.mark.parametrize(

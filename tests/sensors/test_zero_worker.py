@@ -5,12 +5,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow import __version__ as airflow_version
 from airflow.providers.common.compat.sdk import DAG, Asset, BaseOperator
 
+from airflow_provider_importstatus import zero_worker
 from airflow_provider_importstatus.sensors.import_status import ClearImportSensor, ImportStatusSensor
 
 IS_SUPPORTED = tuple(map(int, airflow_version.split(".")[:2])) >= (3, 3)
@@ -170,6 +172,61 @@ def test_what_cannot_end_in_the_triggerer_ends_on_a_worker(more: dict[str, Any],
     (text,) = warned(lambda: sensor(**more))
     assert f"end_from_trigger is ignored, since {why}" in text
     assert sensor(task_id="again", **more).start_trigger_args.trigger_kwargs["end_from_trigger"] is False
+
+
+@since_3_3
+@pytest.mark.parametrize("name", ["post_execute", "_post_execute_hook", "execute_complete"])
+def test_a_hook_that_a_cluster_policy_sets_runs_on_a_worker(name: str) -> None:
+    """The triggerer knows a task without its hooks, so that what starts the trigger must tell it."""
+    task = sensor()
+    assert task.start_trigger_args.trigger_kwargs["end_from_trigger"] is True
+    setattr(task, name, print)
+    assert task.start_trigger_args.trigger_kwargs["end_from_trigger"] is False
+    assert zero_worker.obstacle_to_end(task)
+
+
+@since_3_3
+@pytest.mark.parametrize("name", ["pre_execute", "_pre_execute_hook", "execute"])
+def test_a_hook_that_a_cluster_policy_sets_starts_on_a_worker(name: str) -> None:
+    task = sensor()
+    setattr(task, name, print)
+    assert (task.start_from_trigger, task.start_trigger_args) == (False, None)
+
+
+@since_3_3
+@pytest.mark.parametrize("name", ["post_execute", "_post_execute_hook"])
+def test_a_hook_that_a_cluster_policy_sets_is_known_when_the_dag_is_stored(name: str, tmp_path: Path) -> None:
+    """A whole DAG file, its policy, and what the scheduler and triggerers read of it."""
+    from airflow.dag_processing.dagbag import DagBag
+    from airflow.policies import hookimpl
+    from airflow.serialization.serialized_objects import BaseSerialization, DagSerialization
+    from airflow.settings import get_policy_plugin_manager
+
+    class Policy:
+        @hookimpl
+        def task_policy(self, task: Any) -> None:
+            setattr(task, name, print)
+
+    policy, file = Policy(), tmp_path / "dags.py"
+    file.write_text(_DAG_FILE)
+    get_policy_plugin_manager().register(policy)
+    try:
+        bag = DagBag(file)
+    finally:
+        get_policy_plugin_manager().unregister(policy)
+    assert not bag.import_errors
+    stored = DagSerialization.from_dict(DagSerialization.to_dict(bag.dags["with_policy"]))
+    args = stored.get_task("wait").start_trigger_args
+    assert BaseSerialization.deserialize(args.trigger_kwargs)["end_from_trigger"] is False
+
+
+_DAG_FILE = """
+from airflow.sdk import DAG
+from airflow_provider_importstatus.sensors.import_status import ClearImportSensor
+
+with DAG("with_policy", schedule=None):
+    ClearImportSensor(task_id="wait", import_id="7", start_from_trigger=True, end_from_trigger=True)
+"""
 
 
 @since_3_3
