@@ -192,7 +192,11 @@ class ImportStatusHook(BaseHook):
         from airflow_provider_importstatus.transports.signing import SigningSession
 
         owner = self._blocking_owner()
-        return SigningSession(self, lambda refused: owner.converse(owner.credential(refused)), USER_AGENT)
+        return SigningSession(
+            lambda: self,
+            lambda _, refused: (self, owner.converse(owner.credential(refused))),
+            USER_AGENT,
+        )
 
     def read_settings(self) -> Settings:
         """The connection as it is now. Talks to Airflow: never on an event loop."""
