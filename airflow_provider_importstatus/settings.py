@@ -14,9 +14,10 @@ from airflow_provider_importstatus.exceptions import ImportSettingsError
 __all__ = ["Settings", "origin"]
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
-DEFAULT_TIMEOUT = 30.0
+DEFAULT_TIMEOUT, MAX_TIMEOUT = 30.0, 3600.0
+DEFAULT_TRANSFER_TIMEOUT, MAX_TRANSFER_TIMEOUT = 3600.0, 86400.0
 #: Enough for a thousand waits at one look a minute; more would only queue at the vendor.
-DEFAULT_MAX_CONCURRENCY = 16
+DEFAULT_MAX_CONCURRENCY, MAX_CONCURRENCY = 16, 1000
 _TRUE, _FALSE = frozenset({"true", "yes", "on", "1"}), frozenset({"false", "no", "off", "0"})
 
 
@@ -58,13 +59,18 @@ class Settings:
 
     @property
     def timeout(self) -> float:
-        """Seconds that one request may take in all."""
-        return self._number("timeout", DEFAULT_TIMEOUT)
+        """Seconds that one request may take in all; where it carries a file, seconds of silence."""
+        return self._number("timeout", DEFAULT_TIMEOUT, MAX_TIMEOUT)
+
+    @property
+    def transfer_timeout(self) -> float:
+        """Seconds that one request with a file may take in all."""
+        return self._number("transfer_timeout", DEFAULT_TRANSFER_TIMEOUT, MAX_TRANSFER_TIMEOUT)
 
     @property
     def max_concurrency(self) -> int:
         """How many requests a process may have under way at once."""
-        return max(1, int(self._number("max_concurrency", DEFAULT_MAX_CONCURRENCY)))
+        return max(1, int(self._number("max_concurrency", DEFAULT_MAX_CONCURRENCY, MAX_CONCURRENCY)))
 
     @property
     def proxy(self) -> str | None:
@@ -112,14 +118,18 @@ class Settings:
             f"Connection {self.conn_id!r} ({self.conn_type}): {name} {fact}. To mend it, {remedy}."
         )
 
-    def _number(self, name: str, default: float) -> float:
-        value = self.text(name)
+    def _number(self, name: str, default: float, most: float) -> float:
+        value, remedy = self.text(name), f"give a number above 0 and up to {most:g}"
         try:
             number = float(value) if value else default
         except ValueError:
-            raise self.wrong(name, "is a text", "give a number") from None
-        if not 0 < number < float("inf"):
-            raise self.wrong(name, "is out of range", "give a number above 0")
+            kind = type(self.extra[name]).__name__
+            raise self.wrong(
+                name, "is a text" if kind == "str" else f"is of the type {kind}", remedy
+            ) from None
+        # Written so that "not a number" is out of range.
+        if not 0 < number <= most:
+            raise self.wrong(name, "is out of range", remedy)
         return number
 
 

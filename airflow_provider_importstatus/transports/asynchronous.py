@@ -15,7 +15,6 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies, select_p
 from yarl import URL
 
 from airflow_provider_importstatus.conversation import (
-    MAX_BODY,
     Conversation,
     Finished,
     Request,
@@ -24,12 +23,12 @@ from airflow_provider_importstatus.conversation import (
     step,
 )
 from airflow_provider_importstatus.exceptions import (
-    ImportProtocolError,
     ImportRequestError,
     ImportStatusError,
     ImportUnavailableError,
 )
 from airflow_provider_importstatus.settings import Settings
+from airflow_provider_importstatus.transports.body import ACCEPT_ENCODING, MAX_HEADER, Body, plain_headers
 from airflow_provider_importstatus.transports.trust import (
     authorities,
     cause_of,
@@ -98,15 +97,21 @@ async def exchange(request: Request, session: aiohttp.ClientSession, route: Rout
             request.method,
             # Encoded already: aiohttp would quote once more.
             URL(request.url, encoded=True),
-            headers=request.headers,
+            headers={**request.headers, "Accept-Encoding": ACCEPT_ENCODING},
             data=request.body,
             timeout=route.timeout,
             allow_redirects=False,
             ssl=route.trust,
             proxy=route.proxy(request.url),
+            auto_decompress=False,
+            max_line_size=MAX_HEADER,
+            max_field_size=MAX_HEADER,
         ) as reply:
-            body = await _read(reply, where)
-            headers = {name.lower(): value for name, value in reply.headers.items()}
+            # The raw ones: aiohttp's texts hold surrogates where a byte is no UTF-8.
+            headers = plain_headers(
+                (name.decode("latin-1"), value.decode("latin-1")) for name, value in reply.raw_headers
+            )
+            body = await _read(reply, headers, where)
             response = Response(reply.status, headers, body, received_at=time.time())
             if response.is_large:
                 # Twenty other waits' polls fit into the time that this takes.
@@ -117,7 +122,11 @@ async def exchange(request: Request, session: aiohttp.ClientSession, route: Rout
         if isinstance(cause, ssl.SSLCertVerificationError):
             raise untrusted(where, cause) from error
         raise ImportUnavailableError(f"{where} brought no answer: {cause_of(error)}.") from error
-    except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError) as error:
+    except TimeoutError as error:
+        raise ImportUnavailableError(
+            f"{where} brought no answer: timed out after {route.timeout.total:g} seconds."
+        ) from error
+    except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError) as error:
         raise ImportUnavailableError(f"{where} brought no answer: {cause_of(error)}.") from error
     except aiohttp.ClientResponseError as error:
         raise ImportUnavailableError(f"{where} brought no HTTP: {type(error).__name__}.") from error
@@ -126,10 +135,8 @@ async def exchange(request: Request, session: aiohttp.ClientSession, route: Rout
         raise ImportRequestError(f"{where} cannot be sent: {type(error).__name__}.") from None
 
 
-async def _read(reply: aiohttp.ClientResponse, where: str) -> bytes:
-    body = b""
-    while not reply.content.at_eof():
-        body += await reply.content.readany()
-        if len(body) > MAX_BODY:
-            raise ImportProtocolError(f"{where} answered with more than {MAX_BODY} bytes.")
-    return body
+async def _read(reply: aiohttp.ClientResponse, headers: dict[str, str], where: str) -> bytes:
+    body = Body(headers, where)
+    async for chunk in reply.content.iter_any():
+        body.add(chunk)
+    return body.whole()

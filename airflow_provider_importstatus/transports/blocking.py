@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from typing import Any, TypeVar
 
@@ -12,7 +12,6 @@ import requests
 import urllib3
 
 from airflow_provider_importstatus.conversation import (
-    MAX_BODY,
     Conversation,
     Finished,
     Request,
@@ -21,13 +20,13 @@ from airflow_provider_importstatus.conversation import (
     step,
 )
 from airflow_provider_importstatus.exceptions import (
-    ImportProtocolError,
     ImportRequestError,
     ImportStatusError,
     ImportUnavailableError,
 )
 from airflow_provider_importstatus.settings import Settings
-from airflow_provider_importstatus.transports.deadline import DeadlineAdapter
+from airflow_provider_importstatus.transports.body import ACCEPT_ENCODING, Body, plain_headers
+from airflow_provider_importstatus.transports.deadline import Deadline, DeadlineAdapter, DeadlinePassedError
 from airflow_provider_importstatus.transports.trust import below, cause_of, untrusted, unusable_environment
 
 __all__ = ["Session", "converse", "exchange"]
@@ -48,19 +47,30 @@ class Session(requests.Session):
             self.mount(scheme, DeadlineAdapter())
 
     def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
-        """Leave credentials to whoever signs: requests would look into ``.netrc`` here."""
+        """Do what requests does for a redirect, but for its look into ``.netrc``."""
+        before, now = str(response.request.url), str(prepared_request.url)
+        if "Authorization" in prepared_request.headers and self.should_strip_auth(before, now):  # type: ignore[no-untyped-call]
+            del prepared_request.headers["Authorization"]
 
     def merge_environment_settings(
         self, url: str | bytes | None, proxies: Any, stream: Any, verify: Any, cert: Any
     ) -> Any:
         """The environment's settings, but where the connection has its own those win."""
+        chosen = {"proxies": proxies, "stream": stream, "verify": verify, "cert": cert}
+        return self.send_options(self._settings, url, chosen)
+
+    def send_options(self, settings: Settings, url: Any, chosen: Mapping[str, Any]) -> dict[str, Any]:
+        """Return how to send a request: as the caller chose, else the connection, else the environment."""
+        proxies, verify = dict(chosen.get("proxies") or {}), chosen.get("verify")
         # Asked now: requests puts the environment's proxies into the same dictionary.
-        is_chosen = bool(proxies)
-        merged: dict[str, Any] = dict(super().merge_environment_settings(url, proxies, stream, verify, cert))
-        if verify is None and self._settings.verify is not True:
-            merged["verify"] = self._settings.verify
-        if not is_chosen and self._settings.proxy:
-            merged["proxies"] = {"http": self._settings.proxy, "https": self._settings.proxy}
+        is_proxy_chosen = bool(proxies)
+        merged: dict[str, Any] = dict(
+            super().merge_environment_settings(url, proxies, chosen.get("stream"), verify, chosen.get("cert"))
+        )
+        if verify is None and settings.verify is not True:
+            merged["verify"] = settings.verify
+        if not is_proxy_chosen and settings.proxy:
+            merged["proxies"] = {"http": settings.proxy, "https": settings.proxy}
         return merged
 
 
@@ -83,28 +93,21 @@ def converse(talk: Conversation[T], answer: Callable[[Step], Any]) -> T:
 
 def exchange(request: Request, session: requests.Session, timeout: float) -> Response:
     """Send one request and read the answer, all within `timeout` seconds."""
-    ends = time.monotonic() + timeout
     where = f"{request.method} {request.url.partition('?')[0]}"
     # Cookies are state that the other transport has not.
     session.cookies.clear()
     try:
-        with session.request(
-            request.method,
-            request.url,
-            headers=dict(request.headers),
-            data=request.body,
-            timeout=timeout,
-            allow_redirects=False,
-            stream=True,
-        ) as reply:
-            body = _read(reply, ends, where)
-            headers = {name.lower(): value for name, value in reply.headers.items()}
-            return Response(reply.status_code, headers, body, received_at=time.time())
+        with Deadline(timeout):
+            return _exchange(request, session, timeout, where)
+    except DeadlinePassedError as error:
+        raise ImportUnavailableError(
+            f"{where} brought no answer: timed out after {timeout:g} seconds."
+        ) from error
     except requests.exceptions.SSLError as error:
         raise _tls_error(error, where) from error
     except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
         raise ImportUnavailableError(f"{where} brought no answer: {cause_of(error)}.") from error
-    except requests.RequestException as error:
+    except (requests.RequestException, ValueError) as error:
         # Its text quotes headers, and so credentials.
         raise ImportRequestError(f"{where} cannot be sent: {type(error).__name__}.") from None
     except OSError as error:
@@ -112,18 +115,22 @@ def exchange(request: Request, session: requests.Session, timeout: float) -> Res
         raise unusable_environment(error) from error
 
 
-def _read(reply: requests.Response, ends: float, where: str) -> bytes:
-    body = bytearray()
-    # read1 returns what has arrived: a server that sends a byte at a time cannot keep us past the deadline.
-    while chunk := reply.raw.read1(CHUNK, decode_content=True):
-        body += chunk
-        if len(body) > MAX_BODY:
-            raise ImportProtocolError(f"{where} answered with more than {MAX_BODY} bytes.")
-        if time.monotonic() > ends:
-            break
-    if time.monotonic() > ends:
-        raise ImportUnavailableError(f"{where} brought no whole answer in time.")
-    return bytes(body)
+def _exchange(request: Request, session: requests.Session, timeout: float, where: str) -> Response:
+    with session.request(
+        request.method,
+        request.url,
+        headers={**request.headers, "Accept-Encoding": ACCEPT_ENCODING},
+        data=request.body,
+        timeout=timeout,
+        allow_redirects=False,
+        stream=True,
+    ) as reply:
+        headers = plain_headers(reply.raw.headers.items())
+        body = Body(headers, where)
+        # Not `stream`: that reads a chunk's header of any length.
+        while chunk := reply.raw.read(CHUNK, decode_content=False):
+            body.add(chunk)
+        return Response(reply.status_code, headers, body.whole(), received_at=time.time())
 
 
 def _tls_error(error: BaseException, where: str) -> ImportStatusError:

@@ -1,49 +1,195 @@
-"""Bounds the time that a server may take for an answer's headers: `requests` starts anew at each byte."""
+"""One time limit for a whole blocking request: connecting, TLS, a proxy's CONNECT, headers and body.
+
+The timeout of `requests` bounds silence only: it starts anew with each byte. Here a watchdog shuts the socket
+down when the time is over, and whatever was reading or writing fails. Only the operating system's name
+resolution cannot be interrupted: it ends by its own limits, and the request right after it.
+"""
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
+import time
+import weakref
 from contextlib import suppress
+from contextvars import ContextVar, Token
+from types import TracebackType
 from typing import Any
 
+import requests
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
-__all__ = ["DeadlineAdapter"]
+__all__ = ["Deadline", "DeadlineAdapter", "DeadlinePassedError"]
 
-#: A server that sends nothing at all is for the read timeout to tell, which comes first; in seconds.
-GRACE = 0.5
+_running: ContextVar[Deadline | None] = ContextVar("running_deadline", default=None)
+#: A socket's timeout of 0 would mean "do not wait at all", in seconds.
+MIN_SOCKET_TIMEOUT = 0.01
+
+
+class DeadlinePassedError(requests.exceptions.ReadTimeout):
+    """A request was not over in time."""
+
+
+class Deadline:
+    """Shuts down the connections of the requests in its `with` block when its time is over.
+
+    :param seconds: how long the block may take; it is left with `DeadlinePassedError` otherwise
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.has_passed = False
+        self._ends = time.monotonic() + seconds
+        # Reentrant: a collected body stops its deadline wherever the collector happens to run.
+        self._lock = threading.RLock()
+        self._sockets: dict[object, socket.socket] = {}
+        self._body: weakref.ref[Any] | None = None
+        self._watchdog = threading.Timer(seconds, self._pass)
+        self._watchdog.daemon = True
+        self._token: Token[Deadline | None]
+
+    @staticmethod
+    def running() -> Deadline | None:
+        """Return the deadline of the block that this code runs in."""
+        return _running.get()
+
+    @property
+    def left(self) -> float:
+        """Seconds left."""
+        return self._ends - time.monotonic()
+
+    def __enter__(self) -> Deadline:
+        self._token = _running.set(self)
+        self._watchdog.start()
+        return self
+
+    def __exit__(
+        self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None
+    ) -> None:
+        _running.reset(self._token)
+        if error is not None or self._body is None:
+            self.stop()
+        # Checked without an error, too: a body without a length seems whole where its connection was shut.
+        if self.has_passed and (error is None or isinstance(error, Exception)):
+            raise DeadlinePassedError(f"The request took longer than {self.seconds:g} seconds.") from error
+
+    def stop(self) -> None:
+        """Stop the watchdog. Connections may be used again afterwards."""
+        self._watchdog.cancel()
+        with self._lock:
+            sockets, self._sockets = self._sockets, {}
+        for one in sockets.values():
+            one.close()
+
+    def stop_with(self, body: Any) -> None:
+        """Go on after the block, until the streamed body of its answer is given up."""
+        self._body = weakref.ref(body)
+        weakref.finalize(body, self.stop)
+
+    def watch(self, connection: object, fileno: int) -> None:
+        """Shut this socket down when the time is over."""
+        # A twin: TLS takes the socket itself over, and a connection that will not be kept lets go of it.
+        twin = socket.socket(fileno=os.dup(fileno))
+        with self._lock:
+            before = self._sockets.pop(connection, None)
+            self._sockets[connection] = twin
+            if self.has_passed:
+                _shut_down(twin)
+        if before:
+            before.close()
+
+    def forget(self, connection: object) -> None:
+        """Leave a connection to the request that uses it next."""
+        with self._lock:
+            twin = self._sockets.pop(connection, None)
+        if twin:
+            twin.close()
+
+    def _pass(self) -> None:
+        with self._lock:
+            self.has_passed = True
+            if (body := self._body and self._body()) and body.length_remaining is None:
+                # Nothing else tells whoever reads a body without a length that its end is missing.
+                body.length_remaining = 1
+            for one in self._sockets.values():
+                _shut_down(one)
+
+
+def _shut_down(one: socket.socket) -> None:
+    # The other end may have been faster.
+    with suppress(OSError):
+        one.shutdown(socket.SHUT_RDWR)
 
 
 class DeadlineAdapter(HTTPAdapter):
-    """Hangs up on a server whose headers are not there after the read timeout as a whole."""
+    """Puts the connections of a request under the deadline that is running."""
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
-        """The pool for a request, its connections with a deadline."""
+        """The pool for a request, its connections under a deadline."""
         pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
-        if not issubclass(pool.ConnectionCls, _Deadline):
-            pool.ConnectionCls = type("Connection", (_Deadline, pool.ConnectionCls), {})
+        if not issubclass(pool.ConnectionCls, _Watched):
+            pool.ConnectionCls = type("Connection", (_Watched, pool.ConnectionCls), {})
         return pool
 
 
-class _Deadline:
+class _Watched:
     """Mixed into a connection of urllib3."""
 
     timeout: Any
     sock: Any
+    host: str
+    port: int
+    _dns_host: str
+    _deadline: Deadline | None = None
 
-    def getresponse(self) -> Any:
-        if not isinstance(self.timeout, int | float):
-            return super().getresponse()  # type: ignore[misc]
-        timer = threading.Timer(self.timeout + GRACE, self._hang_up)
-        timer.daemon = True
-        timer.start()
+    def request(self, *args: Any, **kwargs: Any) -> Any:
+        if self.sock is not None:
+            self._watch(self.sock)
+        return super().request(*args, **kwargs)  # type: ignore[misc]
+
+    def _new_conn(self) -> socket.socket:
+        sock = self._dial()
+        self._watch(sock)
+        return sock
+
+    def _watch(self, sock: Any) -> None:
+        deadline = Deadline.running()
+        if self._deadline and self._deadline is not deadline:
+            self._deadline.forget(self)
+        self._deadline = deadline
+        if deadline:
+            deadline.watch(self, sock.fileno())
+
+    def _dial(self) -> socket.socket:
+        """Connect to the host's addresses in turn; urllib3 would give each of them the whole time."""
+        deadline = Deadline.running()
+        if deadline is None or hasattr(self, "_socks_options"):
+            return super()._new_conn()  # type: ignore[misc,no-any-return]
+        name, timeout = self._dns_host, self.timeout
+        addresses = self._addresses()
         try:
-            return super().getresponse()  # type: ignore[misc]
+            for number, self._dns_host in enumerate(addresses, 1):
+                share = deadline.left / (len(addresses) - number + 1)
+                self.timeout = max(min(share, timeout or share), MIN_SOCKET_TIMEOUT)
+                try:
+                    sock: socket.socket = super()._new_conn()  # type: ignore[misc]
+                    sock.settimeout(timeout)
+                    return sock
+                except (ConnectTimeoutError, NewConnectionError):
+                    if number == len(addresses):
+                        raise
         finally:
-            timer.cancel()
+            self._dns_host, self.timeout = name, timeout
+        raise AssertionError("A name that resolves has an address.")
 
-    def _hang_up(self) -> None:
-        # The reading thread sees the end of the stream.
-        with suppress(OSError, AttributeError):
-            self.sock.shutdown(socket.SHUT_RDWR)
+    def _addresses(self) -> list[str]:
+        name = self._dns_host.strip("[]")
+        try:
+            found = socket.getaddrinfo(name, self.port, type=socket.SOCK_STREAM)
+        except socket.gaierror as error:
+            raise NameResolutionError(self.host, self, error) from error  # type: ignore[arg-type]
+        except UnicodeError:
+            return [name]
+        return list(dict.fromkeys(str(address[0]) for *_, address in found))

@@ -9,10 +9,15 @@ import requests
 from requests.utils import rewind_body
 
 from airflow_provider_importstatus.conversation import Credential, Request, Response, Vendor
-from airflow_provider_importstatus.settings import origin
+from airflow_provider_importstatus.settings import Settings, origin
 from airflow_provider_importstatus.transports.blocking import Session
+from airflow_provider_importstatus.transports.body import plain_headers
+from airflow_provider_importstatus.transports.deadline import Deadline
 
 __all__ = ["SigningSession"]
+
+#: A longer body is taken for a file's, in bytes: it may travel for longer than an ordinary call takes.
+MAX_SMALL_BODY = 64 * 1024
 
 
 class SigningSession(Session):
@@ -20,53 +25,113 @@ class SigningSession(Session):
 
     Submitting often ends in a PUT to somebody else's storage, which must not see the vendor's credential.
 
-    :param vendor: whose requests these are
-    :param credential: gives the credential, and another one for the refused one
+    The connection's `timeout` bounds an ordinary request as a whole. Where a file may travel
+    (``stream=True``, a streamed body, or one of more than 64 KiB) it bounds silence, as in plain requests,
+    and `transfer_timeout` the whole; likewise where the caller gives a timeout.
+
+    :param snapshot: gives the vendor with the settings of the connection as it was read last
+    :param credential: gives the credential, or another one for the refused one, and the vendor with the
+        settings that it belongs to
     """
 
     def __init__(
-        self, vendor: Vendor, credential: Callable[[Credential | None], Credential], user_agent: str
+        self,
+        snapshot: Callable[[], Vendor],
+        credential: Callable[[Vendor, Credential | None], tuple[Vendor, Credential]],
+        user_agent: str,
     ) -> None:
-        super().__init__(vendor.settings, user_agent)
-        self._vendor = vendor
+        super().__init__(snapshot().settings, user_agent)
+        self._snapshot = snapshot
         self._credential = credential
-        self._signatures: set[str] = set()
 
     def request(self, method: Any, url: Any, *args: Any, **kwargs: Any) -> requests.Response:
         """Send a request; a URL that begins with a slash is below the connection's base."""
         if isinstance(url, str) and url.startswith("/"):
-            url = self._vendor.settings.base_url + url
-        kwargs.setdefault("timeout", self._vendor.settings.timeout)
+            url = self._snapshot().settings.base_url + url
         return super().request(method, url, *args, **kwargs)
+
+    def merge_environment_settings(
+        self,
+        url: str | bytes | None,  # noqa: ARG002 - as in requests
+        proxies: Any,
+        stream: Any,
+        verify: Any,
+        cert: Any,
+    ) -> Any:
+        """Leave what the caller did not choose to `send`, which knows the snapshot."""
+        return {"proxies": proxies, "stream": stream, "verify": verify, "cert": cert}
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         """Send one prepared request; `requests` calls this for each hop of a redirect, too."""
-        for name in self._signatures:
-            request.headers.pop(name, None)
-        if origin(request.url or "") != origin(self._vendor.settings.base_url):
-            return super().send(request, **kwargs)
-        credential = self._credential(None)
-        self._sign(request, credential)
-        reply = super().send(request, **kwargs)
-        if not self._is_refused(reply) or not _is_rewound(request):
+        vendor = self._snapshot()
+        if not _is_own(request, vendor):
+            return self._send(request, vendor.settings, kwargs)
+        vendor, credential = self._credential(vendor, None)
+        if not _is_own(request, vendor):
+            return self._send(request, vendor.settings, kwargs)
+        reply = self._send(_signed(request, vendor, credential), vendor.settings, kwargs)
+        # Where a redirect was followed, its last hop has seen to itself.
+        if reply.history or not _is_refused(reply, vendor) or not _is_rewound(request):
             return reply
-        self._sign(request, self._credential(credential))
+        vendor, credential = self._credential(vendor, credential)
+        # The connection may have been edited: its new credential is not for its old host.
+        if not _is_own(request, vendor):
+            return reply
         reply.close()
-        return super().send(request, **kwargs)
+        return self._send(_signed(request, vendor, credential), vendor.settings, kwargs)
 
-    def _sign(self, request: requests.PreparedRequest, credential: Credential) -> None:
-        plain = Request(request.method or "GET", request.url or "")
-        headers = self._vendor.sign(plain, credential).headers
-        self._signatures.update(headers)
-        request.headers.update(headers)
+    def _send(
+        self, request: requests.PreparedRequest, settings: Settings, chosen: dict[str, Any]
+    ) -> requests.Response:
+        options = {**chosen, **self.send_options(settings, request.url, chosen)}
+        whole = settings.timeout
+        if options.get("timeout") is not None or options["stream"] or _may_be_a_file(request):
+            whole = settings.transfer_timeout
+        if options.get("timeout") is None:
+            options["timeout"] = settings.timeout
+        if Deadline.running():
+            # A hop of a redirect: within the time of the first request.
+            return super().send(request, **options)
+        with Deadline(whole) as deadline:
+            reply = super().send(request, **options)
+            if options["stream"]:
+                deadline.stop_with(reply.raw)
+            return reply
 
-    def _is_refused(self, reply: requests.Response) -> bool:
-        if reply.status_code in (401, 403):
-            return True
-        if reply.status_code != 400:
-            return False
-        headers = {name.lower(): value for name, value in reply.headers.items()}
-        return self._vendor.meant_status(Response(reply.status_code, headers, reply.content)) in (401, 403)
+
+class _Signed(requests.PreparedRequest):
+    """A request with a credential. Its copies have none: a redirect is a copy, whatever its target."""
+
+    original: requests.PreparedRequest
+
+    def copy(self) -> requests.PreparedRequest:
+        return self.original.copy()
+
+
+def _signed(request: requests.PreparedRequest, vendor: Vendor, credential: Credential) -> _Signed:
+    signed = _Signed()
+    signed.__dict__.update(request.copy().__dict__, original=request)
+    plain = Request(request.method or "GET", request.url or "")
+    signed.headers.update(vendor.sign(plain, credential).headers)
+    return signed
+
+
+def _is_own(request: requests.PreparedRequest, vendor: Vendor) -> bool:
+    return origin(request.url or "") == origin(vendor.settings.base_url)
+
+
+def _is_refused(reply: requests.Response, vendor: Vendor) -> bool:
+    if reply.status_code in (401, 403):
+        return True
+    if reply.status_code != 400:
+        return False
+    response = Response(reply.status_code, plain_headers(reply.headers.items()), reply.content)
+    return vendor.meant_status(response) in (401, 403)
+
+
+def _may_be_a_file(request: requests.PreparedRequest) -> bool:
+    body = request.body
+    return not (body is None or (isinstance(body, str | bytes | bytearray) and len(body) <= MAX_SMALL_BODY))
 
 
 def _is_rewound(request: requests.PreparedRequest) -> bool:

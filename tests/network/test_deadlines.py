@@ -1,0 +1,239 @@
+"""`timeout` bounds a request in all, in both transports, wherever the other end wastes the time."""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import socket
+import socketserver
+import ssl
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_importstatus.exceptions import ImportUnavailableError
+from airflow_provider_importstatus.hooks.base import hook_for
+
+from .cases import GOING_ON, Connect, Look, Serve, going_on
+from .servers import Seen, answer
+from .test_trust import trusted  # noqa: F401 - a fixture
+
+TIMEOUT = 0.4
+#: Seconds between two bytes: no silence is as long as the timeout.
+PAUSE = 0.1
+#: Seconds that the servers below go on for at least, and what a slow machine may take beyond the timeout.
+LONG, PATIENCE = 15, 8.0
+
+
+def slowly(byte: bytes) -> Iterator[bytes | float]:
+    """One byte at a time, for longer than any test waits."""
+    for _ in range(int(LONG / PAUSE)):
+        yield byte
+        yield PAUSE
+
+
+def head(**headers: str) -> bytes:
+    lines = [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return "\r\n".join(["HTTP/1.1 200 OK", "Content-Type: application/json", *lines, "", ""]).encode()
+
+
+CHUNKED = head(Transfer_Encoding="chunked")
+WHOLE_CHUNK = f"{len(GOING_ON):x}\r\n{GOING_ON}\r\n".encode()
+#: A gzip header that announces a file name, which has no end.
+GZIP_NAME = b"\x1f\x8b\x08\x08" + b"\0" * 6
+
+#: What is sent at once, and then what comes again and again.
+DRIBBLED: dict[str, tuple[bytes, bytes]] = {
+    "status line": (b"HTTP/1.1 200 ", b"O"),
+    "header": (b"HTTP/1.1 200 OK\r\nX-Slow: ", b"x"),
+    "interim answers": (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "body": (head(Content_Length="10000"), b" "),
+    "body without a length": (head(Connection="close") + GOING_ON.encode(), b" "),
+    "chunk header": (CHUNKED, b"0"),
+    "chunk extension": (CHUNKED + b"5;", b"x"),
+    "chunk": (CHUNKED + b"1000\r\n", b" "),
+    "trailer": (CHUNKED + WHOLE_CHUNK + b"0\r\n", b"x"),
+    "trailers": (CHUNKED + WHOLE_CHUNK + b"0\r\n", b"X-T: 1\r\n"),
+    "gzip header": (head(Content_Encoding="gzip", Connection="close") + GZIP_NAME, b"n"),
+    "gzip": (head(Content_Encoding="gzip", Connection="close") + gzip.compress(b"{")[:10], b"\0"),
+}
+
+
+def given_up(look: Look, conn_id: str) -> float:
+    """Return how long a look took that must end as an outage."""
+    began = time.monotonic()
+    with pytest.raises(ImportUnavailableError, match=r"timed out after 0\.4 seconds"):
+        look(conn_id, "7")
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize("part", DRIBBLED)
+def test_an_answer_that_is_dribbled_is_given_up(
+    connect: Connect, serve: Serve, look: Look, part: str
+) -> None:
+    at_once, again = DRIBBLED[part]
+    server = serve(lambda _: itertools.chain([at_once], slowly(again)))
+    conn_id = connect("thalamus", host=server.url, extra={"timeout": TIMEOUT})
+    assert given_up(look, conn_id) < PATIENCE
+
+
+def test_a_proxy_that_dribbles_its_answer_to_connect_is_given_up(
+    connect: Connect, serve: Serve, look: Look
+) -> None:
+    def script(_: Seen) -> Iterator[bytes | float]:
+        yield b"HTTP/1.1 200 OK\r\nX-Slow: "
+        yield from slowly(b"x")
+
+    proxy = serve(script)
+    extra = {"timeout": TIMEOUT, "proxy": proxy.url}
+    conn_id = connect("thalamus", host="https://vendor.invalid", extra=extra)
+    assert given_up(look, conn_id) < PATIENCE
+    assert [seen.method for seen in proxy.seen] == ["CONNECT"]
+
+
+class _Handshake(socketserver.BaseRequestHandler):
+    """Begins a TLS record, and never ends it."""
+
+    def handle(self) -> None:
+        self.request.sendall(b"\x16\x03\x03\x40\x00")
+        for _ in range(int(LONG / PAUSE)):
+            self.request.sendall(b"\0")
+            if self.server.closing.wait(PAUSE):  # type: ignore[attr-defined]
+                return
+
+
+@pytest.fixture
+def handshaking() -> Iterator[str]:
+    """The address of a server that dribbles its part of the TLS handshake."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Handshake) as server:
+        server.daemon_threads = True
+        server.closing = threading.Event()  # type: ignore[attr-defined]
+        server.handle_error = lambda *_: None  # type: ignore[method-assign]
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield f"https://127.0.0.1:{server.server_address[1]}"
+        server.closing.set()  # type: ignore[attr-defined]
+        server.shutdown()
+
+
+def test_a_tls_handshake_that_is_dribbled_is_given_up(connect: Connect, handshaking: str, look: Look) -> None:
+    conn_id = connect("thalamus", host=handshaking, extra={"timeout": TIMEOUT})
+    assert given_up(look, conn_id) < PATIENCE
+
+
+def test_a_chunk_header_that_is_dribbled_over_tls_is_given_up(
+    connect: Connect,
+    serve: Serve,
+    look: Look,
+    trusted: Path,  # noqa: F811
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(trusted)
+
+    def script(_: Seen) -> Iterator[bytes | float]:
+        yield CHUNKED
+        yield from slowly(b"0")
+
+    url = serve(script, tls=context).url
+    conn_id = connect("thalamus", host=url, extra={"timeout": TIMEOUT, "verify": str(trusted)})
+    assert given_up(look, conn_id) < PATIENCE
+
+
+@pytest.fixture
+def black_hole() -> Iterator[int]:
+    """The port of a server that has no room for another connection: connecting to it takes minutes."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(0)
+        port = listening.getsockname()[1]
+        waiting = []
+        for _ in range(4):
+            one = socket.socket()
+            one.setblocking(False)
+            one.connect_ex(("127.0.0.1", port))
+            waiting.append(one)
+        yield port
+        for one in waiting:
+            one.close()
+
+
+def test_a_name_with_many_dead_addresses_is_given_up(
+    connect: Connect, black_hole: int, monkeypatch: pytest.MonkeyPatch, look: Look
+) -> None:
+    """Each address was given the whole time."""
+    resolve = socket.getaddrinfo
+
+    def many(host: Any, port: Any, *args: Any, **kwargs: Any) -> list[Any]:
+        if host != "vendor.example":
+            return resolve(host, port, *args, **kwargs)
+        addresses = [f"127.0.0.{number}" for number in range(1, 31)]
+        return [found for one in addresses for found in resolve(one, port, type=socket.SOCK_STREAM)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", many)
+    monkeypatch.setattr(socket.socket, "connect", _only_to(black_hole, socket.socket.connect))
+    conn_id = connect("thalamus", host=f"http://vendor.example:{black_hole}", extra={"timeout": TIMEOUT})
+    began = time.monotonic()
+    with pytest.raises(ImportUnavailableError):
+        look(conn_id, "7")
+    assert time.monotonic() - began < PATIENCE
+
+
+def _only_to(port: int, connect: Any) -> Any:
+    # The other addresses of the loopback refuse, and a dead one does not.
+    def to_the_black_hole(self: socket.socket, address: Any) -> None:
+        connect(self, ("127.0.0.1", port) if address[1] == port else address)
+
+    return to_the_black_hole
+
+
+def test_a_living_address_after_a_dead_one_is_found(
+    connect: Connect, serve: Serve, monkeypatch: pytest.MonkeyPatch, look: Look
+) -> None:
+    server = serve(going_on)
+    port = int(server.address.partition(":")[2])
+    resolve = socket.getaddrinfo
+
+    def two(host: Any, *args: Any, **kwargs: Any) -> list[Any]:
+        if host != "vendor.example":
+            return resolve(host, *args, **kwargs)
+        return [
+            *resolve("127.0.0.2", port, type=socket.SOCK_STREAM),
+            *resolve("127.0.0.1", port, type=socket.SOCK_STREAM),
+        ]
+
+    monkeypatch.setattr(socket, "getaddrinfo", two)
+    assert look(connect("thalamus", host=f"http://vendor.example:{port}"), "7").state == "running"
+
+
+@pytest.mark.parametrize("is_slow", [False, True])
+def test_no_thread_outlives_a_request(connect: Connect, serve: Serve, is_slow: bool) -> None:
+    server = serve(lambda _: itertools.chain([CHUNKED], slowly(b"0")) if is_slow else answer(GOING_ON))
+    hook = hook_for(connect("thalamus", host=server.url, extra={"timeout": TIMEOUT if is_slow else 30}))
+    before = _watchdogs()
+    with pytest.raises(ImportUnavailableError) if is_slow else nullcontext():
+        hook.get_import_status("7")
+    # A watchdog that was called off ends by itself, but not within the same instant.
+    for thread in _watchdogs() - before:
+        thread.join(PATIENCE)
+    assert _watchdogs() - before == set()
+
+
+def _watchdogs() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)}
+
+
+def test_a_request_that_was_answered_in_time_is_not_shut_down_later(connect: Connect, serve: Serve) -> None:
+    """A session keeps its connections: the next request may be on one when the last one's time is over."""
+    server = serve(_kept_open)
+    hook = hook_for(connect("thalamus", host=server.url, extra={"timeout": 1}))
+    with hook.get_conn() as session:
+        assert session.get("/first").status_code == 200
+        assert session.get("/slow", timeout=30).text == "in the end"
+
+
+def _kept_open(seen: Seen) -> Iterable[bytes | float]:
+    return answer("") if seen.target == "/first" else [1.5, *answer("in the end")]
