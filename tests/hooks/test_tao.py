@@ -57,9 +57,7 @@ def look(*answers: Any) -> ImportStatus:
         pytest.param(upload("processed", messages="line 2: bad"), "partial", id="processed, one text"),
         pytest.param(upload("processed", messages=[{"line": 2}]), "partial", id="processed, an object"),
         pytest.param(upload("processed", messages=[""]), "partial", id="processed, an empty text"),
-        pytest.param(
-            upload("processed", messages=["NA", "null"]), "succeeded", id="processed, NA"
-        ),
+        pytest.param(upload("processed", messages=["NA", "null"]), "succeeded", id="processed, NA"),
         pytest.param(upload("processed", messages="n/a"), "succeeded", id="processed, N/A"),
         pytest.param(upload("failed"), "failed", id="failed"),
         pytest.param(upload("failed", messages=["no header"]), "failed", id="failed, messages"),
