@@ -220,10 +220,8 @@ BROKEN = {
 def test_an_answer_without_a_state_is_broken(
     connect: Connect, serve: Serve, look: Look, vendor: str, kind: str
 ) -> None:
-    # A result that is absent is Clear's way to say that there is no such task.
-    error = ImportNotFoundError if (vendor, kind) == ("clear", "no-state") else ImportProtocolError
     conn_id = connect(vendor, host=serve(lambda _: answer(BROKEN[kind])).url, extra=READY[vendor])
-    with pytest.raises(error):
+    with pytest.raises(ImportProtocolError):
         look(conn_id, "7")
 
 

@@ -68,9 +68,7 @@ def is_storable(text: str) -> bool:
         pytest.param(400, b"X: y", "<html>no".encode("utf-16"), id="a page in UTF-16"),
         pytest.param(400, b"X: y", b'{"message": "\\ud83d\\u0000"}', id="a lone surrogate, escaped"),
         pytest.param(400, b"X: y", b"\xed\xa0\xbd\x00\x1b[0m", id="a lone surrogate's bytes"),
-        pytest.param(
-            200, b"X: y", b'{"errors": {"a": "\\ud83d\\u0000\\u001b[1m"}}', id="in errors"
-        ),
+        pytest.param(200, b"X: y", b'{"errors": {"a": "\\ud83d\\u0000\\u001b[1m"}}', id="in errors"),
         pytest.param(200, b"X: \xff", b'{"state": "ODD\\ud83d\\u0000"}', id="in a state"),
     ],
 )
