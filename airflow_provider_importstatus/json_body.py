@@ -10,6 +10,8 @@ __all__ = ["Repeated", "parse"]
 
 #: Vendors' answers are nested five deep. From Python 3.12 on, JSON is read far deeper than Python calls go.
 MAX_DEPTH = 50
+#: Objects and lists: a message for each of 100,000 faulty lines, with two brackets in it, is the most likely.
+MAX_BRACKETS = 200_000
 
 
 class Repeated(list[Any]):
@@ -17,16 +19,18 @@ class Repeated(list[Any]):
 
 
 def parse(body: bytes) -> dict[str, Any] | None:
-    """Return the JSON object; None where the body is anything else, or nested too deep.
+    """Return the JSON object; None where the body is anything else, or has too many or too deep parts.
 
     Keys that stand there twice lose nothing: their values become a list.
     """
+    brackets = body.count(b"{") + body.count(b"[")
+    if brackets > MAX_BRACKETS:
+        return None
     try:
         data = json.loads(body, object_pairs_hook=_all_pairs)
     except (ValueError, RecursionError):
         return None
     # What opens few brackets is not deep.
-    brackets = body.count(b"{") + body.count(b"[")
     is_shallow = isinstance(data, dict) and (brackets <= MAX_DEPTH or not _is_deep(data))
     return data if is_shallow else None
 

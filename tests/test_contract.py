@@ -293,7 +293,11 @@ def test_a_pure_module_needs_no_airflow(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["status", "outcome", "wait", "settings", "conversation", "answers", "progress"]
+    "name",
+    [
+        *("status", "outcome", "wait", "settings", "conversation", "answers", "progress"),
+        *("redaction", "json_body"),
+    ],
 )
 def test_a_pure_module_imports_only_its_like(name: str) -> None:
     """`exceptions` is the one among them that imports Airflow: our errors must be Airflow's."""

@@ -62,6 +62,8 @@ WORDS = (
 REFUSALS = frozenset({"invalidtouchpointcode", "touchpointcoderequired"})
 #: Errors of an answer that are read.
 MAX_CODES = 1000
+#: Links that are looked for whole; of any other an excerpt tells the host alone.
+MAX_LINKS, MAX_LINK = 10, 2000
 #: Rows that are not in the vendor's system although the import is over.
 BAD_ROWS = ("rowsWithErrors", "rowsRollbacked", "rowsRollbackedWithErrors")
 
@@ -152,10 +154,9 @@ class ThalamusHook(ImportStatusHook):
 
 def _with_secret_link(response: Response) -> Response:
     """The answer with the link to the customer's file among what nobody may read."""
-    links = items([(response.parse() or {}).get("url")])
-    return replace(
-        response, secrets=(*response.secrets, *(link for link in islice(links, 10) if isinstance(link, str)))
-    )
+    values = islice(items([(response.parse() or {}).get("url")]), MAX_LINKS)
+    links = (value for value in values if isinstance(value, str) and len(value) <= MAX_LINK)
+    return replace(response, secrets=(*response.secrets, *links))
 
 
 def _error_codes(response: Response) -> set[str]:

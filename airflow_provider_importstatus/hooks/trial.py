@@ -127,6 +127,8 @@ class Trial:
                 return f"{words} {self._advice('login')}" if self._is_logging_in else words
             case ImportUnavailableError() if self._response or not self._request:
                 return words
+            case ImportProtocolError() if self._response and self._response.status == 404:
+                return self._not_the_vendor()
         if self._response and 300 <= self._response.status < 400:
             words = f"{self._answered()} A redirect is not followed: credentials never go to another address."
         elif self._response and isinstance(error, ImportRequestError):

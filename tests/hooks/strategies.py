@@ -186,8 +186,9 @@ scalars = (
         ["", " ", "SUCCESS", "processed", "SUCCEEDED", "PARTIAL_SUCCESS", "FAILED", "3", "9" * 5000]
     )
     | st.sampled_from(
-        ["now", "2021-09-28", "P1D", "2021-01-01/2022-01-01", "12:00", "0001-01-01T00:00:00+14:00"]
+        ["now", "2021-09-28", "P1D", "2021-01-01/2022-01-01", "12:00", "0001-01-01T00:00:00+14:00", "202127:"]
     )
+    | st.text("\x00\x1b[m\ud83d\udc4d\r\n ü%5C0\\u/", max_size=20)
 )
 json_values = st.recursive(
     scalars,

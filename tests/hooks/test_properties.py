@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import traceback
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -85,6 +86,30 @@ def test_a_look_ends_in_a_status_or_in_one_of_our_errors(vendor: Vendor, data: s
     except ImportStatusError as error:
         end = error
     assert isinstance(end, ImportStatus | ImportStatusError)
+
+
+@every_vendor
+@often
+@given(data=st.data())
+def test_whatever_a_vendor_answers_can_be_stored(vendor: Vendor, data: st.DataObject) -> None:
+    """One NUL, half a surrogate pair, NaN or number beyond 64 bits ends a triggerer or its event."""
+    try:
+        told = look(vendor, data.draw(responses(vendor.answers))).to_dict()
+    except ImportStatusError as error:
+        told = {"error": str(error)}
+    json.dumps(told, allow_nan=False, ensure_ascii=False).encode()
+    for value in _leaves(told):
+        assert not isinstance(value, int) or abs(value) < 2**63
+        is_text = isinstance(value, str)
+        assert not is_text or "Cc" not in map(unicodedata.category, value)
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _leaves(inner)
+    else:
+        yield value
 
 
 @every_vendor_with_a_login
