@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from tests.fifth_vendor import acme_server
 
 DAGS = Path(__file__).parent / "dags"
 FIFTH_VENDOR = Path(__file__).parents[1] / "fifth_vendor"
+XCOMS = Path(__file__).parent / "xcoms"
+REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +41,8 @@ def deployment(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> It
             },
         }
         # Installed as pip would: a module and its metadata on the path.
-        env = {"PYTHONPATH": str(FIFTH_VENDOR)}
-        with Deployment(home, DAGS, connections=connections, env=env) as airflow:
+        env = {"PYTHONPATH": os.pathsep.join(map(str, (FIFTH_VENDOR, XCOMS, REPOSITORY)))}
+        config = {"core": {"xcom_backend": "failing_xcoms.FailingXCom"}}
+        with Deployment(home, DAGS, connections=connections, env=env, config=config) as airflow:
             airflow.wait_until_ready()
             yield airflow

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pendulum
 from airflow.providers.common.compat.sdk import DAG
 
+from airflow_provider_importstatus.compatibility import is_airflow
 from airflow_provider_importstatus.sensors.import_status import ImportStatusSensor
 
 MODES = {
@@ -39,8 +40,8 @@ for mode, how in MODES.items():
         default_args={"retry_delay": pendulum.duration(seconds=1), "poke_interval": 1},
     ) as dag:
         for scenario, told in SCENARIOS.items():
-            # Nothing bounds an outage in reschedule mode but the sensor's timeout.
-            if mode == "reschedule" and scenario.startswith("outage"):
+            # Below Airflow 3.3 nothing bounds an outage in reschedule mode but the sensor's timeout.
+            if mode == "reschedule" and scenario.startswith("outage") and not is_airflow(3, 3):
                 continue
             ImportStatusSensor(
                 task_id=scenario,
@@ -50,6 +51,18 @@ for mode, how in MODES.items():
                 **told,
             )
     globals()[dag.dag_id] = dag
+
+with DAG(
+    dag_id="unwritable", schedule=None, start_date=pendulum.datetime(2026, 1, 1), catchup=False
+) as unwritable:
+    for mode, how in MODES.items():
+        ImportStatusSensor(
+            task_id=mode,
+            conn_id="thalamus_default",
+            import_id="{{ dag_run.conf['import_id'] }}",
+            poke_interval=1,
+            **how,
+        )
 
 with DAG(
     dag_id="fifth_vendor", schedule=None, start_date=pendulum.datetime(2026, 1, 1), catchup=False

@@ -1,0 +1,17 @@
+"""An XCom backend that is out of reach for the statuses of one DAG."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk.bases.xcom import BaseXCom
+
+
+class FailingXCom(BaseXCom):
+    """Fails where the wait itself must not."""
+
+    @staticmethod
+    def serialize_value(value: Any, *, key: str | None = None, dag_id: str | None = None, **more: Any) -> Any:
+        if dag_id == "unwritable" and key == "import_status":
+            raise ConnectionError("hunter2 at the backend's address")
+        return BaseXCom.serialize_value(value, key=key, dag_id=dag_id, **more)
