@@ -1,4 +1,4 @@
-"""A real Airflow on PostgreSQL, and vendors whose words cannot be stored: nobody but their own tasks suffers."""
+"""A real Airflow on PostgreSQL, and vendors whose words cannot be stored: only their own tasks suffer."""
 
 from __future__ import annotations
 

@@ -17,7 +17,9 @@ MODES: dict[str, dict[str, Any]] = {
 }
 COMMON: dict[str, Any] = {"poke_interval": 1, "max_wait": 2, "outage_tolerance": 1}
 
-with DAG("beside", schedule=None, start_date=pendulum.datetime(2026, 1, 1), catchup=False, max_active_tasks=64):
+with DAG(
+    "beside", schedule=None, start_date=pendulum.datetime(2026, 1, 1), catchup=False, max_active_tasks=64
+):
     for case in CASES:
         ImportStatusSensor(
             task_id=case.import_id,
