@@ -21,7 +21,7 @@ from airflow_provider_importstatus.exceptions import ImportStatusError, ImportUn
 from airflow_provider_importstatus.status import ImportState, ImportStatus
 
 from ..hooks.strategies import VENDORS, bodies, encoded, json_values, places, with_other
-from .cases import GOING_ON, READY, Connect, KeepLooking, Look, Serve
+from .cases import GOING_ON, READY, WITH_LOGIN, Connect, KeepLooking, Look, Serve
 from .servers import Seen, Server, answer
 
 #: Seconds; a poll of Zilliant's is two requests, and a machine may be slow.
@@ -255,7 +255,7 @@ def test_what_was_found_to_hurt_can_be_stored(polls: Any, vendor: str, name: str
     _assert_storable(polls(vendor, FOUND[name], FOUND[name]))
 
 
-@pytest.mark.parametrize("vendor", [vendor for vendor in VENDORS if VENDORS[vendor].login])
+@pytest.mark.parametrize("vendor", WITH_LOGIN)
 @any_answers
 @given(data=st.data())
 def test_any_answer_to_a_login_ends_in_what_can_be_stored(
@@ -294,7 +294,7 @@ def test_an_answer_that_stops_is_not_waited_for(
     whole = simple(encoded(VENDORS[vendor].answers[0])).sent
     login = answer(json.dumps(TOKEN_RESPONSE))
     server = serve(lambda seen: login if "token" in seen.target else [whole[:sent], PATIENCE])
-    conn_id = connect(vendor, host=server.url, extra={**READY.get(vendor, {}), "timeout": 0.5})
+    conn_id = connect(vendor, host=server.url, extra={**READY.get(vendor, {}), "timeout": 0.2})
     ended = _ended(lambda: look(conn_id, "7"))
     assert isinstance(ended, ImportUnavailableError)
     _assert_storable(ended)

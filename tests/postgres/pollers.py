@@ -40,7 +40,7 @@ class Pollers:
 
         A job is a `connection` of the type `conn_type`, an `import_id`, and optionally how many `polls` must
         succeed within how many `tries`, to `go_on` after any error, the `transport`, how Variables are
-        written (`writes`: `at_once`, `late`, which is after another process wrote, or `never`), and seconds: to
+        written (`writes`: `at_once`; `late`, after another process wrote; or `never`), and seconds: to
         `start_after`, and the `interval` between polls.
         """
         results: list[list[str]] = self._do([{"do": "poll", **poll} for poll in polls])

@@ -22,7 +22,7 @@ from .hostile import HostileVendors
 
 TOKEN_RESPONSE = {"access_token": "hostile-token", "token_type": "Bearer"}
 #: Longer than the hostile waits take, so that the healthy ones live through all of them.
-SECONDS = 60
+SECONDS = 45
 
 
 def _hostile_connections(sandbox: Sandbox, url: str) -> dict[str, dict[str, Any]]:
