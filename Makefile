@@ -27,8 +27,15 @@ demo: $(INSTALLED) ## Run the example DAGs in a real Airflow against the sandbox
 demo-up: $(INSTALLED) ## The same, and leave Airflow running until Ctrl-C
 	@$(BIN)/python -m demo --keep
 
-test: $(INSTALLED) ## Run all tests, those with a real Airflow too
+test: $(INSTALLED) postgresql ## Run all tests, those with a real Airflow too
 	$(BIN)/python -m pytest --ignore tests/scale --ignore tests/ui
+
+# As root on Debian it is got; elsewhere this says what to do.
+.PHONY: postgresql
+postgresql:
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || \
+	  { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -yqq postgresql; } || \
+	  { echo "Some tests need PostgreSQL: install it, or put the directory of its initdb on the PATH."; exit 1; }
 
 test-scale: $(INSTALLED) ## Run the tests with many waits, two triggerers and a shared token: minutes
 	$(BIN)/python -m pytest tests/scale
@@ -46,7 +53,7 @@ chromium:
 	  { echo "The browser tests need Chromium: install it, or name it (make test-ui CHROMIUM=/path/to/chromium)."; exit 1; }
 
 test-fast: $(INSTALLED) ## Run all tests that need no running Airflow
-	$(BIN)/python -m pytest $(addprefix --ignore tests/,deployment scale ui zero_worker)
+	$(BIN)/python -m pytest $(addprefix --ignore tests/,deployment postgres scale ui zero_worker)
 
 lint: $(INSTALLED) ## Check style and formatting
 	$(BIN)/ruff check .

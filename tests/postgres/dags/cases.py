@@ -1,0 +1,59 @@
+"""Which wait meets which answer, and how its task must end: read by the tests and by the file beside this."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+#: By what a vendor says, the error that the task must end with.
+ERRORS = {
+    "surrogate_refusal": "ImportRequestError",
+    "surrogate_failure": "ImportFailedError",
+    "utf16_page": "ImportRequestError",
+    "latin1_type_refusal": "ImportRequestError",
+    "latin1_type_page": "ImportProtocolError",
+    "ansi_refusal": "ImportRequestError",
+    "ansi_failure": "ImportFailedError",
+    "empty_objects": "Import",  # Too many of them, or a failed import: both are an end.
+}
+VENDORS = ("clear", "tao_advance", "zilliant", "thalamus")
+#: Thalamus has no messages; only two vendors have lists that may be long.
+WITHOUT = {
+    "surrogate_failure": {"thalamus"},
+    "ansi_failure": {"thalamus"},
+    "empty_objects": {"zilliant", "thalamus"},
+}
+
+
+class Case(NamedTuple):
+    """One wait."""
+
+    answer: str
+    vendor: str
+    mode: str
+
+    @property
+    def import_id(self) -> str:
+        """The import that its vendor answers so; the task's id, too."""
+        return f"{self.answer}-{self.vendor}-{self.mode}"
+
+
+def _cases() -> list[Case]:
+    cases = []
+    for answer in ERRORS:
+        first, *others = [vendor for vendor in VENDORS if vendor not in WITHOUT.get(answer, set())]
+        cases.append(Case(answer, first, "deferred"))
+        cases += [Case(answer, vendor, "zero_worker") for vendor in others]
+    return [
+        *cases,
+        Case("surrogate_refusal", "zilliant", "poke"),
+        Case("latin1_type_refusal", "thalamus", "poke"),
+    ]
+
+
+CASES = _cases()
+#: Waits beside them: connection and mode, by task.
+HEALTHY = {
+    "healthy_deferred": ("zilliant_default", "deferred"),
+    "healthy_zero_worker": ("thalamus_default", "zero_worker"),
+    "healthy_clear": ("clear_default", "zero_worker"),
+}

@@ -1,0 +1,118 @@
+"""A wrong password among real processes: who was refused tells the others, before they lock a user out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from airflow_provider_importstatus.sandbox import Sandbox
+
+from .pollers import Job, Pollers
+
+#: The vendors that are logged in to, and what they call a wrong password.
+REFUSALS = {"zilliant": "invalid_grant", "tao_advance": "invalid_client"}
+WAVE = 5
+#: Longer than a refusal keeps others from logging in, in seconds.
+OLD = 61.0
+
+every_vendor = pytest.mark.parametrize("vendor", REFUSALS)
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    """Return vendors at an address of their own, at which nobody has been refused yet."""
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+def _poll(sandbox: Sandbox, vendor: str, **more: Any) -> Job:
+    fields = {name: more.pop(name) for name in ("login", "password") if name in more}
+    connection = {**sandbox.connections[f"{vendor}_default"], **fields}
+    return {"connection": connection, "import_id": sandbox.submit(vendor, seconds=3600), **more}
+
+
+def _refused(sandbox: Sandbox, vendor: str, **more: Any) -> Job:
+    return _poll(sandbox, vendor, password="a-wrong-password", **more)
+
+
+def _logins(sandbox: Sandbox, vendor: str) -> int:
+    return sandbox.requests(vendor)["token"]
+
+
+@every_vendor
+def test_a_wave_logs_in_no_more_once_one_was_refused(
+    sandbox: Sandbox, processes: Pollers, vendor: str
+) -> None:
+    first = processes.poll(_refused(sandbox, vendor))
+    wave = processes.poll(
+        *(_refused(sandbox, vendor, transport=("requests", "aiohttp")[number % 2]) for number in range(WAVE))
+    )
+    assert _logins(sandbox, vendor) == 1
+    for (outcome,) in first + wave:
+        assert outcome.startswith("ImportAuthError")
+        assert REFUSALS[vendor] in outcome
+
+
+def test_those_under_way_together_are_refused_together_and_then_none(
+    sandbox: Sandbox, processes: Pollers
+) -> None:
+    processes.poll(*(_refused(sandbox, "zilliant") for _ in range(WAVE)))
+    together = _logins(sandbox, "zilliant")
+    assert 1 <= together <= WAVE
+    processes.poll(*(_refused(sandbox, "zilliant", tries=3, go_on=True) for _ in range(WAVE)))
+    assert _logins(sandbox, "zilliant") == together
+
+
+@every_vendor
+@pytest.mark.parametrize("seconds", [OLD, -3600.0], ids=["an old one", "one from the future"])
+def test_a_refusal_keeps_nobody_out_for_longer(
+    sandbox: Sandbox, processes: Pollers, vendor: str, seconds: float
+) -> None:
+    processes.poll(_refused(sandbox, vendor))
+    assert _logins_shared(processes, vendor)
+    processes.age(f"importstatus_login_{vendor}_", seconds)
+    assert processes.poll(_poll(sandbox, vendor)) == [["running"]]
+
+
+@every_vendor
+def test_another_login_is_not_kept_out(sandbox: Sandbox, processes: Pollers, vendor: str) -> None:
+    processes.poll(_refused(sandbox, vendor, login="somebody-else"))
+    assert processes.poll(_poll(sandbox, vendor)) == [["running"]]
+    assert _logins(sandbox, vendor) == 2
+
+
+def test_the_same_login_at_another_address_is_not_kept_out(sandbox: Sandbox, processes: Pollers) -> None:
+    processes.poll(_refused(sandbox, "zilliant"))
+    with Sandbox() as other:
+        assert processes.poll(_poll(other, "zilliant")) == [["running"]]
+
+
+def test_where_nothing_can_be_written_each_process_keeps_its_own(
+    sandbox: Sandbox, processes: Pollers
+) -> None:
+    jobs = [_refused(sandbox, "zilliant", writes="never", tries=3, go_on=True) for _ in range(2)]
+    outcomes = processes.poll(*jobs)
+    assert _logins(sandbox, "zilliant") == 2
+    assert all("invalid_grant" in outcome for each in outcomes for outcome in each)
+
+
+def test_what_is_shared_holds_no_secret_and_no_digest_of_one(sandbox: Sandbox, processes: Pollers) -> None:
+    processes.poll(_refused(sandbox, "zilliant"))
+    connection = sandbox.connections["zilliant_default"]
+    secrets = ["a-wrong-password", connection["password"], connection["extra"]["client_secret"]]
+    digests = [
+        algorithm(secret.encode()).hexdigest()[:8]
+        for secret in secrets
+        for algorithm in (hashlib.md5, hashlib.sha1, hashlib.sha256)
+    ]
+    shared = _logins_shared(processes, "zilliant")
+    assert shared
+    told = "".join(f"{name} {value}" for name, value in shared.items())
+    assert not [one for one in secrets + digests if one in told]
+
+
+def _logins_shared(processes: Pollers, vendor: str) -> dict[str, str]:
+    return processes.variables(f"importstatus_login_{vendor}_")
