@@ -171,10 +171,15 @@ class LoginRejection:
 
 @dataclass(frozen=True, slots=True)
 class NeedCredential:
-    """Wants a Credential; never the one that was refused, with what the vendor said of it."""
+    """Wants a Credential; never the one that was refused.
+
+    :param reason: what the vendor said of the refused one
+    :param insists: whether one that was just issued is replaced too
+    """
 
     refused: Credential | None = None
     reason: str = field(default="", compare=False)
+    insists: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,7 +350,8 @@ class Purse:
             return given
         if name := vendor.shared_as(settings):
             return (yield from self._shared(vendor, name, need, now))
-        if refused and not refused.is_accepted and now - refused.minted_at < MIN_REFRESH_AGE:
+        is_new = refused and not refused.is_accepted and now - refused.minted_at < MIN_REFRESH_AGE
+        if is_new and not need.insists:
             raise ImportAuthError(
                 f"{vendor.hook_name} rejected a credential that it had just issued: {need.reason}."
                 f" Check the rights and the fields of connection {settings.conn_id!r}."

@@ -386,7 +386,7 @@ class _Owner:
         self, hook: ImportStatusHook, refused: Credential | None
     ) -> tuple[ImportStatusHook, Credential]:
         """A credential and the hook whose reading of the connection it belongs to."""
-        need = NeedCredential(refused, "it was rejected")
+        need = NeedCredential(refused, "by the answer to your own request", insists=True)
         for _ in range(MAX_READINGS):
             try:
                 with blocking.Session(hook.settings, USER_AGENT) as session:

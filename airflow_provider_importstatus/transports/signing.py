@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import requests
 from requests.utils import rewind_body
@@ -19,8 +19,10 @@ __all__ = ["SigningSession"]
 #: A longer body is taken for a file's, in bytes: it may travel for longer than an ordinary call takes.
 MAX_SMALL_BODY = 64 * 1024
 
+V = TypeVar("V", bound=Vendor)
 
-class SigningSession(Session):
+
+class SigningSession(Session, Generic[V]):
     """Signs requests to the connection's own origin and to no other.
 
     Submitting often ends in a PUT to somebody else's storage, which must not see the vendor's credential.
@@ -36,8 +38,8 @@ class SigningSession(Session):
 
     def __init__(
         self,
-        snapshot: Callable[[], Vendor],
-        credential: Callable[[Vendor, Credential | None], tuple[Vendor, Credential]],
+        snapshot: Callable[[], V],
+        credential: Callable[[V, Credential | None], tuple[V, Credential]],
         user_agent: str,
     ) -> None:
         super().__init__(snapshot().settings, user_agent)
@@ -71,7 +73,9 @@ class SigningSession(Session):
             return self._send(request, vendor.settings, kwargs)
         reply = self._send(_signed(request, vendor, credential), vendor.settings, kwargs)
         # Where a redirect was followed, its last hop has seen to itself.
-        if reply.history or not _is_refused(reply, vendor) or not _is_rewound(request):
+        is_refused = not reply.history and _is_refused(reply, vendor)
+        credential.is_accepted = credential.is_accepted or not is_refused
+        if not is_refused or not _is_rewound(request):
             return reply
         vendor, credential = self._credential(vendor, credential)
         # The connection may have been edited: its new credential is not for its old host.
