@@ -45,7 +45,10 @@ def imports(
         "total": session.scalar(query.count(dag_ids, filters)),
         "page_size": PAGE_SIZE,
         "dag_ids": sorted(dag_ids),
-        "vendors": sorted({vendor for dag_id, vendor in kinds if dag_id in dag_ids}),
+        "vendors": sorted(
+            # Another operator may have written anything: a number, say, which does not sort among texts.
+            {vendor for dag_id, vendor in kinds if dag_id in dag_ids and vendor and isinstance(vendor, str)}
+        ),
     }
     return _unless_known(request, JSONResponse(answer))
 

@@ -17,8 +17,9 @@ from airflow.models.taskreschedule import TaskReschedule
 from airflow.models.xcom import XComModel
 from airflow.utils.state import State
 from fastapi import Query
-from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, case, false, func, or_, select
 
+from airflow_provider_importstatus.page.well_typed import is_storable, well_typed
 from airflow_provider_importstatus.progress import XCOM_KEY
 from airflow_provider_importstatus.status import ImportStatus
 
@@ -53,6 +54,11 @@ class Filters:
 
     def conditions(self) -> Iterator[ColumnElement[bool]]:
         """The same in SQL."""
+        given = (self.dag_id, self.run_id, self.task_id, self.vendor, self.state, self.text)
+        if not all(value is None or is_storable(value) for value in given):
+            # PostgreSQL refuses the question; nothing that is stored can match.
+            yield false()
+            return
         columns = {
             XComModel.dag_id: self.dag_id,
             XComModel.run_id: self.run_id,
@@ -64,9 +70,8 @@ class Filters:
         yield from (column == value for column, value in columns.items() if value not in (None, ""))
         if self.state == WAITING:
             yield _is_waited_for
-        # No database takes NUL.
-        if text := (self.text or "").replace("\x00", ""):
-            yield _contains(text)
+        if self.text:
+            yield _contains(self.text)
 
 
 def kinds() -> Select[Any]:
@@ -97,14 +102,12 @@ def page(dag_ids: Iterable[str], filters: Filters, number: int) -> Select[Any]:
 
 def as_json(row: Any) -> dict[str, Any] | None:
     """One row of a page; None where another operator wrote something else under the same key."""
-    try:
-        status = ImportStatus.from_dict(row.value).to_dict()
-    except (AttributeError, KeyError, TypeError, ValueError):
+    if (value := well_typed(row.value)) is None:
         return None
     return {
-        **status,
-        "looked_at": row.value.get("looked_at"),
-        "next_look_at": row.value.get("next_look_at"),
+        **ImportStatus.from_dict(value).to_dict(),
+        "looked_at": value["looked_at"],
+        "next_look_at": value["next_look_at"],
         "dag_id": row.dag_id,
         "run_id": row.run_id,
         "task_id": row.task_id,

@@ -108,6 +108,8 @@ def exchange(request: Request, session: requests.Session, timeout: float) -> Res
     except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
         raise ImportUnavailableError(f"{where} brought no answer: {cause_of(error)}.") from error
     except (requests.RequestException, ValueError) as error:
+        if isinstance(below(error), urllib3.exceptions.InvalidHeader):
+            raise ImportUnavailableError(f"{where} brought no HTTP: InvalidHeader.") from error
         # Its text quotes headers, and so credentials.
         raise ImportRequestError(f"{where} cannot be sent: {type(error).__name__}.") from None
     except OSError as error:

@@ -117,17 +117,57 @@ def test_timeout_is_read_leniently(value: Any, timeout: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "default"), [("timeout", 30.0), ("max_concurrency", 16), ("proxy", None), ("verify", True)]
+    ("name", "default"),
+    [
+        ("timeout", 30.0),
+        ("transfer_timeout", 3600.0),
+        ("max_concurrency", 16),
+        ("proxy", None),
+        ("verify", True),
+    ],
 )
 def test_defaults(name: str, default: Any) -> None:
     assert getattr(settings(), name) == default
 
 
-@pytest.mark.parametrize("name", ["timeout", "max_concurrency"])
-@pytest.mark.parametrize("value", [0, -1, "0", "nan", "inf", "soon", True, [5]], ids=repr)
+NUMBERS = {"timeout": 3600, "transfer_timeout": 86400, "max_concurrency": 1000}
+NO_NUMBERS = [
+    0,
+    -1,
+    "0",
+    "nan",
+    "inf",
+    "-inf",
+    "soon",
+    "30s",
+    "1e10",
+    1e10,
+    10**400,
+    True,
+    False,
+    [5],
+    {"s": 5},
+]
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("value", NO_NUMBERS, ids=lambda value: repr(value)[:10])
 def test_a_number_that_is_none_is_refused_by_name(name: str, value: Any) -> None:
-    with pytest.raises(ImportSettingsError, match=f"'files'.*: {name} "):
+    with pytest.raises(ImportSettingsError, match=f"'files'.*: {name} is .* give a "):
         getattr(extra(**{name: value}), name)
+
+
+@pytest.mark.parametrize(("name", "most"), NUMBERS.items())
+def test_the_largest_number_is_named_where_it_is_exceeded(name: str, most: int) -> None:
+    assert getattr(extra(**{name: most}), name) == most
+    with pytest.raises(ImportSettingsError, match=f"{name} is out of range.* up to {most}"):
+        getattr(extra(**{name: most + 1}), name)
+
+
+@pytest.mark.parametrize(("value", "kind"), [("30s", "text"), ([5], "list"), ({"s": 5}, "dict")])
+def test_what_is_no_number_is_refused_with_its_type(value: Any, kind: str) -> None:
+    with pytest.raises(ImportSettingsError, match=f"timeout is .*{kind}"):
+        _ = extra(timeout=value).timeout
 
 
 def test_max_concurrency_is_a_whole_number_of_one_or_more() -> None:

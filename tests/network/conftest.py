@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import warnings
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, ExitStack
 from typing import Any
@@ -22,6 +24,15 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let processes that are refused together by Clear not wait for each other."""
     monkeypatch.setattr(conversation, "MAX_PAUSE", 0.0)
     monkeypatch.setattr(conversation, "READ_BACK", 0.0)
+
+
+@pytest.fixture
+def forgiven() -> Iterator[None]:
+    """Forgive what the libraries leave to the collector where a loop ends early or HTTP is broken."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @pytest.fixture

@@ -82,6 +82,7 @@ def test_an_answer_that_is_dribbled_is_given_up(
     assert given_up(look, conn_id) < PATIENCE
 
 
+@pytest.mark.usefixtures("forgiven")
 def test_a_proxy_that_dribbles_its_answer_to_connect_is_given_up(
     connect: Connect, serve: Serve, look: Look
 ) -> None:
@@ -120,11 +121,13 @@ def handshaking() -> Iterator[str]:
         server.shutdown()
 
 
+@pytest.mark.usefixtures("forgiven")
 def test_a_tls_handshake_that_is_dribbled_is_given_up(connect: Connect, handshaking: str, look: Look) -> None:
     conn_id = connect("thalamus", host=handshaking, extra={"timeout": TIMEOUT})
     assert given_up(look, conn_id) < PATIENCE
 
 
+@pytest.mark.usefixtures("forgiven")
 def test_a_chunk_header_that_is_dribbled_over_tls_is_given_up(
     connect: Connect,
     serve: Serve,

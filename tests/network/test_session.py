@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import gc
 import io
-from collections.abc import Iterator
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 
+from airflow_provider_importstatus.conversation import Credential
 from airflow_provider_importstatus.exceptions import ImportAuthError
-from airflow_provider_importstatus.hooks.base import USER_AGENT, hook_for
+from airflow_provider_importstatus.hooks.base import USER_AGENT, ImportStatusHook, hook_for
 from airflow_provider_importstatus.sandbox import Sandbox
+from airflow_provider_importstatus.transports.signing import SigningSession
 
 from .cases import PRESENTED, READY, Connect, Serve, going_on
 from .servers import Seen, Server, answer
+from .test_trust import trusted  # noqa: F401 - a fixture
 
 CSV = b"id,name\n1,one\n"
 TAO_UPLOAD = "/api/v1/upload/api/v1/upload"
@@ -255,3 +263,203 @@ def test_clear_can_be_submitted_to() -> None:
         ingest = {"fileInfo": [{"uploadUrl": url.partition("?")[0]}], "templateType": "PURCHASE"}
         task = session.post("/one-integration/api/v1/ingest", json=ingest).json()
     assert (stored.status_code, bool(task["result"]["taskId"])) == (200, True)
+
+
+def other_host(server: Server) -> str:
+    """The same server under another name."""
+    return server.url.replace("127.0.0.1", "localhost")
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("way", ["other port", "other host"])
+def test_the_callers_own_authorization_is_stripped_where_requests_strips_it(
+    connect: Connect, serve: Serve, storage: Server, status: int, way: str
+) -> None:
+    target = {"other port": storage.url, "other host": other_host(storage)}[way]
+    detour = serve(lambda _: answer("", status, location=f"{target}/there"))
+    with session_of("clear", serve(going_on), connect) as session:
+        session.get(f"{detour.url}/here", headers={"Authorization": "Bearer mine", "X-Mine": "yes"})
+    assert detour.seen[0].headers["authorization"] == "Bearer mine"
+    headers = storage.seen[0].headers
+    assert ("authorization" in headers, headers["x-mine"]) == (False, "yes")
+
+
+def test_the_callers_own_authorization_stays_on_the_same_origin(connect: Connect, serve: Serve) -> None:
+    server = serve(lambda seen: answer("", 302 if seen.target == "/here" else 200, location="/there"))
+    with session_of("clear", serve(going_on), connect) as session:
+        session.get(f"{server.url}/here", headers={"Authorization": "Bearer mine"})
+    assert [seen.headers.get("authorization") for seen in server.seen] == ["Bearer mine"] * 2
+
+
+@pytest.mark.parametrize("vendor", READY)
+def test_an_explicit_authorization_for_other_storage_arrives_after_a_vendors_call(
+    connect: Connect, serve: Serve, storage: Server, vendor: str
+) -> None:
+    """As any header that has the name of one of the vendor's."""
+    mine = dict.fromkeys(CREDENTIALS - {"cookie"}, "mine")
+    with session_of(vendor, serve(going_on), connect) as session:
+        session.get("/first")
+        session.put(f"{storage.url}/file", data=CSV, headers=mine)
+    assert {name: storage.seen[0].headers.get(name) for name in mine} == mine
+
+
+def test_a_header_of_the_callers_that_the_signature_replaces_is_stripped_like_any(
+    connect: Connect, serve: Serve, storage: Server
+) -> None:
+    server = serve(lambda _: answer("", 307, location=f"{storage.url}/there"))
+    with session_of("thalamus", server, connect) as session:
+        session.get("/here", headers={"Authorization": "Bearer mine", "Thalamus-Token": "mine"})
+    name, value = PRESENTED["thalamus"]
+    assert server.seen[0].headers[name] == value
+    headers = storage.seen[0].headers
+    assert ("authorization" in headers, headers["thalamus-token"]) == (False, "mine")
+
+
+def test_https_of_the_same_host_gets_no_credential_and_keeps_the_callers_headers(
+    connect: Connect,
+    serve: Serve,
+    trusted: Path,  # noqa: F811
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(trusted)
+    secure = serve(lambda _: answer("there"), tls=context)
+    server = serve(lambda _: answer("", 308, location=f"{secure.url}/there"))
+    with session_of("thalamus", server, connect, verify=str(trusted)) as session:
+        session.post("/here", data=CSV, headers={"X-Mine": "yes"})
+    assert leaked(secure.seen[0]) == set()
+    assert (secure.seen[0].headers["x-mine"], secure.seen[0].body) == ("yes", CSV)
+
+
+def test_a_refusal_by_another_origin_renews_no_credential(connect: Connect, serve: Serve) -> None:
+    storage = serve(lambda _: answer("", 403))
+    server = serve(lambda seen: answer(TOKEN) if seen.target == "/oauth" else _to(storage))
+    conn_id = connect("tao_advance", host=server.url, extra={"token_url": f"{server.url}/oauth"})
+    with hook_for(conn_id).get_conn() as session:
+        assert session.get("/here").status_code == 403
+    assert [seen.target for seen in server.seen] == ["/oauth", "/here"]
+
+
+TOKEN = '{"access_token": "t0ken"}'
+
+
+def _to(server: Server) -> list[bytes | float]:
+    return answer("", 302, location=f"{server.url}/there")
+
+
+class Readings:
+    """A connection that is edited while a request is under way: the vendor as read before and after."""
+
+    def __init__(self, before: ImportStatusHook, after: ImportStatusHook) -> None:
+        self.now, self._after = before, after
+
+    def session(self) -> SigningSession:
+        return SigningSession(lambda: self.now, self._credential, USER_AGENT)
+
+    def _credential(self, vendor: Any, refused: Credential | None) -> tuple[Any, Credential]:
+        if refused:
+            self.now = vendor = self._after
+        given = vendor.given(vendor.settings)
+        assert given
+        return vendor, given
+
+
+@pytest.fixture
+def edited(connect: Connect) -> Callable[..., Readings]:
+    """Make a connection that is edited after its credential was refused."""
+
+    def edited(before: str, after: str, **extra: Any) -> Readings:
+        old = hook_for(connect("clear", "old", host=before, extra={"access_token": "old-token"}))
+        new = hook_for(connect("clear", "new", host=after, extra={"access_token": "new-token", **extra}))
+        return Readings(old, new)
+
+    return edited
+
+
+def test_a_new_credential_never_goes_to_the_old_host(serve: Serve, edited: Callable[..., Readings]) -> None:
+    old, new = serve(lambda _: answer("", 401)), serve(going_on)
+    with edited(old.url, new.url).session() as session:
+        assert session.get("/x").status_code == 401
+    assert [seen.headers["x-clear-auth-token"] for seen in old.seen] == ["old-token"]
+    assert new.seen == []
+
+
+def test_after_an_edit_relative_urls_are_below_the_new_host(
+    serve: Serve, edited: Callable[..., Readings]
+) -> None:
+    old, new = serve(lambda _: answer("", 401)), serve(going_on)
+    with edited(old.url, new.url).session() as session:
+        session.get("/x")
+        assert session.get("/y").status_code == 200
+    assert [(seen.target, seen.headers["x-clear-auth-token"]) for seen in new.seen] == [("/y", "new-token")]
+
+
+def test_a_new_credential_goes_through_the_new_proxy(serve: Serve, edited: Callable[..., Readings]) -> None:
+    server, proxy = serve(lambda _: answer("", 401)), serve(going_on)
+    with edited(server.url, server.url, proxy=proxy.url).session() as session:
+        assert session.get("/x").status_code == 200
+    assert [seen.headers["x-clear-auth-token"] for seen in server.seen] == ["old-token"]
+    assert [seen.headers["x-clear-auth-token"] for seen in proxy.seen] == ["new-token"]
+
+
+def slowly(content: bytes, seconds: float) -> Iterator[bytes | float]:
+    """An answer of unknown length that takes so long, without a long silence."""
+    yield b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
+    for _ in range(int(seconds / 0.1)):
+        yield content
+        yield 0.1
+
+
+def test_an_ordinary_call_is_bounded_in_all(connect: Connect, serve: Serve) -> None:
+    server = serve(lambda _: slowly(b"x", 20))
+    began = time.monotonic()
+    with (
+        session_of("thalamus", server, connect, timeout=0.5) as session,
+        pytest.raises(requests.exceptions.Timeout),
+    ):
+        session.get("/")
+    assert time.monotonic() - began < 10
+
+
+def test_a_download_may_take_longer_than_the_time_limit(connect: Connect, serve: Serve) -> None:
+    server = serve(lambda _: slowly(b"x", 1.5))
+    with (
+        session_of("thalamus", server, connect, timeout=0.6) as session,
+        session.get("/", stream=True) as reply,
+    ):
+        assert reply.content == b"x" * 15
+
+
+def test_an_upload_may_take_longer_than_the_time_limit(connect: Connect, serve: Serve) -> None:
+    def parts() -> Iterator[bytes]:
+        for _ in range(15):
+            yield b"x"
+            time.sleep(0.1)
+
+    server = serve(lambda _: answer("stored"))
+    with session_of("thalamus", server, connect, timeout=0.6) as session:
+        assert session.put("/", data=parts()).text == "stored"
+
+
+def test_a_download_is_bounded_by_the_time_limit_for_transfers(connect: Connect, serve: Serve) -> None:
+    """Its end is nowhere told: that it is missing must be an error."""
+    server = serve(lambda _: slowly(b"x", 20))
+    began = time.monotonic()
+    with (
+        session_of("thalamus", server, connect, transfer_timeout=1) as session,
+        session.get("/", stream=True) as reply,
+        pytest.raises(requests.exceptions.RequestException),
+    ):
+        _ = reply.content
+    assert time.monotonic() - began < 12
+
+
+def test_an_answer_that_was_given_up_leaves_no_watchdog(connect: Connect, serve: Serve) -> None:
+    server = serve(lambda _: answer("body"))
+    with session_of("thalamus", server, connect) as session:
+        reply = session.get("/", stream=True)
+        (watchdog,) = [one for one in threading.enumerate() if isinstance(one, threading.Timer)]
+        reply.close()
+        del reply
+        gc.collect()
+        watchdog.join(10)
+    assert not watchdog.is_alive()

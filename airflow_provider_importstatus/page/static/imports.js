@@ -133,11 +133,48 @@ async function ask(address, signal) {
   try {
     const response = await fetch(address, { headers: { Accept: "application/json" }, signal });
     const answer = await response.json();
-    return response.ok ? { answer } : { problem: refusal(response, answer.detail) };
+    if (!response.ok) {
+      return { problem: refusal(response, answer.detail) };
+    }
+    return { answer: { ...answer, imports: answer.imports.filter((one) => one && isText(one.import_id)).map(sound) } };
   } catch (error) {
     const isNoAnswer = error instanceof TypeError;
     return { problem: isNoAnswer ? "Airflow does not answer. Is the network up, and the API server?" : ENDED };
   }
+}
+
+/** One import with the types that this page counts on: one wrong XCom must not take the others off the page. */
+function sound(one) {
+  const rows = one.rows ?? {};
+  const stages = (Array.isArray(one.stages) ? one.stages : []).filter((stage) => stage && isText(stage.stage));
+  return {
+    ...one,
+    messages: (Array.isArray(one.messages) ? one.messages : []).filter(isText),
+    more_messages: count(one.more_messages) ?? 0,
+    more_stages: count(one.more_stages) ?? 0,
+    progress: count(one.progress),
+    rows: Object.fromEntries(["total", "succeeded", "failed", "skipped"].map((name) => [name, count(rows[name])])),
+    stages: stages.map((stage) => ({ ...stage, message: text(stage.message), state: known(stage.state), template: text(stage.template) })),
+    state: known(one.state),
+    vendor: text(one.vendor) ?? "",
+    vendor_state: text(one.vendor_state) ?? "",
+  };
+}
+
+function isText(value) {
+  return typeof value === "string" && value !== "";
+}
+
+function text(value) {
+  return isText(value) ? value : null;
+}
+
+function count(value) {
+  return Number.isFinite(value) && value >= 0 ? value : null;
+}
+
+function known(state) {
+  return isText(state) && Object.hasOwn(STATES, state) ? state : "unknown";
 }
 
 const ENDED = "Your session has ended. Reload the page to log in again.";
@@ -445,10 +482,10 @@ function Pages({ answer, choose, page }) {
 }
 
 function When({ instant, isExact = false, words }) {
-  if (!instant) {
+  const date = new Date(isText(instant) ? instant : NaN);
+  if (Number.isNaN(date.getTime())) {
     return NOTHING;
   }
-  const date = new Date(instant);
   const exact = exactly(date);
   const shown = words ?? relatively(date);
   return h("time", { dateTime: instant, title: exact }, isExact ? `${exact} (${shown})` : shown);
@@ -459,7 +496,7 @@ function NextLook({ one }) {
   if (!one.is_waited_for || !one.next_look_at) {
     return NOTHING;
   }
-  const isDue = new Date(one.next_look_at) <= Date.now();
+  const isDue = isText(one.next_look_at) && new Date(one.next_look_at) <= Date.now();
   return h(When, { instant: one.next_look_at, words: isDue ? "due" : undefined });
 }
 
