@@ -196,24 +196,9 @@ def test_a_signature_is_redacted_however_it_is_spelled(
     st.lists(
         st.sampled_from(
             [
-                "http",
-                "s:",
-                "//",
-                "a.bb",
-                "/",
-                "?",
-                "sig=",
-                "x",
-                "@",
-                "%",
-                "25",
-                "2F",
-                "\\",
-                "u002F",
-                "&",
-                "amp;",
+                *("http", "s:", "//", "a.bb", "/", "?", "sig=", "x", "@", "%", "25", "2F", "\\", "u002F"),
+                *("&", "amp;", "#", " ", '"', "token=", "\x1b[", "\n", "&#x2F;", "\ud83d", "***", "…", ";"),
             ]
-            + ["#", " ", '"', "token=", "\x1b[", "\n", "&#x2F;", "\ud83d", "***", "…", ";"]
         ),
         max_size=40,
     ).flatmap(lambda parts: st.sampled_from(["".join(parts), "".join(parts) * 30]))
