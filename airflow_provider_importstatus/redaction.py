@@ -178,7 +178,9 @@ def _redact_word(word: str, in_link: bool, is_unfinished: bool, host_only: bool)
         opens = host_only or is_unfinished or any(mark in rest for mark in "@?#")
     else:
         opens = signature >= 0 or "@" in _authority(rest)
-    return f"{word[:begin]}//{_host(rest, is_unfinished)}/***" if opens else word
+    redacted = f"{word[:begin]}//{_host(rest, is_unfinished)}/***" if opens else word
+    # What was redacted and cut before stays as it is: a status is read back as it was.
+    return word if word.rstrip("…") == redacted else redacted
 
 
 def _find_signature(word: str) -> int:

@@ -189,3 +189,20 @@ def test_a_signature_is_redacted_however_it_is_spelled(
     for told in TOLD.values():
         assert "5igned" not in told(text)
         assert SPELLINGS[spell]("5igned") not in told(text)
+
+
+@steadily
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                *("http", "s:", "//", "a.bb", "/", "?", "sig=", "x", "@", "%", "25", "2F", "\\", "u002F"),
+                *("&", "amp;", "#", " ", '"', "token=", "\x1b[", "\n", "&#x2F;", "\ud83d", "***", "…", ";"),
+            ]
+        ),
+        max_size=40,
+    ).flatmap(lambda parts: st.sampled_from(["".join(parts), "".join(parts) * 30]))
+)
+def test_what_was_redacted_is_redacted_again_as_it_is(text: str) -> None:
+    text = message(f"said {text}")
+    assert message(text) == text
