@@ -6,9 +6,10 @@ import re
 import subprocess
 import sys
 import time
+from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from airflow_provider_importstatus.sandbox import Sandbox
 from demo.configuration import environment
@@ -17,6 +18,11 @@ from demo.rest import Run
 from tests.ui.auth import AUDITOR, NEWCOMER, READER
 from tests.ui.conftest import ROOT, SCREENSHOTS, LogIn, Screenshot
 
+#: What comes from an XCom, which another operator may have written.
+HOSTILE_FIELDS = (
+    *("vendor", "import_id", "state", "vendor_state", "rows", "progress", "messages", "more_messages"),
+    *("stages", "more_stages", "started_at", "finished_at", "looked_at", "next_look_at"),
+)
 PHONE = {"width": 390, "height": 844}
 #: Milliseconds for a change at a vendor to be seen, with the scheduler's lag and a deferred task's hold.
 TO_BE_SEEN = 60_000
@@ -204,6 +210,35 @@ def test_a_vendors_html_is_shown_as_text(page: Page) -> None:
     page.goto("plugin/imports?dag_id=fleet_00")
     expect(page.get_by_text("Row 0: <b>GSTIN</b> missing").first).to_be_visible()
     expect(page.locator(".imports b")).to_have_count(0)
+
+
+@pytest.mark.parametrize("field", HOSTILE_FIELDS)
+@pytest.mark.usefixtures("mapped_run")
+def test_one_wrong_import_leaves_the_others_on_the_page(page: Page, field: str) -> None:
+    """Whatever the endpoint answers, also that of another release."""
+    wrong: list[Any] = [
+        None,
+        True,
+        7,
+        -1,
+        "",
+        "tomorrow",
+        "constructor",
+        [],
+        [None, 7, {}],
+        {},
+        {"a": {"b": []}},
+    ]
+
+    def answer(route: Route) -> None:
+        answer = route.fetch().json()
+        good = answer["imports"][0]
+        bad = [{**good, "task_id": f"bad_{index}", field: value} for index, value in enumerate(wrong)]
+        route.fulfill(json={**answer, "imports": [*bad, {**good, "task_id": "the_good_one"}]})
+
+    page.route(re.compile(r"/importstatus/imports(\?|$)"), answer)
+    page.goto("plugin/imports")
+    expect(page.get_by_role("link", name="the_good_one")).to_be_visible()
 
 
 def test_a_phone_in_the_dark(log_in: LogIn, mapped_run: Run, screenshot: Screenshot) -> None:

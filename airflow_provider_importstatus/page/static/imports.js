@@ -173,6 +173,10 @@ function count(value) {
   return Number.isFinite(value) && value >= 0 ? value : null;
 }
 
+function titleOf(vendor) {
+  return Object.hasOwn(VENDORS, vendor) ? VENDORS[vendor] : vendor;
+}
+
 function known(state) {
   return isText(state) && Object.hasOwn(STATES, state) ? state : "unknown";
 }
@@ -222,7 +226,7 @@ function Filters({ answer, choose, chosen }) {
     return () => clearTimeout(timer);
   }, [text]);
   const states = Object.entries(STATES).map(([state, [title]]) => [state, title]);
-  const vendors = withChosen(answer?.vendors, chosen.vendor).map((vendor) => [vendor, VENDORS[vendor] ?? vendor]);
+  const vendors = withChosen(answer?.vendors, chosen.vendor).map((vendor) => [vendor, titleOf(vendor)]);
   const dagIds = withChosen(answer?.dag_ids, chosen.dag_id).map((dagId) => [dagId, dagId]);
   const select = (name, title, options) => h(Choice, { choose, chosen: chosen[name], key: name, name, options, title });
   return h(
@@ -311,7 +315,7 @@ function Name({ one }) {
   return h(
     Fragment,
     null,
-    h("span", { className: "imports-muted" }, VENDORS[one.vendor] ?? one.vendor),
+    h("span", { className: "imports-muted" }, titleOf(one.vendor)),
     h("span", { className: "imports-id", title: one.import_id }, one.import_id),
   );
 }
