@@ -17,12 +17,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_importstatus.exceptions import ImportStatusError, ImportUnavailableError
+from airflow_provider_importstatus.exceptions import (
+    ImportProtocolError,
+    ImportStatusError,
+    ImportUnavailableError,
+)
 from airflow_provider_importstatus.status import ImportState, ImportStatus
 
 from ..hooks.strategies import VENDORS, bodies, encoded, json_values, places, with_other
 from .cases import GOING_ON, READY, WITH_LOGIN, Connect, KeepLooking, Look, Serve
 from .servers import Seen, Server, answer
+
+# After some broken headers urllib3 leaves its socket to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 #: Seconds; a poll of Zilliant's is two requests, and a machine may be slow.
 TIMEOUT, PATIENCE = 5.0, 30.0
@@ -253,6 +260,26 @@ FOUND = {
 @pytest.mark.parametrize("name", FOUND)
 def test_what_was_found_to_hurt_can_be_stored(polls: Any, vendor: str, name: str) -> None:
     _assert_storable(polls(vendor, FOUND[name], FOUND[name]))
+
+
+BROKEN = {
+    "no HTTP": b"\xff\x00\r\n\r\n",
+    "no status": b"HTTP/1.1 abc\r\n\r\n{}",
+    "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n{}",
+    "a short body": b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}",
+    "a broken chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n",
+    "no gzip": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}",
+    "a huge header": b"HTTP/1.1 200 OK\r\nX-Long: " + b"y" * 70_000 + b"\r\nContent-Length: 2\r\n\r\n{}",
+}
+
+
+@every_vendor
+@pytest.mark.parametrize("name", BROKEN)
+def test_broken_http_is_no_mistake_of_ours(polls: Any, vendor: str, name: str) -> None:
+    raw = Raw(BROKEN[name], 200, b"")
+    ended = polls(vendor, raw, raw)
+    assert isinstance(ended, ImportUnavailableError | ImportProtocolError), repr(ended)
+    _assert_storable(ended)
 
 
 @pytest.mark.parametrize("vendor", WITH_LOGIN)
