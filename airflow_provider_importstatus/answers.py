@@ -20,7 +20,18 @@ from airflow_provider_importstatus.exceptions import (
 from airflow_provider_importstatus.redaction import MAX_TEXT, is_nothing
 from airflow_provider_importstatus.status import MAX_COUNT, MAX_ID, MAX_MESSAGES, Messages
 
-__all__ = ["check", "check_login", "count", "instant", "is_other", "items", "read_json", "said", "too_many"]
+__all__ = [
+    "access_token",
+    "check",
+    "check_login",
+    "count",
+    "instant",
+    "items",
+    "other_id",
+    "read_json",
+    "said",
+    "too_many",
+]
 
 #: Besides 5xx: Request Timeout, Too Early, Too Many Requests.
 PASSING_STATUSES = frozenset({408, 425, 429})
@@ -43,6 +54,8 @@ OAUTH_ERRORS = frozenset(
 )
 #: Items of one list. The messages of 100,000 faulty lines hardly fit into the largest body that is read.
 MAX_ITEMS = 100_000
+#: Characters of an id that is not the one asked about.
+MAX_ECHO = 100
 #: No date has more characters.
 MAX_DATE = 64
 
@@ -83,6 +96,17 @@ def check_login(response: Response, what: str) -> Mapping[str, Any]:
         )
     check(replace(response, body=b"its text is withheld"), what)
     return read_json(response, what, quote_body=False)
+
+
+def access_token(answer: Mapping[str, Any], what: str, *names: str) -> str:
+    """Return the token in a token endpoint's answer, by whichever of these names it stands there."""
+    for name in names or ("access_token",):
+        token = answer.get(name)
+        if isinstance(token, str) and token:
+            if not (token.isascii() and token.isprintable()):
+                raise ImportProtocolError(f"{what}: the access_token holds characters that no header may.")
+            return token
+    raise ImportProtocolError(f"{what} was answered without an access_token.")
 
 
 def _oauth_error(response: Response) -> str:
@@ -172,16 +196,18 @@ def instant(value: Any) -> datetime | None:
     return None
 
 
-def is_other(import_id: str, echoed: Any) -> bool:
-    """Return whether a vendor's answer names another import than the one asked about.
+def other_id(import_id: str, field: str, echoed: Any) -> str | None:
+    """Return a message for people where the answer names another import than the one asked about.
 
-    Letters and digits are compared, whatever their case: an id may come back as a number, or without its
-    hyphens and leading zeros.
+    No more than a message: vendors' own pages show answers whose ids do not match. Letters and digits are
+    compared, whatever their case: an id may come back as a number, or without hyphens and leading zeros.
     """
     if not isinstance(echoed, str | int) or isinstance(echoed, bool):
-        return False
+        return None
     told = _essence(str(echoed)[: 2 * MAX_ID])
-    return bool(told) and told != _essence(import_id)
+    if not told or told == _essence(import_id):
+        return None
+    return f"The answer names another id: {field} {str(echoed)[:MAX_ECHO]}."
 
 
 def _essence(import_id: str) -> str:

@@ -68,6 +68,8 @@ MIN_REFRESH_AGE = 30.0
 MAX_CREDENTIALS = 5
 #: After so many seconds a stored credential is read again: another process may have stored over it.
 READ_BACK = 2.0
+#: And once more, after so many seconds, for a write that came later than that.
+CONFIRM_AFTER = 10.0
 #: Processes that are refused together pause for so long at most, so that one logs in and the others see it.
 MAX_PAUSE = 2.0
 EXCERPT = 200
@@ -316,13 +318,16 @@ class Purse:
         self.held: Credential | None = None
         #: Our own, while one that another process has stored is tried first.
         self._spare: Credential | None = None
+        #: Under which name ours was stored, and when to read it back once more: a write may come late.
+        self._stored: tuple[str, float] | None = None
         #: Whether the latest try brought none: somebody may have edited the connection since.
         self._has_failed = False
 
     def ready(self, refused: Credential | None, now: float) -> Credential | None:
         """The credential in hand, if it was not refused and has not expired."""
         held = self.held
-        return held if held and held != refused and held.is_fresh(now) else None
+        is_usable = held and held != refused and held.is_fresh(now)
+        return held if is_usable and not self._is_to_be_confirmed(now) else None
 
     def credential(self, vendor: Vendor, need: NeedCredential, now: float) -> Conversation[Credential]:
         """The credential in hand, or one in its place where it was refused or has expired.
@@ -332,6 +337,9 @@ class Purse:
         """
         if ready := self.ready(need.refused, now):
             return ready
+        if self._stored and self._is_to_be_confirmed(now):
+            yield from self._confirm(self._stored[0])
+            return (yield from self.credential(vendor, need, now))
         if (need.refused or self._has_failed) and (yield Reread()) != vendor.settings:
             raise ConnectionEdited
         self._has_failed = True
@@ -364,7 +372,7 @@ class Purse:
         refused = need.refused or self.held
         if self._spare and need.refused and not need.refused.is_accepted:
             # It was another process's that was rejected: ours is the newer one.
-            return (yield from self._share(name, self._spare, instead_of=need.refused))
+            return (yield from self._share(name, self._spare, instead_of=need.refused, now=now))
         self._spare = None
         for pause in (0.0, random.uniform(0.0, MAX_PAUSE)):
             shared: Credential | None = yield Recall(name, after=pause)
@@ -378,21 +386,36 @@ class Purse:
                     f" secret of connection {vendor.settings.conn_id!r}."
                 )
         credential = yield from log_in(vendor, now)
-        return (yield from self._share(name, credential, instead_of=shared))
+        return (yield from self._share(name, credential, instead_of=shared, now=now))
 
-    def _share(self, name: str, mine: Credential, instead_of: Credential | None) -> Conversation[Credential]:
+    def _is_to_be_confirmed(self, now: float) -> bool:
+        return self._stored is not None and now >= self._stored[1]
+
+    def _confirm(self, name: str) -> Conversation[None]:
+        """Take the credential that another process has stored over ours, late."""
+        self._stored, mine = None, self.held
+        other = (yield from _read_back(name, mine, None)) if mine else None
+        if other:
+            self.held, self._spare = other, mine
+
+    def _share(
+        self, name: str, mine: Credential, instead_of: Credential | None, now: float
+    ) -> Conversation[Credential]:
         """Store our own credential, unless another process has stored one meanwhile: that is tried first."""
         other: Credential | None = yield Share(name, mine, instead_of)
         if other is None:
-            other = yield from _read_back(name, mine, instead_of)
+            other = yield from _read_back(name, mine, instead_of, after=READ_BACK)
         self._spare = mine if other else None
+        self._stored = (name, now + CONFIRM_AFTER)
         return other or mine
 
 
-def _read_back(name: str, mine: Credential, instead_of: Credential | None) -> Conversation[Credential | None]:
+def _read_back(
+    name: str, mine: Credential, instead_of: Credential | None, after: float = 0.0
+) -> Conversation[Credential | None]:
     """What another process has stored over ours: reading and writing a Variable are two steps."""
     try:
-        found: Credential | None = yield Recall(name, after=READ_BACK)
+        found: Credential | None = yield Recall(name, after)
     except ImportUnavailableError:
         return None
     is_other = found is not None and found != mine and found != instead_of

@@ -170,6 +170,9 @@ def connection_type(
         "conn-fields": {
             **fields,
             "timeout": text("Timeout", "Seconds that one request may take in all. Empty: 30."),
+            "transfer_timeout": text(
+                "Transfer timeout", "Seconds that one request with a file may take in all. Empty: 3600."
+            ),
             "verify": text(
                 "Verify",
                 "Whether the vendor's certificate is verified: true, false, or the path of a file of trusted"

@@ -255,7 +255,7 @@ class TestTheMetadata:
     )
     def test_has_a_field_for_every_extra(self, conn_type: str, extras: set[str]) -> None:
         known = {entry["connection-type"]: entry for entry in get_provider_info()["connection-types"]}
-        common = {"timeout", "verify", "proxy", "max_concurrency"}
+        common = {"timeout", "transfer_timeout", "verify", "proxy", "max_concurrency"}
         assert set(known[conn_type]["conn-fields"]) == extras | common
 
     @pytest.mark.parametrize("secret", ["access_token", "client_secret", "token_response", "token"])

@@ -14,11 +14,12 @@ from urllib.parse import urlencode
 from airflow_provider_importstatus import shared_token
 from airflow_provider_importstatus.answers import (
     MAX_ITEMS,
+    access_token,
     check,
     check_login,
     count,
     instant,
-    is_other,
+    other_id,
     read_json,
     said,
     too_many,
@@ -51,7 +52,7 @@ from airflow_provider_importstatus.status import (
 
 __all__ = ["ClearHook"]
 
-WHAT = "Clear's ingestion status"
+WHAT, LOGIN = "Clear's ingestion status", "Clear's token request"
 
 WORKFLOWS = {
     "CREATED": ImportState.QUEUED,
@@ -103,11 +104,9 @@ class ClearHook(ImportStatusHook):
         settings.require("password")
         headers = {"x-clear-client-secret": settings.header("password"), "Accept": "application/json"}
         response = yield Request("GET", self.token_url(settings), headers)
-        answer = check_login(response, "Clear's token request")
+        answer = check_login(response, LOGIN)
         # One regional copy of the page writes the name with a hyphen.
-        token = answer.get("access_token") or answer.get("access-token")
-        if not isinstance(token, str) or not token:
-            raise ImportProtocolError("Clear's token request was answered without an access_token.")
+        token = access_token(answer, LOGIN, "access_token", "access-token")
         valid_till = instant(answer.get("valid_till"))
         life = valid_till.timestamp() - response.received_at if valid_till else 0.0
         # An end in the past tells of clocks that differ: then a refusal tells when to get another.
@@ -156,10 +155,6 @@ class ClearHook(ImportStatusHook):
             )
         if not isinstance(result, dict) or envelope.get("success") is False:
             raise ImportProtocolError(f"{WHAT}: no usable result ({response.excerpt()})")
-        # The page promises the task's id. Another one comes from a cache, say, and with another task's state.
-        if is_other(import_id, result.get("taskId")):
-            told = response.clean(str(result["taskId"]), MAX_WORD)
-            raise ImportProtocolError(f"{WHAT}: asked about {import_id!r}, answered about {told!r}.")
         return _to_status(import_id, result, response)
 
     def _integration(self) -> str:
@@ -203,7 +198,12 @@ def _to_status(import_id: str, result: Mapping[str, Any], response: Response) ->
         import_id=import_id,
         state=state,
         vendor_state=response.clean(word, MAX_WORD),
-        messages=said(response, *(item.get("errorMessage") for item in activities), result.get("message")),
+        messages=said(
+            response,
+            *(item.get("errorMessage") for item in activities),
+            result.get("message"),
+            other_id(import_id, "taskId", result.get("taskId")),
+        ),
         stages=tuple(_to_stage(activity, response) for activity in activities[:MAX_STAGES]),
         more_stages=len(activities[MAX_STAGES:]),
         error_report_urls=tuple(islice(urls, MAX_STAGES)),

@@ -11,7 +11,7 @@ from typing import Any
 
 from urllib3.filepost import encode_multipart_formdata
 
-from airflow_provider_importstatus.answers import check, check_login, count, read_json, said
+from airflow_provider_importstatus.answers import access_token, check, check_login, count, read_json, said
 from airflow_provider_importstatus.connection_form import Advice
 from airflow_provider_importstatus.conversation import (
     Conversation,
@@ -30,7 +30,7 @@ from airflow_provider_importstatus.status import MAX_WORD, ImportState, ImportSt
 
 __all__ = ["TaoAdvanceHook"]
 
-WHAT = "TAO Advance's upload status"
+WHAT, LOGIN = "TAO Advance's upload status", "TAO Advance's token request"
 #: A gateway's prefix in front of the service's own path; the page's own answer has it twice.
 DEFAULT_PREFIX = "/api/v1/upload"
 #: What the page's example says, for answers that leave it out; in seconds.
@@ -71,10 +71,8 @@ class TaoAdvanceHook(ImportStatusHook):
             "client_secret": settings.text("password"),
         }
         response = yield _token_request(settings, self.token_url(settings), fields)
-        answer = check_login(response, "TAO Advance's token request")
-        token = answer.get("access_token")
-        if not isinstance(token, str) or not token:
-            raise ImportProtocolError("TAO Advance's token request was answered without an access_token.")
+        answer = check_login(response, LOGIN)
+        token = access_token(answer, LOGIN)
         stated = count(answer.get("expires_in"))
         life = DEFAULT_LIFE if stated is None else stated
         return Credential(token, response.received_at, expiry(response.received_at, life))

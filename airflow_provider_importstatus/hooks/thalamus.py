@@ -12,7 +12,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from airflow_provider_importstatus.answers import check, count, instant, is_other, items, read_json
+from airflow_provider_importstatus.answers import check, count, instant, items, other_id, read_json, said
 from airflow_provider_importstatus.connection_form import Advice
 from airflow_provider_importstatus.conversation import (
     Conversation,
@@ -141,10 +141,6 @@ class ThalamusHook(ImportStatusHook):
         word = data.get("state")
         if isinstance(word, bool) or not isinstance(word, str | int) or not str(word).strip():
             raise ImportProtocolError(f"{WHAT}: no state ({response.excerpt()})")
-        # The record's own id. Another one comes from a cache, say, and with another import's state.
-        if is_other(import_id, data.get("id")):
-            told = response.clean(str(data["id"]), MAX_WORD)
-            raise ImportProtocolError(f"{WHAT}: asked about {import_id!r}, answered about {told!r}.")
         return _to_status(import_id, str(word), data, response)
 
     @property
@@ -187,6 +183,7 @@ def _to_status(import_id: str, word: str, data: Mapping[str, Any], response: Res
             failed=_sum_of_bad(data, bad),
             skipped=count(data.get("rowsSkipped")),
         ),
+        messages=said(response, other_id(import_id, "id", data.get("id"))),
         progress=_progress(data.get("percentageProcessed")),
         started_at=instant(data.get("creationDate")),
         finished_at=instant(data.get("modificationDate")) if state.is_terminal else None,

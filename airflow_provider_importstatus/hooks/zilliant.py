@@ -12,11 +12,12 @@ from dataclasses import replace
 from typing import Any
 
 from airflow_provider_importstatus.answers import (
+    access_token,
     check,
     check_login,
     count,
     instant,
-    is_other,
+    other_id,
     read_json,
     said,
 )
@@ -38,6 +39,7 @@ from airflow_provider_importstatus.status import MAX_WORD, ImportState, ImportSt
 __all__ = ["ZilliantHook"]
 
 STATUS, REPORT = "Zilliant's import status", "Zilliant's import report"
+LOGIN = "Zilliant's login at Salesforce"
 LOGIN_URL = "https://login.salesforce.com/services/oauth2/token"
 
 STATES = {
@@ -99,10 +101,8 @@ class ZilliantHook(ImportStatusHook):
             "client_secret": settings.text("client_secret"),
         }
         response = yield form(self.token_url(settings), fields)
-        access_token = check_login(response, "Zilliant's login at Salesforce").get("access_token")
-        if not isinstance(access_token, str) or not access_token:
-            raise ImportProtocolError("Zilliant's login at Salesforce was answered without an access_token.")
-        return _credential(response.body, access_token, response.received_at)
+        token = access_token(check_login(response, LOGIN), LOGIN)
+        return _credential(response.body, token, response.received_at)
 
     def token_url(self, settings: Settings) -> str:
         """The connection's extra `token_url`, or Salesforce's."""
@@ -184,6 +184,5 @@ def _to_status(
 def _remarks(import_id: str, status: Mapping[str, Any]) -> Iterator[str]:
     if status.get("clientErrorCallingService") is True:
         yield "Zilliant reports clientErrorCallingService: a client-side error when the service was called."
-    # The page does not say that both are one id, and its own samples differ: no reason to refuse the answer.
-    if is_other(import_id, other := status.get("entityImportId")):
-        yield f"Zilliant's answer names another id, entityImportId {str(other)[:MAX_WORD]}."
+    if remark := other_id(import_id, "entityImportId", status.get("entityImportId")):
+        yield remark

@@ -46,6 +46,13 @@ class Session(requests.Session):
         for scheme in ("https://", "http://"):
             self.mount(scheme, DeadlineAdapter())
 
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """Return where an answer redirects to; requests raises for a Location that is no UTF-8."""
+        try:
+            return super().get_redirect_target(resp)
+        except UnicodeDecodeError:
+            return None
+
     def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
         """Do what requests does for a redirect, but for its look into ``.netrc``."""
         before, now = str(response.request.url), str(prepared_request.url)

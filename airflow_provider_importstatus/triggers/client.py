@@ -173,15 +173,14 @@ class Source:
             return self.latest
         async with self._reading:
             # Whoever stood in line takes the reading that began meanwhile.
-            if self.latest is None or not self._is_new_enough(since):
-                await self._read(or_keep=self._read_at >= since)
-        assert self.latest is not None
-        return self.latest
+            if self.latest and self._is_new_enough(since):
+                return self.latest
+            return await self._read(or_keep=self._read_at >= since)
 
     def _is_new_enough(self, since: float) -> bool:
         return self._read_at >= since and time.monotonic() - self._read_at < REREAD_AFTER
 
-    async def _read(self, or_keep: bool) -> None:
+    async def _read(self, or_keep: bool) -> ImportStatusHook:
         began = time.monotonic()
         try:
             hook = await sync_to_async(self._opened)()
@@ -189,12 +188,11 @@ class Source:
             if self.latest is None or not or_keep:
                 raise
             hook = self.latest
-        is_same = self.latest is not None and (type(hook), hook.settings) == (
-            type(self.latest),
-            self.latest.settings,
-        )
-        self.latest = self.latest if is_same else hook
-        self._read_at = began
+        before = self.latest
+        if before and type(before) is type(hook) and before.settings == hook.settings:
+            hook = before
+        self.latest, self._read_at = hook, began
+        return hook
 
     def _opened(self) -> ImportStatusHook:
         hook = self._first() if self.latest is None else self._open_hook()

@@ -24,12 +24,14 @@ from airflow_provider_importstatus.parameters import read_import_id, read_policy
 from airflow_provider_importstatus.progress import RESULT_KEY, XCOM_KEY, Progress, entry
 from airflow_provider_importstatus.status import MAX_RESULT_BYTES, ImportState, ImportStatus
 from airflow_provider_importstatus.triggers.client import Client, connected
-from airflow_provider_importstatus.wait import GaveUp, LookAgain, Over, Wait, first_delay, hold
+from airflow_provider_importstatus.wait import GaveUp, LookAgain, Over, Wait, first_delay, hold, on_this_clock
 
 __all__ = ["ImportStatusTrigger"]
 
 #: Characters of an error in an event, which must stay below 8 KiB however they are encoded.
 MAX_ERROR = 1000
+#: A sleep that ends so much too late tells that the triggerer was paused, in seconds.
+LATE = 5.0
 #: Airflow's own default for a sensor's timeout, in seconds.
 DEFAULT_TIMEOUT = 7 * 24 * 3600.0
 
@@ -105,21 +107,21 @@ class ImportStatusTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Fire exactly one event when the wait is over."""
-        end = await self._end()
+        wait, deferred_at = self._course()
+        end = await self._end(wait, deferred_at)
         self.log.info("The wait is over: %s", _words(end))
-        if held := hold(self.deferred_at, time.time()):
+        if held := hold(deferred_at, time.time()):
             self.log.info("The task resumes in %.0f s: sooner, the scheduler might take it for lost.", held)
             await asyncio.sleep(held)
         is_told = isinstance(end, Over) and await self._succeed(end.status)
         yield TaskSuccessEvent() if is_told else TriggerEvent(_event(end))
 
-    async def _end(self) -> Over | GaveUp:
-        wait = self._course()
+    async def _end(self, wait: Wait, deferred_at: float | None) -> Over | GaveUp:
         progress = Progress(wait, self.log, told=wait.last, told_at=time.time())
         if self.deferred_at is None:
             await self._push_links()
         async with connected(self.conn_id) as client:
-            await asyncio.sleep(first_delay(wait, self.deferred_at, time.time()))
+            await _sleep(first_delay(wait, deferred_at, time.time()))
             since = time.monotonic()
             while True:
                 outcome, latest = progress.note(await self._look(client, wait, since), time.time())
@@ -128,7 +130,7 @@ class ImportStatusTrigger(BaseTrigger):
                 if not isinstance(outcome, LookAgain):
                     metrics.waited(self.conn_id, _result(outcome), time.time() - wait.first_look_at)
                     return outcome
-                await asyncio.sleep(outcome.delay)
+                await _sleep(outcome.delay)
 
     async def _look(self, client: Client, wait: Wait, since: float) -> ImportStatus | ImportStatusError:
         try:
@@ -160,28 +162,32 @@ class ImportStatusTrigger(BaseTrigger):
                     ) from error
         return self.import_id
 
-    def _course(self) -> Wait:
-        given = self.wait or {}
-        began, limit = self._began(), self.execution_timeout
+    def _course(self) -> tuple[Wait, float | None]:
+        """The wait, and when a worker deferred it, as the database's clock tells."""
+        given, due = self.wait or {}, self._due()
+        if "first_look_at" in given:
+            wait = Wait.from_dict(given)
+            if due is None or self.deferred_at is None:
+                return wait, self.deferred_at
+            return on_this_clock(wait, self.deferred_at, due - zero_worker.DEADLINE_MARGIN)
+        limit = self.execution_timeout
+        began = time.time() if due is None else due - zero_worker.database_timeout(self.timeout, limit)
         begun = {
             "first_look_at": began,
             "deadline": began + self.timeout,
             "execution_deadline": None if limit is None else began + limit,
         }
         wait = Wait.from_dict({**begun, **given})
-        if "first_look_at" not in given:
-            # It counts from the first look, for which there may have been no triggerer for a while.
-            wait.not_found_grace += max(time.time() - began, 0.0)
-        return wait
+        # It counts from the first look, for which there may have been no triggerer for a while.
+        wait.not_found_grace += max(time.time() - began, 0.0)
+        return wait, None
 
-    def _began(self) -> float:
-        """When a wait that begins here began: the database's deadline outlives triggerers."""
-        # Set by triggerers alone.
+    def _due(self) -> float | None:
+        """The database's deadline, which outlives triggerers. Only they set it, from Airflow 3.0 on."""
         due: datetime | None = getattr(self, "timeout_after", None)
         if due is None:
-            return time.time()
-        due = due if due.tzinfo else due.replace(tzinfo=UTC)
-        return due.timestamp() - zero_worker.database_timeout(self.timeout, self.execution_timeout)
+            return None
+        return (due if due.tzinfo else due.replace(tzinfo=UTC)).timestamp()
 
     async def _succeed(self, status: ImportStatus) -> bool:
         """Do a worker's part of a success; false where a worker must."""
@@ -227,6 +233,14 @@ class ImportStatusTrigger(BaseTrigger):
             self.log.warning("The XCom %s could not be written: %s", key, type(error).__name__)
             return False
         return True
+
+
+async def _sleep(seconds: float) -> None:
+    """Sleep; after a pause of the process, let Airflow first cancel what another triggerer has taken over."""
+    due = time.monotonic() + seconds
+    await asyncio.sleep(seconds)
+    if time.monotonic() - due > LATE:
+        await asyncio.sleep(LATE)
 
 
 def _result(end: Over | GaveUp) -> str:

@@ -407,6 +407,40 @@ class TestASharedToken:
         assert not [wish for wish in asked if isinstance(wish, Share)]
 
 
+class TestAStoredToken:
+    """Another process may write over it later than two seconds after it was stored."""
+
+    vendor = Acme(shared_as="shelf")
+
+    def purse(self) -> Purse:
+        purse = Purse()
+        play(needed(purse=purse, vendor=self.vendor), None, None, None, raw("mine"), None, None)
+        return purse
+
+    def needed(self, purse: Purse, at: float) -> Conversation[Credential]:
+        return purse.credential(self.vendor, NeedCredential(), at)
+
+    def test_is_used_meanwhile(self) -> None:
+        assert play(self.needed(self.purse(), NOW + 9))[0] == []
+
+    def test_is_read_back_once_more(self) -> None:
+        purse = self.purse()
+        mine = purse.held
+        assert play(self.needed(purse, NOW + 10), mine) == ([Recall("shelf")], mine)
+        assert play(self.needed(purse, NOW + 20))[0] == []
+
+    def test_that_was_written_over_is_tried_after_the_others(self) -> None:
+        purse, others = self.purse(), Credential("others", minted_at=NOW)
+        mine = purse.held
+        assert play(self.needed(purse, NOW + 10), others)[1] == others
+        refused = purse.credential(self.vendor, NeedCredential(others), NOW + 11)
+        assert play(refused, SETTINGS, None, None)[1] == mine
+
+    def test_that_cannot_be_read_back_is_used(self) -> None:
+        purse = self.purse()
+        assert play(self.needed(purse, NOW + 10), ImportUnavailableError("Variable"))[1].value == "mine"
+
+
 class TestTwoProcessesThatRequestATokenAtOnce:
     """Their answers come in any order, and only the token that was requested last lives."""
 

@@ -127,8 +127,16 @@ def test_a_word_for_nothing_is_no_message(nothing: str) -> None:
 
 
 @pytest.mark.parametrize("same", ["task-1", "TASK-1", "task1", "", None, 5.5], ids=repr)
-def test_an_answer_about_the_same_task_is_taken(same: Any) -> None:
-    assert look(workflow("CREATED", taskId=same)).state is ImportState.QUEUED
+def test_an_answer_about_the_same_task_has_no_remark(same: Any) -> None:
+    assert look(workflow("CREATED", taskId=same)).messages == ()
+
+
+def test_an_answer_about_another_task_says_so() -> None:
+    seen = look(workflow("CREATED", taskId="task-2"))
+    assert (seen.state, seen.messages) == (
+        ImportState.QUEUED,
+        ("The answer names another id: taskId task-2.",),
+    )
 
 
 def test_error_reports_are_kept_apart() -> None:
@@ -199,7 +207,6 @@ ERROR = {"code": "400", "message": "taskId is wrong", "validationErrors": ["too 
         pytest.param(raw("{}"), ImportProtocolError, id="nothing at all"),
         pytest.param(raw('{"message": "ok"}'), ImportProtocolError, id="somebody else's JSON"),
         pytest.param(raw("<html>", 404), ImportProtocolError, id="HTTP 404 with a page"),
-        pytest.param(workflow(taskId="task-2"), ImportProtocolError, id="another task"),
         pytest.param(envelope(success=False, result={}), ImportProtocolError, id="success false, a result"),
         pytest.param(envelope(result={}), ImportProtocolError, id="no workflowStatus"),
         pytest.param(envelope(result=[]), ImportProtocolError, id="a list as result"),

@@ -25,7 +25,7 @@ from airflow_provider_importstatus.hooks.zilliant import ZilliantHook
 
 HOOKS: list[type[ImportStatusHook]] = [ClearHook, TaoAdvanceHook, ZilliantHook, ThalamusHook]
 FIFTH_VENDOR = Path(__file__).parents[1] / "fifth_vendor"
-COMMON = {"timeout", "verify", "proxy", "max_concurrency"}
+COMMON = {"timeout", "transfer_timeout", "verify", "proxy", "max_concurrency"}
 ENTRIES: dict[str, dict[str, Any]] = {
     entry["connection-type"]: entry
     for entry in get_provider_info()["connection-types"]  # type: ignore[attr-defined]

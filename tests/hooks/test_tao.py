@@ -177,8 +177,8 @@ def test_a_refusal_asks_for_another_token(response: Response) -> None:
 
 def test_a_missing_scope_is_told_in_the_vendors_words() -> None:
     refusal = answer(403, message="Insufficient scope")
+    owner = Owner(SETTINGS, lambda sent: answer(access_token="t") if sent.method == "POST" else refusal)
     with pytest.raises(ImportAuthError, match="Insufficient scope"):
-        owner = Owner(SETTINGS, lambda sent: answer(access_token="t") if sent.method == "POST" else refusal)
         owner.run(tao(), tao().look("12345"))
 
 

@@ -289,7 +289,6 @@ def errors(http: int = 400, **codes: Any) -> Response:
         pytest.param(errors(200, ProcessorInfo="InvalidID"), ImportNotFoundError, id="200 InvalidID"),
         pytest.param(raw("", 404), ImportProtocolError, id="404 without JSON"),
         pytest.param(answer(404, path="/api/v4"), ImportRequestError, id="404"),
-        pytest.param(record("PROCESSED", id=275), ImportProtocolError, id="another import"),
         pytest.param(errors(type="Required"), ImportRequestError, id="400 of another code"),
         pytest.param(errors(200, type="Required"), ImportRequestError, id="200 of another code"),
         pytest.param(raw("<html>", 400), ImportRequestError, id="400 with a page"),
@@ -366,7 +365,6 @@ LINK = "https://s3.amazonaws.com/thalamus-imports/mmorena/Hoy_d47e96d5.xlsx"
         pytest.param(record(None, url=[LINK]), id="in a list"),
         pytest.param(raw(f'{{"url": "{LINK}", "rows": [[1, 2]]}}'.replace("/", "\\/")), id="escaped"),
         pytest.param(raw(f'{{"url": "{LINK}", "url": "{LINK}"}}'), id="twice"),
-        pytest.param(record("PROCESSED", url=LINK, id=1), id="another import"),
         pytest.param(answer(500, url=LINK), id="500"),
         pytest.param(raw(f'{{"url": "{LINK}", "rows'), id="cut short"),
         pytest.param(raw(f'{{"url": "{LINK[:50]}'), id="cut short in the link"),
@@ -412,3 +410,11 @@ def test_the_same_connection_is_the_same_credential() -> None:
 @pytest.mark.parametrize("secret", ["api-token", base64.b64encode(b"me@x.example:pass:word").decode()])
 def test_the_parts_of_the_credential_are_secrets(secret: str) -> None:
     assert secret in CREDENTIAL.secrets
+
+
+def test_an_answer_about_another_import_says_so() -> None:
+    seen = look(record("PROCESSED", id=275))
+    assert (seen.state, seen.messages) == (
+        ImportState.SUCCEEDED,
+        ("The answer names another id: id 275.",),
+    )
