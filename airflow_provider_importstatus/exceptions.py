@@ -54,7 +54,7 @@ __all__ = [
     "ImportStatusError",
     "ImportUnavailableError",
     "TaskDeferralError",
-    "revive",
+    "error_from_event",
 ]
 
 
@@ -69,7 +69,7 @@ class ImportStatusError(AirflowException):
     """
 
     #: Whether the same question may well be answered a little later.
-    passing = False
+    retryable = False
     #: When the outage began that other waits see too, in seconds since 1970.
     outage_since: float | None = None
     #: In so many seconds the next poll is due, because another wait is probing the vendor.
@@ -106,7 +106,7 @@ class ImportUnavailableError(ImportStatusError):
     :param retry_after: seconds that the vendor asked us to stay away
     """
 
-    passing = True
+    retryable = True
     #: Whether the vendor wants fewer requests, and is not down.
     is_rate_limit = False
 
@@ -121,9 +121,9 @@ class ImportProtocolError(ImportStatusError):
     :param passing: whether it may be a proxy's error page that will go away
     """
 
-    def __init__(self, message: str, passing: bool = True) -> None:
+    def __init__(self, message: str, retryable: bool = True) -> None:
         super().__init__(message)
-        self.passing = passing
+        self.retryable = retryable
 
 
 #: What may travel in a trigger's event, by the name that travels.
@@ -143,6 +143,6 @@ _REVIVABLE: dict[str, type[BaseException]] = {
 }
 
 
-def revive(kind: str, message: str) -> BaseException:
+def error_from_event(kind: str, message: str) -> BaseException:
     """The error that a trigger's event tells of."""
     return _REVIVABLE.get(kind, ImportStatusError)(clean_text(message, MAX_ERROR))

@@ -11,7 +11,7 @@ try:
 except ImportError:  # Airflow 2.11
     from airflow.models.baseoperatorlink import BaseOperatorLink  # type: ignore[no-redef,import-not-found]
 
-from airflow_provider_importstatus.compatibility import is_airflow
+from airflow_provider_importstatus.version_compat import is_airflow
 
 if TYPE_CHECKING:
     from airflow.sdk.types import TaskInstanceKey

@@ -16,7 +16,7 @@ MOUNT = "/importstatus"
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
     """The page's endpoint and files, imported by the first request."""
-    from airflow_provider_importstatus.page.endpoint import router
+    from airflow_provider_importstatus.ui.endpoint import router
 
     await router(scope, receive, send)
 

@@ -16,7 +16,7 @@ from airflow.providers.databricks.triggers.databricks import DatabricksExecution
 from airflow.providers.http.triggers.http import HttpSensorTrigger
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent
 
-from airflow_provider_importstatus.settings import DEFAULT_MAX_CONCURRENCY
+from airflow_provider_importstatus.protocol.settings import DEFAULT_MAX_CONCURRENCY
 from airflow_provider_importstatus.triggers.import_status import ImportStatusTrigger
 from bench.standin import LOGIN, STATUS
 

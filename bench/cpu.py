@@ -41,7 +41,7 @@ async def _round(server: StandIn) -> dict[str, float]:
 
 
 async def _cost(server: StandIn, contender: Contender) -> float:
-    server.reset(looks=LOOKS[contender])
+    server.reset(polls=LOOKS[contender])
     began = time.process_time()
     await contender(WAITS, INTERVAL)
     return (time.process_time() - began) / server.counts["polls"]

@@ -38,8 +38,8 @@ def measure() -> list[Figure]:
         connect(server.url)
         rounds = []
         for _ in range(ROUNDS):
-            ours = asyncio.run(_grown(server, _ours, looks=1))
-            theirs = asyncio.run(_grown(server, lambda _: DateTimeTrigger(later), looks=0))
+            ours = asyncio.run(_grown(server, _ours, polls=1))
+            theirs = asyncio.run(_grown(server, lambda _: DateTimeTrigger(later), polls=0))
             rounds.append({"ours": ours, "DateTimeTrigger": theirs})
     kib = {f"{name}, KiB": median(each[name] for each in rounds) / WAITS / 1024 for name in rounds[0]}
     ratio = median(each["ours"] / each["DateTimeTrigger"] for each in rounds)
@@ -51,12 +51,12 @@ def _ours(number: int) -> ImportStatusTrigger:
     return ImportStatusTrigger("ours", str(number), wait={"poke_interval": 600.0})
 
 
-async def _grown(server: StandIn, trigger: Callable[[int], BaseTrigger], looks: int) -> int:
-    server.reset(looks=2)
-    waiting = await _asleep(server, trigger, range(FIRST), looks)
+async def _grown(server: StandIn, trigger: Callable[[int], BaseTrigger], polls: int) -> int:
+    server.reset(polls=2)
+    waiting = await _asleep(server, trigger, range(FIRST), polls)
     gc.collect()
     tracemalloc.start()
-    waiting += await _asleep(server, trigger, range(FIRST, FIRST + WAITS), looks)
+    waiting += await _asleep(server, trigger, range(FIRST, FIRST + WAITS), polls)
     gc.collect()
     grown, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -67,10 +67,10 @@ async def _grown(server: StandIn, trigger: Callable[[int], BaseTrigger], looks: 
 
 
 async def _asleep(
-    server: StandIn, trigger: Callable[[int], BaseTrigger], numbers: range, looks: int
+    server: StandIn, trigger: Callable[[int], BaseTrigger], numbers: range, polls: int
 ) -> list[asyncio.Task[Any]]:
     waiting = [asyncio.create_task(event(trigger(number))) for number in numbers]
-    while server.counts["polls"] < looks * numbers.stop:  # noqa: ASYNC110 - counted in another process
+    while server.counts["polls"] < polls * numbers.stop:  # noqa: ASYNC110 - counted in another process
         await asyncio.sleep(0.1)
     # The last answers are still on their way.
     await asyncio.sleep(0.5)

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Iterator
 from statistics import mean
 
-from airflow_provider_importstatus.wait import Wait
+from airflow_provider_importstatus.polling.schedule import Wait
 from bench.figures import Figure
 
 __all__ = ["measure"]
@@ -36,8 +36,8 @@ def _simulate(length: float, interval: Callable[[float], float]) -> tuple[float,
         random.seed(seed)
         # Of an import that always ends on a whole minute, a fixed interval would see the end at once.
         ends = length * random.uniform(0.9, 1.1)
-        looks = list(_looks(ends, interval))
-        waits.append((looks[-1] - ends, len(looks)))
+        polls = list(_looks(ends, interval))
+        waits.append((polls[-1] - ends, len(polls)))
     late, asked = zip(*waits, strict=True)
     return mean(late), mean(asked)
 

@@ -60,8 +60,8 @@ class Vendors:
     :param refusal: the HTTP status of every answer about an import; 0 for none
     """
 
-    def __init__(self, looks: int = 1, seconds: float = 0.0, revoke_after: int = 0, refusal: int = 0) -> None:
-        self.looks, self.revoke_after, self.refusal = looks, revoke_after, refusal
+    def __init__(self, polls: int = 1, seconds: float = 0.0, revoke_after: int = 0, refusal: int = 0) -> None:
+        self.polls, self.revoke_after, self.refusal = polls, revoke_after, refusal
         self.over_at = time.monotonic() + seconds
         self.counts: Counter[str] = Counter()
         self.seen: Counter[str] = Counter()
@@ -102,7 +102,7 @@ class Vendors:
 
     def _is_over(self, name: str) -> bool:
         self.seen[name] += 1
-        return self.seen[name] >= self.looks and time.monotonic() >= self.over_at
+        return self.seen[name] >= self.polls and time.monotonic() >= self.over_at
 
 
 def _json(data: dict[str, Any]) -> web.Response:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Awaitable
 from statistics import median
 
-from airflow_provider_importstatus.settings import DEFAULT_MAX_CONCURRENCY
+from airflow_provider_importstatus.protocol.settings import DEFAULT_MAX_CONCURRENCY
 from bench.contenders import Contender, connect, databricks, floor, http, ours, zero_worker
 from bench.figures import Figure
 from bench.processes import allow_many_sockets, log_as_a_triggerer
@@ -66,7 +66,7 @@ def measure() -> list[Figure]:
 
 
 def _count(server: StandIn, contender: Contender) -> Counter[str]:
-    server.reset(looks=LOOKS)
+    server.reset(polls=LOOKS)
     asyncio.run(contender(WAITS, INTERVAL))
     return server.counts
 
@@ -78,7 +78,7 @@ def _longest_block(
     written: Counter[tuple[int, str]],
     **course: int,
 ) -> float:
-    server.reset(looks=LOOKS, **course)
+    server.reset(polls=LOOKS, **course)
     return asyncio.run(_watched(contender(WAITS, INTERVAL), supervisor, written))
 
 

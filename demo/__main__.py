@@ -125,7 +125,7 @@ def run(airflow: Deployment) -> list[Outcome]:
         except TookTooLong:
             end = f"did not end within {DEADLINE} seconds"
         say(f"  a run of {dag_run.dag_id} {end}")
-        outcomes += look(airflow, expected, dag_run)
+        outcomes += poll(airflow, expected, dag_run)
     return outcomes
 
 
@@ -145,7 +145,7 @@ def start(airflow: Deployment, expected: list[Expected]) -> Run:
     return airflow.trigger(expected[0].dag_id, conf)
 
 
-def look(airflow: Deployment, expected: list[Expected], dag_run: Run) -> Iterator[Outcome]:
+def poll(airflow: Deployment, expected: list[Expected], dag_run: Run) -> Iterator[Outcome]:
     """Return what Airflow says of each wait of a run."""
     tasks = {task["map_index"]: task for task in airflow.api.task_instances(dag_run, TASK)}
     for number, one in enumerate(expected):

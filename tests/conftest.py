@@ -35,7 +35,7 @@ STEERING = ("NETRC", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "S
 #: Make a connection to a vendor of the sandbox: `connect(vendor, conn_id, extra={}, **fields)` gives its id.
 Connect = Callable[..., str]
 #: Look at an import once: `look(conn_id, import_id, **hook_params)`.
-Look = Callable[..., Any]
+Poll = Callable[..., Any]
 
 
 def pytest_unconfigure() -> None:
@@ -54,7 +54,7 @@ def clean_world(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _forget_rejected_logins() -> None:
-    if shared_token := sys.modules.get("airflow_provider_importstatus.shared_token"):
+    if shared_token := sys.modules.get("airflow_provider_importstatus.clients.token_store"):
         shared_token._own_rejections.clear()
 
 
@@ -132,15 +132,15 @@ def connections(connect: Connect, mint: Callable[[], str]) -> Connect:
 
 
 @pytest.fixture(params=["requests", "aiohttp"])
-def look(request: pytest.FixtureRequest) -> Look:
+def poll(request: pytest.FixtureRequest) -> Poll:
     """Look at an import once, with a new hook: as workers do, or as triggerers do."""
     # Parts of Airflow: not for the tests that need none of it.
     from airflow_provider_importstatus.hooks.base import hook_for
 
-    def look(conn_id: str, import_id: str, **hook_params: Any) -> Any:
+    def poll(conn_id: str, import_id: str, **hook_params: Any) -> Any:
         hook = hook_for(conn_id, hook_params)
         if request.param == "requests":
             return hook.get_import_status(import_id)
         return asyncio.run(hook.aget_import_status(import_id))
 
-    return look
+    return poll

@@ -334,9 +334,9 @@ class TestAFurtherVendor:
             "conn_type": "acme",
             "default_conn_name": "acme_default",
             "hook_name": "Acme",
-            "given": nothing,
-            "sign": nothing,
-            "look": nothing,
+            "static_credential": nothing,
+            "apply_auth": nothing,
+            "poll": nothing,
         }
     )
 
@@ -344,8 +344,8 @@ class TestAFurtherVendor:
         assert type("AcmeHook", (ImportStatusHook,), dict(self.parts))().conn_id == "acme_default"
 
     def test_may_log_in_in_place_of_having_a_credential(self) -> None:
-        parts = {name: part for name, part in self.parts.items() if name != "given"}
-        assert type("AcmeHook", (ImportStatusHook,), {**parts, "log_in": nothing})
+        parts = {name: part for name, part in self.parts.items() if name != "static_credential"}
+        assert type("AcmeHook", (ImportStatusHook,), {**parts, "authenticate": nothing})
 
     @pytest.mark.parametrize(
         ("missing", "named"),
@@ -353,9 +353,9 @@ class TestAFurtherVendor:
             pytest.param("conn_type", "conn_type", id="conn_type"),
             pytest.param("default_conn_name", "default_conn_name", id="default_conn_name"),
             pytest.param("hook_name", "hook_name", id="hook_name"),
-            pytest.param("given", "given or log_in", id="given"),
-            pytest.param("sign", "sign", id="sign"),
-            pytest.param("look", "look", id="look"),
+            pytest.param("static_credential", "static_credential or authenticate", id="static_credential"),
+            pytest.param("apply_auth", "apply_auth", id="apply_auth"),
+            pytest.param("poll", "poll", id="poll"),
         ],
     )
     def test_is_refused_without(self, missing: str, named: str) -> None:

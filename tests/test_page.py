@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from sqlalchemy.dialects import postgresql, sqlite
 
-from airflow_provider_importstatus.page import query
-from airflow_provider_importstatus.page.query import Filters
+from airflow_provider_importstatus.ui import query
+from airflow_provider_importstatus.ui.query import Filters
 
 GOOD: dict[str, Any] = {
     "vendor": "clear",
@@ -26,10 +26,10 @@ GOOD: dict[str, Any] = {
     "more_stages": 2,
     "started_at": "2026-01-02T03:04:05+00:00",
     "finished_at": "2026-01-02T03:04:06+00:00",
-    "looked_at": "2026-01-02T03:04:07+00:00",
-    "next_look_at": "2026-01-02T03:05:07+00:00",
+    "polled_at": "2026-01-02T03:04:07+00:00",
+    "next_poll_at": "2026-01-02T03:05:07+00:00",
 }
-INSTANTS = ("started_at", "finished_at", "looked_at", "next_look_at")
+INSTANTS = ("started_at", "finished_at", "polled_at", "next_poll_at")
 JUNK: list[Any] = [
     *(None, True, 7, -1, 0.5, 1e308, float("nan"), float("inf"), 10**400),
     *("", "tomorrow", "9999-12-31T23:59:59-23:59", "\ud83d", "a\x00b", "<b>"),

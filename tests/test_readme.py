@@ -15,7 +15,7 @@ from airflow_provider_importstatus.hooks.clear import ClearHook
 from airflow_provider_importstatus.hooks.tao import TaoAdvanceHook
 from airflow_provider_importstatus.hooks.thalamus import ThalamusHook
 from airflow_provider_importstatus.hooks.zilliant import ZilliantHook
-from airflow_provider_importstatus.wait import Wait
+from airflow_provider_importstatus.polling.schedule import Wait
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
@@ -67,15 +67,15 @@ def test_a_connection_can_be_read(monkeypatch: pytest.MonkeyPatch, name: str, qu
 
 
 def test_the_cost_of_a_wait_is_what_its_schedule_costs() -> None:
-    def looks(seconds: float) -> float:
-        wait, now, count = Wait(first_look_at=0.0, deadline=7 * 86400.0), 0.0, 1
+    def polls(seconds: float) -> float:
+        wait, now, count = Wait(first_poll_at=0.0, deadline=7 * 86400.0), 0.0, 1
         while now < seconds:
             now += wait.next_interval(now)
             count += 1
         return count
 
     def mean(seconds: float) -> float:
-        return statistics.mean(looks(seconds) for _ in range(50))
+        return statistics.mean(polls(seconds) for _ in range(50))
 
     told = re.search(r"about (\d+) requests\nin the first hour, (\d+) of them", README)
     assert told is not None

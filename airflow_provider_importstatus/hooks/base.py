@@ -20,35 +20,37 @@ from airflow.providers.common.compat.sdk import (
     Connection,
 )
 
-from airflow_provider_importstatus import __version__, connection_form, metrics, shared_token
-from airflow_provider_importstatus.connection_form import Advice
-from airflow_provider_importstatus.conversation import (
-    ConnectionEdited,
-    Conversation,
-    Credential,
-    LoadRejection,
-    NeedCredential,
-    Purse,
-    Recall,
-    Request,
-    Reread,
-    Response,
-    Share,
-    Step,
-    StoreRejection,
-)
+from airflow_provider_importstatus import __version__
+from airflow_provider_importstatus.clients import metrics, token_store
+from airflow_provider_importstatus.clients.masking import mask_credential
 from airflow_provider_importstatus.exceptions import (
     ImportProtocolError,
     ImportSettingsError,
     ImportStatusError,
     ImportUnavailableError,
 )
-from airflow_provider_importstatus.masking import mask
-from airflow_provider_importstatus.parameters import read_import_id
-from airflow_provider_importstatus.settings import Settings
+from airflow_provider_importstatus.hooks import connection_form
+from airflow_provider_importstatus.hooks.connection_form import Advice
+from airflow_provider_importstatus.polling.validation import read_import_id
+from airflow_provider_importstatus.protocol.flow import (
+    ConnectionEdited,
+    Credential,
+    CredentialCache,
+    Effect,
+    Flow,
+    LoadLoginRejection,
+    LoadSharedToken,
+    NeedCredential,
+    ReloadConnection,
+    Request,
+    Response,
+    StoreLoginRejection,
+    StoreSharedToken,
+)
+from airflow_provider_importstatus.protocol.settings import ConnectionSettings
 from airflow_provider_importstatus.status import ImportStatus
-from airflow_provider_importstatus.transports import blocking
-from airflow_provider_importstatus.transports.trust import authorities
+from airflow_provider_importstatus.transports import requests_transport
+from airflow_provider_importstatus.transports.tls import ca_context
 
 __all__ = ["ImportStatusHook", "hook_for", "only_our_errors"]
 
@@ -68,8 +70,8 @@ class Reading:
     :param read_at: when, on the monotonic clock
     """
 
-    settings: Settings
-    credentials: Purse = field(default_factory=Purse)
+    settings: ConnectionSettings
+    credentials: CredentialCache = field(default_factory=CredentialCache)
     read_at: float = field(default_factory=time.monotonic)
 
     @property
@@ -77,7 +79,7 @@ class Reading:
         """Whether the connection should be read again."""
         return time.monotonic() - self.read_at >= REREAD_AFTER
 
-    def again(self, settings: Settings) -> Reading:
+    def again(self, settings: ConnectionSettings) -> Reading:
         """The reading that follows; it keeps the credential where the connection is the same."""
         is_same = settings == self.settings
         return Reading(self.settings, self.credentials) if is_same else Reading(settings)
@@ -109,10 +111,13 @@ class ImportStatusHook(BaseHook):
         super().__init_subclass__(**kwargs)
         missing = [name for name in ("conn_type", "default_conn_name", "hook_name") if not getattr(cls, name)]
         missing += [
-            name for name in ("sign", "look") if getattr(cls, name) is getattr(ImportStatusHook, name)
+            name for name in ("apply_auth", "poll") if getattr(cls, name) is getattr(ImportStatusHook, name)
         ]
-        if cls.given is ImportStatusHook.given and cls.log_in is ImportStatusHook.log_in:
-            missing.append("given or log_in")
+        if (
+            cls.static_credential is ImportStatusHook.static_credential
+            and cls.authenticate is ImportStatusHook.authenticate
+        ):
+            missing.append("static_credential or authenticate")
         if missing:
             raise TypeError(f"{cls.__name__} is no complete vendor: it lacks {', '.join(missing)}.")
         # Airflow up to 3.1 asks for the form only where the class itself has these.
@@ -127,54 +132,54 @@ class ImportStatusHook(BaseHook):
 
     # What a vendor is: see `conversation.Vendor`.
 
-    def given(self, settings: Settings) -> Credential | None:  # noqa: ARG002 - for those who override it
+    def static_credential(self, settings: ConnectionSettings) -> Credential | None:  # noqa: ARG002 - for those who override it
         """The credential that stands ready in the connection, if one does."""
         return None
 
-    def log_in(self, settings: Settings) -> Conversation[Credential]:
+    def authenticate(self, settings: ConnectionSettings) -> Flow[Credential]:
         """Get a credential from the vendor."""
         raise ImportSettingsError(f"{self.hook_name} needs a credential in connection {settings.conn_id!r}.")
         yield
 
-    def token_url(self, settings: Settings) -> str:
+    def token_url(self, settings: ConnectionSettings) -> str:
         """Where `log_in` gets a credential. A rejected login there is repeated by no process."""
         return settings.base_url
 
-    def shared_as(self, settings: Settings) -> str | None:  # noqa: ARG002 - for those who override it
+    def shared_token_name(self, settings: ConnectionSettings) -> str | None:  # noqa: ARG002 - for those who override it
         """The name under which processes must share one credential; None where each may have its own."""
         return None
 
-    def sign(self, request: Request, credential: Credential) -> Request:
+    def apply_auth(self, request: Request, credential: Credential) -> Request:
         """The request with the credential presented."""
         raise NotImplementedError
 
-    def meant_status(self, response: Response) -> int:
+    def effective_status(self, response: Response) -> int:
         """The HTTP status that an answer means, whatever it was sent with."""
         return response.status
 
-    def look(self, import_id: str) -> Conversation[ImportStatus]:
+    def poll(self, import_id: str) -> Flow[ImportStatus]:
         """Ask once how an import is going."""
         raise NotImplementedError
 
-    def probe(self) -> Conversation[object]:
+    def probe(self) -> Flow[object]:
         """Ask what the vendor answers only if address and credential are right; cheap, and changes nothing.
 
         :raises ImportNotFoundError: the vendor knows no such import, and so answers; where it does not say so
             in JSON, it is taken for somebody else
         """
-        return self.look(self.no_import)
+        return self.poll(self.no_import)
 
     # What Airflow's connection form uses.
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
         """The form's fields for extras, for Airflow 2.11 to 3.1."""
-        return connection_form.widgets(connection_form.described(cls))
+        return connection_form.form_widgets(connection_form.metadata_entry(cls))
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
         """What the form makes of host, login and the like, for Airflow 2.11 to 3.1."""
-        return connection_form.behaviour(connection_form.described(cls))
+        return connection_form.field_behaviour(connection_form.metadata_entry(cls))
 
     def test_connection(self) -> tuple[bool, str]:
         """Whether the connection works, and in words what is wrong with it.
@@ -182,23 +187,23 @@ class ImportStatusHook(BaseHook):
         At most one login and the `probe`, within the timeout. It replaces no token that processes share.
         """
         # Airflow's servers only.
-        from airflow_provider_importstatus.hooks.trial import Trial
+        from airflow_provider_importstatus.clients.connection_test import ConnectionTest
 
-        return Trial(self).outcome()
+        return ConnectionTest(self).outcome()
 
     # What a DAG uses.
 
     @property
-    def settings(self) -> Settings:
+    def settings(self) -> ConnectionSettings:
         """The connection as it was last read."""
         return (self._reading or self.read_again()).settings
 
     @settings.setter
-    def settings(self, settings: Settings) -> None:
+    def settings(self, settings: ConnectionSettings) -> None:
         self._reading = Reading(settings)
 
     @property
-    def credentials(self) -> Purse:
+    def credentials(self) -> CredentialCache:
         """What holds the credential that belongs to `settings`."""
         return (self._reading or self.read_again()).credentials
 
@@ -214,17 +219,17 @@ class ImportStatusHook(BaseHook):
         :raises ImportStatusError: one of its subclasses, by what went wrong
         """
         import_id = read_import_id(import_id)
-        with metrics.Poll(self.conn_type) as poll, only_our_errors(self.hook_name):
-            return poll.answered(_Owner(self).converse(lambda hook: hook.look(import_id)))
+        with metrics.PollTimer(self.conn_type) as poll, only_our_errors(self.hook_name):
+            return poll.answered(_Owner(self).converse(lambda hook: hook.poll(import_id)))
 
     async def aget_import_status(self, import_id: str | int) -> ImportStatus:
         """Look at an import once, without blocking the event loop."""
         import_id = read_import_id(import_id)
         # Workers that only block need no aiohttp.
-        from airflow_provider_importstatus.triggers.client import connected
+        from airflow_provider_importstatus.clients.async_client import shared_client
 
-        async with connected(self.conn_id) as client:
-            return await client.look(client.own(self), import_id)
+        async with shared_client(self.conn_id) as client:
+            return await client.poll(client.own(self), import_id)
 
     def get_conn(self) -> requests.Session:
         """A session for the vendor's other calls, such as submitting a file.
@@ -232,10 +237,10 @@ class ImportStatusHook(BaseHook):
         It resolves URLs that begin with a slash against the connection's base, signs requests to the
         connection's own origin and no other, and renews a refused credential once.
         """
-        from airflow_provider_importstatus.transports.signing import SigningSession
+        from airflow_provider_importstatus.transports.authenticated_session import AuthenticatedSession
 
         owner = _Owner(self)
-        return SigningSession(self.bound, owner.credential_for, USER_AGENT)
+        return AuthenticatedSession(self.bound, owner.credential_for, USER_AGENT)
 
     def bound(self) -> ImportStatusHook:
         """A copy that keeps to one reading of the connection. It may talk to Airflow."""
@@ -258,11 +263,11 @@ class ImportStatusHook(BaseHook):
         self._reading = before.again(settings) if before else Reading(settings)
         return self._reading
 
-    def read_settings(self) -> Settings:
+    def read_settings(self) -> ConnectionSettings:
         """The connection as it is now. Talks to Airflow: never on an event loop."""
         # The one that the hook was chosen by is used once.
         connection, self._connection = self._connection or _read_connection(self.conn_id), None
-        settings = Settings(
+        settings = ConnectionSettings(
             conn_id=self.conn_id,
             conn_type=self.conn_type,
             host=connection.host or self.default_host,
@@ -274,10 +279,10 @@ class ImportStatusHook(BaseHook):
         )
         if isinstance(settings.verify, str):
             try:
-                authorities(settings.verify)
+                ca_context(settings.verify)
             except OSError:
                 remedy = "give true, false or the path of a CA file"
-                raise settings.wrong("verify", "names no file of certificates", remedy) from None
+                raise settings.error("verify", "names no file of certificates", remedy) from None
         return settings
 
     def check_conn_type(self, wanted: str) -> None:
@@ -371,13 +376,13 @@ class _Owner:
     def __init__(self, hook: ImportStatusHook) -> None:
         self._hook = hook
 
-    def converse(self, script: Callable[[ImportStatusHook], Conversation[T]]) -> T:
+    def converse(self, script: Callable[[ImportStatusHook], Flow[T]]) -> T:
         """Run one of the hook's scripts to its result, from its beginning if the connection is edited."""
         for _ in range(MAX_READINGS):
             hook = self._hook.bound()
             try:
-                with blocking.Session(hook.settings, USER_AGENT) as session:
-                    return blocking.converse(script(hook), partial(self._answer, hook, session))
+                with requests_transport.Session(hook.settings, USER_AGENT) as session:
+                    return requests_transport.run_flow(script(hook), partial(self._answer, hook, session))
             except ConnectionEdited:
                 continue
         raise edited_too_often(self._hook.conn_id)
@@ -389,40 +394,40 @@ class _Owner:
         need = NeedCredential(refused, "by the answer to your own request", insists=True)
         for _ in range(MAX_READINGS):
             try:
-                with blocking.Session(hook.settings, USER_AGENT) as session:
+                with requests_transport.Session(hook.settings, USER_AGENT) as session:
                     return hook, self._answer(hook, session, need)
             except ConnectionEdited:
                 hook = self._hook.bound()
         raise edited_too_often(self._hook.conn_id)
 
-    def _answer(self, hook: ImportStatusHook, session: blocking.Session, step: Step) -> Any:
+    def _answer(self, hook: ImportStatusHook, session: requests_transport.Session, step: Effect) -> Any:
         match step:
             case Request():
-                return blocking.exchange(step, session, hook.settings.timeout)
+                return requests_transport.exchange(step, session, hook.settings.timeout)
             case NeedCredential():
                 return self._credential(hook, session, step)
-            case Reread():
+            case ReloadConnection():
                 return self._hook.read_again().settings
-            case Recall(name, after):
+            case LoadSharedToken(name, after):
                 time.sleep(after)
-                return shared_token.recall(name)
-            case Share(name, credential, instead_of):
-                return shared_token.share(name, credential, instead_of)
-            case LoadRejection(name):
-                return shared_token.load_rejection(name)
-            case StoreRejection(name, reason):
-                return shared_token.store_rejection(name, reason)
+                return token_store.load_token(name)
+            case StoreSharedToken(name, credential, instead_of):
+                return token_store.store_token(name, credential, instead_of)
+            case LoadLoginRejection(name):
+                return token_store.load_login_rejection(name)
+            case StoreLoginRejection(name, reason):
+                return token_store.store_login_rejection(name, reason)
 
     def _credential(
-        self, hook: ImportStatusHook, session: blocking.Session, need: NeedCredential
+        self, hook: ImportStatusHook, session: requests_transport.Session, need: NeedCredential
     ) -> Credential:
         purse = hook.credentials
-        before = purse.held
+        before = purse.current
         talk = purse.credential(hook, need, time.time())
-        credential = blocking.converse(talk, partial(self._answer, hook, session))
+        credential = requests_transport.run_flow(talk, partial(self._answer, hook, session))
         if credential != before:
-            metrics.refreshed(hook.conn_type)
-            mask(credential)
+            metrics.count_refresh(hook.conn_type)
+            mask_credential(credential)
         return credential
 
 

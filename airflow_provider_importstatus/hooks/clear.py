@@ -11,28 +11,7 @@ from itertools import islice
 from typing import Any
 from urllib.parse import urlencode
 
-from airflow_provider_importstatus import shared_token
-from airflow_provider_importstatus.answers import (
-    MAX_ITEMS,
-    access_token,
-    check,
-    check_login,
-    count,
-    instant,
-    other_id,
-    read_json,
-    said,
-    too_many,
-)
-from airflow_provider_importstatus.connection_form import Advice
-from airflow_provider_importstatus.conversation import (
-    Conversation,
-    Credential,
-    Request,
-    Response,
-    ask,
-    expiry,
-)
+from airflow_provider_importstatus.clients import token_store
 from airflow_provider_importstatus.exceptions import (
     ImportNotFoundError,
     ImportProtocolError,
@@ -41,7 +20,28 @@ from airflow_provider_importstatus.exceptions import (
     ImportStatusError,
 )
 from airflow_provider_importstatus.hooks.base import ImportStatusHook
-from airflow_provider_importstatus.settings import Settings
+from airflow_provider_importstatus.hooks.connection_form import Advice
+from airflow_provider_importstatus.protocol.flow import (
+    Credential,
+    Flow,
+    Request,
+    Response,
+    refresh_at,
+    send_authenticated,
+)
+from airflow_provider_importstatus.protocol.responses import (
+    MAX_ITEMS,
+    access_token,
+    extract_messages,
+    other_id,
+    parse_count,
+    parse_timestamp,
+    parse_token_response,
+    raise_for_status,
+    read_json,
+    too_many,
+)
+from airflow_provider_importstatus.protocol.settings import ConnectionSettings
 from airflow_provider_importstatus.status import (
     MAX_STAGES,
     MAX_WORD,
@@ -91,43 +91,45 @@ class ClearHook(ImportStatusHook):
         super().__init__(conn_id)
         self.integration_id = integration_id
 
-    def given(self, settings: Settings) -> Credential | None:
+    def static_credential(self, settings: ConnectionSettings) -> Credential | None:
         """The ready access token, which nobody else's login revokes."""
-        token = settings.header("access_token")
+        token = settings.get_header("access_token")
         return Credential(token) if token else None
 
-    def log_in(self, settings: Settings) -> Conversation[Credential]:
+    def authenticate(self, settings: ConnectionSettings) -> Flow[Credential]:
         """Mint a token from the client secret. It revokes the one before; 288 a day are allowed.
 
         https://docs.cleartax.in/cleartax-docs/clear-finance-cloud/cfc-api-reference/generate-access-token-api
         """
         settings.require("password")
-        headers = {"x-clear-client-secret": settings.header("password"), "Accept": "application/json"}
+        headers = {"x-clear-client-secret": settings.get_header("password"), "Accept": "application/json"}
         response = yield Request("GET", self.token_url(settings), headers)
-        answer = check_login(response, LOGIN)
+        answer = parse_token_response(response, LOGIN)
         # One regional copy of the page writes the name with a hyphen.
         token = access_token(answer, LOGIN, "access_token", "access-token")
-        valid_till = instant(answer.get("valid_till"))
+        valid_till = parse_timestamp(answer.get("valid_till"))
         life = valid_till.timestamp() - response.received_at if valid_till else 0.0
         # An end in the past tells of clocks that differ: then a refusal tells when to get another.
         return Credential(
-            token, response.received_at, expiry(response.received_at, life) if life > 0 else None
+            token, response.received_at, refresh_at(response.received_at, life) if life > 0 else None
         )
 
-    def token_url(self, settings: Settings) -> str:
+    def token_url(self, settings: ConnectionSettings) -> str:
         """Below the API's base."""
         return f"{settings.base_url}/integration/v1/authz/token"
 
-    def shared_as(self, settings: Settings) -> str:
+    def shared_token_name(self, settings: ConnectionSettings) -> str:
         """One token for all who use this secret."""
-        return shared_token.name_for(self.conn_type, settings.base_url, settings.text("password"))
+        return token_store.token_variable_name(
+            self.conn_type, settings.base_url, settings.get_str("password")
+        )
 
-    def sign(self, request: Request, credential: Credential) -> Request:
+    def apply_auth(self, request: Request, credential: Credential) -> Request:
         """Present the token and the integration id."""
         headers = {"x-clear-auth-token": credential.value, "x-integration-id": self._integration()}
         return replace(request, headers={**request.headers, **headers})
 
-    def meant_status(self, response: Response) -> int:
+    def effective_status(self, response: Response) -> int:
         """The status in the envelope, where that is an error's and the HTTP status is none."""
         if response.status >= 300:
             return response.status
@@ -135,19 +137,21 @@ class ClearHook(ImportStatusHook):
             status = read_json(response, WHAT).get("status")
         except ImportStatusError:
             return response.status
-        stated = count(status)
+        stated = parse_count(status)
         return stated if stated is not None and stated >= 400 else response.status
 
-    def look(self, import_id: str) -> Conversation[ImportStatus]:
+    def poll(self, import_id: str) -> Flow[ImportStatus]:
         """Ask for the workflow's status and that of its activities."""
         self._integration()  # Before a token is minted in vain.
         query = urlencode({"taskId": import_id})
-        response = yield from ask(self, Request("GET", f"/one-integration/workflow/status?{query}"))
-        check(response, WHAT)
+        response = yield from send_authenticated(
+            self, Request("GET", f"/one-integration/workflow/status?{query}")
+        )
+        raise_for_status(response, WHAT)
         envelope = read_json(response, WHAT)
         error, result = envelope.get("error"), envelope.get("result")
         if error:
-            words = response.clean("; ".join(said(response, error)))
+            words = response.clean("; ".join(extract_messages(response, error)))
             raise ImportRequestError(f"{WHAT}: refused with {words}. Check the import_id.")
         if result is None and ("result" in envelope or isinstance(envelope.get("success"), bool)):
             raise ImportNotFoundError(
@@ -161,10 +165,10 @@ class ClearHook(ImportStatusHook):
         if self.integration_id is not None:
             return _integration_id(self.integration_id)
         settings = self.settings
-        integration = settings.header("login") or settings.header("integration_id")
+        integration = settings.get_header("login") or settings.get_header("integration_id")
         if not integration:
             remedy = "put the integration id there or into the extra integration_id"
-            raise settings.wrong("login", "is empty", remedy)
+            raise settings.error("login", "is empty", remedy)
         return integration
 
 
@@ -198,7 +202,7 @@ def _to_status(import_id: str, result: Mapping[str, Any], response: Response) ->
         import_id=import_id,
         state=state,
         vendor_state=response.clean(word, MAX_WORD),
-        messages=said(
+        messages=extract_messages(
             response,
             *(item.get("errorMessage") for item in activities),
             result.get("message"),
@@ -217,10 +221,13 @@ def _activity_state(activity: Mapping[str, Any]) -> ImportState:
 
 
 def _to_stage(activity: Mapping[str, Any], response: Response) -> StageStatus:
-    stage, template = said(response, activity.get("stage")), said(response, activity.get("ingestionTemplate"))
+    stage, template = (
+        extract_messages(response, activity.get("stage")),
+        extract_messages(response, activity.get("ingestionTemplate")),
+    )
     return StageStatus(
         stage="; ".join(stage) or "?",
         template="; ".join(template) or None,
         state=_activity_state(activity),
-        message="; ".join(said(response, activity.get("errorMessage"))) or None,
+        message="; ".join(extract_messages(response, activity.get("errorMessage"))) or None,
     )

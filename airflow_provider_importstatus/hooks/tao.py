@@ -11,21 +11,28 @@ from typing import Any
 
 from urllib3.filepost import encode_multipart_formdata
 
-from airflow_provider_importstatus.answers import access_token, check, check_login, count, read_json, said
-from airflow_provider_importstatus.connection_form import Advice
-from airflow_provider_importstatus.conversation import (
-    Conversation,
-    Credential,
-    Request,
-    ask,
-    expiry,
-    form,
-    segment,
-)
 from airflow_provider_importstatus.exceptions import ImportNotFoundError, ImportProtocolError
 from airflow_provider_importstatus.hooks.base import ImportStatusHook
+from airflow_provider_importstatus.hooks.connection_form import Advice
+from airflow_provider_importstatus.protocol.flow import (
+    Credential,
+    Flow,
+    Request,
+    form_request,
+    quote_path_segment,
+    refresh_at,
+    send_authenticated,
+)
+from airflow_provider_importstatus.protocol.responses import (
+    access_token,
+    extract_messages,
+    parse_count,
+    parse_token_response,
+    raise_for_status,
+    read_json,
+)
+from airflow_provider_importstatus.protocol.settings import ConnectionSettings
 from airflow_provider_importstatus.redaction import is_nothing
-from airflow_provider_importstatus.settings import Settings
 from airflow_provider_importstatus.status import MAX_WORD, ImportState, ImportStatus, RowCounts
 
 __all__ = ["TaoAdvanceHook"]
@@ -59,7 +66,7 @@ class TaoAdvanceHook(ImportStatusHook):
         address="Check {host}, {api_prefix} and {token_url}.",
     )
 
-    def log_in(self, settings: Settings) -> Conversation[Credential]:
+    def authenticate(self, settings: ConnectionSettings) -> Flow[Credential]:
         """Get a token with the client's credentials.
 
         https://userguide.taotesting.com/user-documentation/latest/public/api-authentication
@@ -67,42 +74,42 @@ class TaoAdvanceHook(ImportStatusHook):
         settings.require("login", "password")
         fields = {
             "grant_type": "client_credentials",
-            "client_id": settings.text("login"),
-            "client_secret": settings.text("password"),
+            "client_id": settings.get_str("login"),
+            "client_secret": settings.get_str("password"),
         }
         response = yield _token_request(settings, self.token_url(settings), fields)
-        answer = check_login(response, LOGIN)
+        answer = parse_token_response(response, LOGIN)
         token = access_token(answer, LOGIN)
-        stated = count(answer.get("expires_in"))
+        stated = parse_count(answer.get("expires_in"))
         life = DEFAULT_LIFE if stated is None else stated
-        return Credential(token, response.received_at, expiry(response.received_at, life))
+        return Credential(token, response.received_at, refresh_at(response.received_at, life))
 
-    def token_url(self, settings: Settings) -> str:
+    def token_url(self, settings: ConnectionSettings) -> str:
         """The connection's extra `token_url`, or the deployment's own."""
-        return settings.text("token_url") or f"{settings.base_url}{_prefix(settings)}/v1/oauth2/tokens"
+        return settings.get_str("token_url") or f"{settings.base_url}{_prefix(settings)}/v1/oauth2/tokens"
 
-    def sign(self, request: Request, credential: Credential) -> Request:
+    def apply_auth(self, request: Request, credential: Credential) -> Request:
         """Present the token."""
         headers = {"Authorization": f"Bearer {credential.value}"}
         return replace(request, headers={**request.headers, **headers})
 
-    def look(self, import_id: str) -> Conversation[ImportStatus]:
+    def poll(self, import_id: str) -> Flow[ImportStatus]:
         """Ask for the upload's status."""
-        path = f"{_prefix(self.settings)}/api/v1/status/{segment(import_id)}"
-        response = yield from ask(self, Request("GET", path))
+        path = f"{_prefix(self.settings)}/api/v1/status/{quote_path_segment(import_id)}"
+        response = yield from send_authenticated(self, Request("GET", path))
         if response.status == 404:
             read_json(response, WHAT)  # A gateway's page is not the vendor's word.
             raise ImportNotFoundError(
                 f"TAO Advance knows no upload {import_id!r}. Is it the referenceId of the upload call,"
                 " and are host and api_prefix of the connection right?"
             )
-        check(response, WHAT)
+        raise_for_status(response, WHAT)
         result = read_json(response, WHAT).get("result")
         word = result.get("status") if isinstance(result, Mapping) else None
         if not isinstance(result, Mapping) or not isinstance(word, str) or not word.strip():
             raise ImportProtocolError(f"{WHAT}: no result.status ({response.excerpt()})")
         state = STATES.get(word.strip().lower(), ImportState.UNKNOWN)
-        messages = said(response, result.get("messages"))
+        messages = extract_messages(response, result.get("messages"))
         # An import that was successfully completed has no messages, says the page.
         if state is ImportState.SUCCEEDED and _has_messages(result.get("messages")):
             state = ImportState.PARTIAL
@@ -111,7 +118,7 @@ class TaoAdvanceHook(ImportStatusHook):
             import_id=import_id,
             state=state,
             vendor_state=response.clean(word, MAX_WORD),
-            rows=RowCounts(total=count(result.get("fileLine"))),
+            rows=RowCounts(total=parse_count(result.get("fileLine"))),
             messages=messages,
         )
 
@@ -122,18 +129,18 @@ def _has_messages(value: Any) -> bool:
     return not all(isinstance(text, str) and text.strip() and is_nothing(text) for text in values)
 
 
-def _prefix(settings: Settings) -> str:
+def _prefix(settings: ConnectionSettings) -> str:
     # Older deployments have none, so an empty one is not a missing one; forms save null for what is empty.
     given = settings.extra.get("api_prefix")
-    prefix = DEFAULT_PREFIX if given is None else settings.text("api_prefix")
+    prefix = DEFAULT_PREFIX if given is None else settings.get_str("api_prefix")
     return f"/{prefix.strip('/')}" if prefix.strip("/") else ""
 
 
-def _token_request(settings: Settings, url: str, fields: Mapping[str, str]) -> Request:
-    match settings.text("token_request_encoding", "multipart"):
+def _token_request(settings: ConnectionSettings, url: str, fields: Mapping[str, str]) -> Request:
+    match settings.get_str("token_request_encoding", "multipart"):
         case "urlencoded":
-            return form(url, fields)
+            return form_request(url, fields)
         case "multipart":
             body, content_type = encode_multipart_formdata(fields)
             return Request("POST", url, {"Content-Type": content_type, "Accept": "application/json"}, body)
-    raise settings.wrong("token_request_encoding", "is neither multipart nor urlencoded", "give one of them")
+    raise settings.error("token_request_encoding", "is neither multipart nor urlencoded", "give one of them")

@@ -12,23 +12,31 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from airflow_provider_importstatus.answers import check, count, instant, items, other_id, read_json, said
-from airflow_provider_importstatus.connection_form import Advice
-from airflow_provider_importstatus.conversation import (
-    Conversation,
-    Credential,
-    Request,
-    Response,
-    ask,
-    segment,
-)
 from airflow_provider_importstatus.exceptions import (
     ImportNotFoundError,
     ImportProtocolError,
     ImportRequestError,
 )
 from airflow_provider_importstatus.hooks.base import ImportStatusHook
-from airflow_provider_importstatus.settings import Settings
+from airflow_provider_importstatus.hooks.connection_form import Advice
+from airflow_provider_importstatus.protocol.flow import (
+    Credential,
+    Flow,
+    Request,
+    Response,
+    quote_path_segment,
+    send_authenticated,
+)
+from airflow_provider_importstatus.protocol.responses import (
+    extract_messages,
+    flatten,
+    other_id,
+    parse_count,
+    parse_timestamp,
+    raise_for_status,
+    read_json,
+)
+from airflow_provider_importstatus.protocol.settings import ConnectionSettings
 from airflow_provider_importstatus.status import MAX_WORD, ImportState, ImportStatus, RowCounts
 
 __all__ = ["ThalamusHook"]
@@ -83,19 +91,19 @@ class ThalamusHook(ImportStatusHook):
         " and {password}, and that this user may see imports.",
     )
 
-    def given(self, settings: Settings) -> Credential:
+    def static_credential(self, settings: ConnectionSettings) -> Credential:
         """Touchpoint, token and user: all stand in the connection, and go with each call.
 
         https://doc.thalamus.global/api-reference/api-rest-json-v4/account-user-management/user-authentication/login
         """
         settings.require("login", "password", "touchpoint", "token")
         # A document as principal is written `type:number`, but `type$number` in Basic authentication.
-        user = f"{settings.text('login').replace(':', '$')}:{settings.text('password')}"
+        user = f"{settings.get_str('login').replace(':', '$')}:{settings.get_str('password')}"
         basic = base64.b64encode(user.encode()).decode()
-        token = settings.header("token")
-        return Credential(f"{settings.header('touchpoint')}\n{token}\n{basic}", secrets=(token, basic))
+        token = settings.get_header("token")
+        return Credential(f"{settings.get_header('touchpoint')}\n{token}\n{basic}", secrets=(token, basic))
 
-    def sign(self, request: Request, credential: Credential) -> Request:
+    def apply_auth(self, request: Request, credential: Credential) -> Request:
         """Present touchpoint, token and user."""
         touchpoint, token, basic = credential.value.split("\n")
         headers = {
@@ -105,7 +113,7 @@ class ThalamusHook(ImportStatusHook):
         }
         return replace(request, headers={**request.headers, **headers})
 
-    def meant_status(self, response: Response) -> int:
+    def effective_status(self, response: Response) -> int:
         """Thalamus answers 400 to much, and tells in `errors` what is meant."""
         if response.status >= 300 and response.status != 400:
             return response.status
@@ -115,28 +123,30 @@ class ThalamusHook(ImportStatusHook):
         # A body with errors is an error, whatever the HTTP status: the vendor's SDK reads it so.
         return 400 if codes else response.status
 
-    def probe(self) -> Conversation[object]:
+    def probe(self) -> Flow[object]:
         """Ask for an import that does not exist; where that is taken amiss, for who is logged in.
 
         https://doc.thalamus.global/api-reference/api-rest-json-v4/account-user-management/user-authentication/currently-logged-user
         """
         try:
-            return (yield from self.look(self.no_import))
+            return (yield from self.poll(self.no_import))
         except ImportRequestError:
             # Only the page on cancelling says what is answered to an id that does not exist.
-            response = yield from ask(self, Request("GET", f"{self._api}/me"))
-            check(response, "Thalamus' user")
+            response = yield from send_authenticated(self, Request("GET", f"{self._api}/me"))
+            raise_for_status(response, "Thalamus' user")
             return read_json(response, "Thalamus' user")
 
-    def look(self, import_id: str) -> Conversation[ImportStatus]:
+    def poll(self, import_id: str) -> Flow[ImportStatus]:
         """Ask for the import's status."""
-        response = yield from ask(self, Request("GET", f"{self._api}/import/status/{segment(import_id)}"))
+        response = yield from send_authenticated(
+            self, Request("GET", f"{self._api}/import/status/{quote_path_segment(import_id)}")
+        )
         response = _with_secret_link(response)
         if response.status == 400 and "invalidid" in _error_codes(response):
             raise ImportNotFoundError(
                 f"Thalamus knows no import {import_id!r} (InvalidID). Is it the id of the import call?"
             )
-        check(response, WHAT)
+        raise_for_status(response, WHAT)
         data = read_json(response, WHAT)
         word = data.get("state")
         if isinstance(word, bool) or not isinstance(word, str | int) or not str(word).strip():
@@ -150,7 +160,7 @@ class ThalamusHook(ImportStatusHook):
 
 def _with_secret_link(response: Response) -> Response:
     """The answer with the link to the customer's file among what nobody may read."""
-    values = islice(items([(response.parse() or {}).get("url")]), MAX_LINKS)
+    values = islice(flatten([(response.parse() or {}).get("url")]), MAX_LINKS)
     links = (value for value in values if isinstance(value, str) and len(value) <= MAX_LINK)
     return replace(response, secrets=(*response.secrets, *links))
 
@@ -159,7 +169,7 @@ def _error_codes(response: Response) -> set[str]:
     errors = (response.parse() or {}).get("errors")
     if not errors:
         return set()
-    codes = items(errors.values() if isinstance(errors, Mapping) else [errors])
+    codes = flatten(errors.values() if isinstance(errors, Mapping) else [errors])
     return {str(code)[:MAX_WORD].strip().casefold() for code in islice(codes, MAX_CODES)}
 
 
@@ -169,7 +179,7 @@ def _to_status(import_id: str, word: str, data: Mapping[str, Any], response: Res
     if state is ImportState.UNKNOWN and isinstance(key, str):
         state = _read_state(key.rpartition(".")[2])
     # Absent or null is none; what is there and is no count cannot be taken for none.
-    bad = [0 if data.get(name) is None else count(data[name]) for name in BAD_ROWS]
+    bad = [0 if data.get(name) is None else parse_count(data[name]) for name in BAD_ROWS]
     if state is ImportState.SUCCEEDED and any(rows != 0 for rows in bad):
         state = ImportState.PARTIAL
     return ImportStatus(
@@ -178,15 +188,15 @@ def _to_status(import_id: str, word: str, data: Mapping[str, Any], response: Res
         state=state,
         vendor_state=response.clean(word, MAX_WORD),
         rows=RowCounts(
-            total=count(data.get("rows")),
-            succeeded=count(data.get("rowsOk")),
+            total=parse_count(data.get("rows")),
+            succeeded=parse_count(data.get("rowsOk")),
             failed=_sum_of_bad(data, bad),
-            skipped=count(data.get("rowsSkipped")),
+            skipped=parse_count(data.get("rowsSkipped")),
         ),
-        messages=said(response, other_id(import_id, "id", data.get("id"))),
+        messages=extract_messages(response, other_id(import_id, "id", data.get("id"))),
         progress=_progress(data.get("percentageProcessed")),
-        started_at=instant(data.get("creationDate")),
-        finished_at=instant(data.get("modificationDate")) if state.is_terminal else None,
+        started_at=parse_timestamp(data.get("creationDate")),
+        finished_at=parse_timestamp(data.get("modificationDate")) if state.is_terminal else None,
     )
 
 

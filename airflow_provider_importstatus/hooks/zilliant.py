@@ -11,29 +11,29 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from airflow_provider_importstatus.answers import (
-    access_token,
-    check,
-    check_login,
-    count,
-    instant,
-    other_id,
-    read_json,
-    said,
-)
-from airflow_provider_importstatus.connection_form import Advice
-from airflow_provider_importstatus.conversation import (
-    Conversation,
-    Credential,
-    Request,
-    Response,
-    ask,
-    form,
-    segment,
-)
 from airflow_provider_importstatus.exceptions import ImportNotFoundError, ImportProtocolError
 from airflow_provider_importstatus.hooks.base import ImportStatusHook
-from airflow_provider_importstatus.settings import Settings
+from airflow_provider_importstatus.hooks.connection_form import Advice
+from airflow_provider_importstatus.protocol.flow import (
+    Credential,
+    Flow,
+    Request,
+    Response,
+    form_request,
+    quote_path_segment,
+    send_authenticated,
+)
+from airflow_provider_importstatus.protocol.responses import (
+    access_token,
+    extract_messages,
+    other_id,
+    parse_count,
+    parse_timestamp,
+    parse_token_response,
+    raise_for_status,
+    read_json,
+)
+from airflow_provider_importstatus.protocol.settings import ConnectionSettings
 from airflow_provider_importstatus.status import MAX_WORD, ImportState, ImportStatus, RowCounts
 
 __all__ = ["ZilliantHook"]
@@ -72,9 +72,9 @@ class ZilliantHook(ImportStatusHook):
         address="Check {host} and {token_url}.",
     )
 
-    def given(self, settings: Settings) -> Credential | None:
+    def static_credential(self, settings: ConnectionSettings) -> Credential | None:
         """The ready token response."""
-        response = settings.text("token_response")
+        response = settings.get_str("token_response")
         if not response:
             return None
         try:
@@ -82,12 +82,12 @@ class ZilliantHook(ImportStatusHook):
         except (ValueError, LookupError, TypeError):
             access_token = None
         if not isinstance(access_token, str) or not access_token:
-            raise settings.wrong(
+            raise settings.error(
                 "token_response", "is no JSON object with an access_token", "paste Salesforce's whole answer"
             )
-        return _credential(response.encode(), access_token, minted_at=0.0)
+        return _credential(response.encode(), access_token, obtained_at=0.0)
 
-    def log_in(self, settings: Settings) -> Conversation[Credential]:
+    def authenticate(self, settings: ConnectionSettings) -> Flow[Credential]:
         """Get Salesforce's token response. Zilliant wants all of it, not the access token alone.
 
         https://docs.zilliant.com/v1-api/apidocs/request-an-access-token
@@ -95,55 +95,55 @@ class ZilliantHook(ImportStatusHook):
         settings.require("login", "password", "client_id", "client_secret")
         fields = {
             "grant_type": "password",
-            "username": settings.text("login"),
-            "password": settings.text("password"),
-            "client_id": settings.text("client_id"),
-            "client_secret": settings.text("client_secret"),
+            "username": settings.get_str("login"),
+            "password": settings.get_str("password"),
+            "client_id": settings.get_str("client_id"),
+            "client_secret": settings.get_str("client_secret"),
         }
-        response = yield form(self.token_url(settings), fields)
-        token = access_token(check_login(response, LOGIN), LOGIN)
+        response = yield form_request(self.token_url(settings), fields)
+        token = access_token(parse_token_response(response, LOGIN), LOGIN)
         return _credential(response.body, token, response.received_at)
 
-    def token_url(self, settings: Settings) -> str:
+    def token_url(self, settings: ConnectionSettings) -> str:
         """The connection's extra `token_url`, or Salesforce's."""
-        return settings.text("token_url", LOGIN_URL)
+        return settings.get_str("token_url", LOGIN_URL)
 
-    def sign(self, request: Request, credential: Credential) -> Request:
+    def apply_auth(self, request: Request, credential: Credential) -> Request:
         """Present the token response, and the OAuth host that calls from outside must name."""
         headers = {"Authorization": f"OAuth {credential.value}"}
-        if host := self.settings.header("x_forwarded_host"):
+        if host := self.settings.get_header("x_forwarded_host"):
             headers["X-Forwarded-Host"] = host
         return replace(request, headers={**request.headers, **headers})
 
-    def look(self, import_id: str) -> Conversation[ImportStatus]:
+    def poll(self, import_id: str) -> Flow[ImportStatus]:
         """Ask for the import's status and, when it is over, for its report."""
-        path = f"/v1/EntityImport/{segment(import_id)}"
-        response = yield from ask(self, Request("GET", f"{path}/status"))
+        path = f"/v1/EntityImport/{quote_path_segment(import_id)}"
+        response = yield from send_authenticated(self, Request("GET", f"{path}/status"))
         if response.status == 404:
             read_json(response, STATUS)  # A gateway's page is not the vendor's word.
             raise ImportNotFoundError(
                 f"Zilliant knows no import {import_id!r}. Is it a mappingId or an uploadId?"
                 " Is the host of the connection right?"
             )
-        check(response, STATUS)
+        raise_for_status(response, STATUS)
         status = read_json(response, STATUS)
         state = _read_state(status, STATES, response, STATUS)
         if not state.is_terminal:
             return _to_status(import_id, state, status, {}, response)
         # SUCCEEDED hides rows that were refused: only the report tells. Not every import has one.
-        response = yield from ask(self, Request("GET", f"{path}/report"))
+        response = yield from send_authenticated(self, Request("GET", f"{path}/report"))
         if response.status == 404:
             read_json(response, REPORT)  # What a gateway does not find may well be there.
             return _to_status(import_id, state, status, {}, response)
-        check(response, REPORT)
+        raise_for_status(response, REPORT)
         report = read_json(response, REPORT)
         judged = _judged(state, _read_state(report, REPORTS, response, REPORT))
         return _to_status(import_id, judged, status, report, response)
 
 
-def _credential(token_response: bytes, access_token: str, minted_at: float) -> Credential:
+def _credential(token_response: bytes, access_token: str, obtained_at: float) -> Credential:
     encoded = base64.b64encode(token_response).decode()
-    return Credential(encoded, minted_at=minted_at, secrets=(access_token,))
+    return Credential(encoded, obtained_at=obtained_at, secrets=(access_token,))
 
 
 def _read_state(
@@ -174,10 +174,12 @@ def _to_status(
         import_id=import_id,
         state=state,
         vendor_state=response.clean(status["status"], MAX_WORD),
-        rows=RowCounts(total=count(report.get("processedRows")), failed=count(report.get("failedRows"))),
-        messages=said(response, report.get("message"), *_remarks(import_id, status)),
-        started_at=instant(status.get("startDate")),
-        finished_at=instant(status.get("stopDate")),
+        rows=RowCounts(
+            total=parse_count(report.get("processedRows")), failed=parse_count(report.get("failedRows"))
+        ),
+        messages=extract_messages(response, report.get("message"), *_remarks(import_id, status)),
+        started_at=parse_timestamp(status.get("startDate")),
+        finished_at=parse_timestamp(status.get("stopDate")),
     )
 
 

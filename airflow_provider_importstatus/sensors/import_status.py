@@ -32,20 +32,27 @@ from airflow_provider_importstatus.exceptions import (
     ImportFailedError,
     ImportStatusError,
     TaskDeferralError,
-    revive,
+    error_from_event,
 )
-from airflow_provider_importstatus.memory import Memory
-from airflow_provider_importstatus.outcome import Action, judge
-from airflow_provider_importstatus.parameters import (
+from airflow_provider_importstatus.polling.memory import PollMemory
+from airflow_provider_importstatus.polling.policy import Action, judge
+from airflow_provider_importstatus.polling.reporting import RESULT_KEY, XCOM_KEY, StatusReporter, xcom_value
+from airflow_provider_importstatus.polling.schedule import (
+    MIN_RESUME_DELAY,
+    Finished,
+    GaveUp,
+    Outcome,
+    PollAgain,
+    Wait,
+)
+from airflow_provider_importstatus.polling.validation import (
     check_hook_params,
     check_seconds,
     read_import_id,
     read_policy,
     read_seconds,
 )
-from airflow_provider_importstatus.progress import RESULT_KEY, XCOM_KEY, Progress, entry
 from airflow_provider_importstatus.status import ImportState, ImportStatus
-from airflow_provider_importstatus.wait import MIN_RESUME_DELAY, GaveUp, LookAgain, Outcome, Over, Wait
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperatorLink, Context
@@ -72,7 +79,7 @@ DURATIONS = (
 )
 
 
-class _WhenRead:
+class _LazyAttribute:
     """An attribute that is worked out when Airflow reads it, which is after the DAG is complete.
 
     Authors and cluster policies may change a task after it was made. On the class, where Airflow looks for
@@ -102,19 +109,19 @@ class _Links:
 
 
 def _starts_from_trigger(sensor: ImportStatusSensor) -> bool:
-    if not sensor.may_start_from_trigger:
+    if not sensor.wants_start_from_trigger:
         return False
-    from airflow_provider_importstatus import zero_worker
+    from airflow_provider_importstatus.triggers import start_from_trigger
 
-    return zero_worker.obstacle_to_start(sensor) is None
+    return start_from_trigger.reason_not_to_start(sensor) is None
 
 
 def _start_trigger_args(sensor: ImportStatusSensor) -> StartTriggerArgs | None:
     if not sensor.start_from_trigger:
         return None
-    from airflow_provider_importstatus import zero_worker
+    from airflow_provider_importstatus.triggers import start_from_trigger
 
-    return zero_worker.start_trigger_args(sensor)
+    return start_from_trigger.start_trigger_args(sensor)
 
 
 class ImportStatusSensor(BaseSensorOperator):
@@ -150,9 +157,9 @@ class ImportStatusSensor(BaseSensorOperator):
     #: The only type of connection that this sensor takes; empty for any that has a hook for imports.
     conn_type: ClassVar[str] = ""
     #: Whether the DAG's author lets the wait start without a worker, where Airflow can.
-    may_start_from_trigger = False
-    start_from_trigger = _WhenRead(False, _starts_from_trigger)
-    start_trigger_args = _WhenRead(None, _start_trigger_args)
+    wants_start_from_trigger = False
+    start_from_trigger = _LazyAttribute(False, _starts_from_trigger)
+    start_trigger_args = _LazyAttribute(None, _start_trigger_args)
     operator_extra_links = _Links()
 
     def __init__(
@@ -199,7 +206,7 @@ class ImportStatusSensor(BaseSensorOperator):
         self.not_found_grace = read_seconds("not_found_grace", not_found_grace)
         self.outage_tolerance = read_seconds("outage_tolerance", outage_tolerance)
         self.deferrable = deferrable or start_from_trigger or end_from_trigger
-        self.may_start_from_trigger = start_from_trigger
+        self.wants_start_from_trigger = start_from_trigger
         self.end_from_trigger = end_from_trigger
         if start_from_trigger or end_from_trigger:
             self._spare_workers()
@@ -209,10 +216,10 @@ class ImportStatusSensor(BaseSensorOperator):
         """Map the sensor over many imports. Mapped tasks start on workers."""
         check_seconds(**{name: kwargs[name] for name in DURATIONS if name in kwargs})
         if kwargs.get("start_from_trigger"):
-            from airflow_provider_importstatus import zero_worker
+            from airflow_provider_importstatus.triggers import start_from_trigger
 
             kwargs |= {"start_from_trigger": False, "deferrable": True}
-            zero_worker.warn(
+            start_from_trigger.warn(
                 kwargs.get("task_id"), ["start_from_trigger is ignored, since the task is mapped"]
             )
         return super().partial(**kwargs)
@@ -224,11 +231,11 @@ class ImportStatusSensor(BaseSensorOperator):
             wait, memory = self._begin(context)
             # Where a connection cannot be read just now, the next look tries again.
             hook = cache(self._hook)
-            progress = Progress(wait, self.log)
+            progress = StatusReporter(wait, self.log)
             self._push_links(context)
             while True:
                 outcome = self._look(hook, progress, context)
-                if isinstance(outcome, Over):
+                if isinstance(outcome, Finished):
                     return self._finish(outcome.status, context)
                 if isinstance(outcome, GaveUp):
                     raise outcome.error
@@ -240,7 +247,7 @@ class ImportStatusSensor(BaseSensorOperator):
             case {"v": 1, "status": dict(status)}:
                 return self._finish(ImportStatus.from_dict(status), context)
             case {"v": 1, "error": {"type": str(kind), "message": str(message)}}:
-                raise revive(kind, message)
+                raise error_from_event(kind, message)
         raise ImportStatusError(
             f"The trigger's event is of the kind {type(event).__name__} and tells no end."
         )
@@ -280,16 +287,16 @@ class ImportStatusSensor(BaseSensorOperator):
 
     def _spare_workers(self) -> None:
         """Leave workers out where that is safe, and say where it is not."""
-        from airflow_provider_importstatus import zero_worker
+        from airflow_provider_importstatus.triggers import start_from_trigger
 
         refused = []
-        if self.may_start_from_trigger and (why := zero_worker.obstacle_to_start(self)):
+        if self.wants_start_from_trigger and (why := start_from_trigger.reason_not_to_start(self)):
             refused.append(f"start_from_trigger is ignored, since {why}")
-        if self.end_from_trigger and (why := zero_worker.obstacle_to_end(self)):
+        if self.end_from_trigger and (why := start_from_trigger.reason_not_to_end(self)):
             self.end_from_trigger = False
             refused.append(f"end_from_trigger is ignored, since {why}")
         if refused:
-            zero_worker.warn(self.task_id, refused)
+            start_from_trigger.warn(self.task_id, refused)
 
     def _push_links(self, context: Context) -> None:
         """Let the links show while this process waits: Airflow itself stores them when it ends."""
@@ -299,16 +306,16 @@ class ImportStatusSensor(BaseSensorOperator):
         for link in self.operator_extra_links:
             self._push(context, link.xcom_key, link.get_link(self, ti_key=ti))
 
-    def _begin(self, context: Context) -> tuple[Wait, Memory | None]:
+    def _begin(self, context: Context) -> tuple[Wait, PollMemory | None]:
         now = time.time()
-        first_look_at, memory = self._earlier_looks(context)
-        began = first_look_at or now
-        wait = Wait(first_look_at=began, deadline=began + self.timeout, **self.schedule())
-        if first_look_at and memory:
+        first_poll_at, memory = self._earlier_looks(context)
+        began = first_poll_at or now
+        wait = Wait(first_poll_at=began, deadline=began + self.timeout, **self.schedule())
+        if first_poll_at and memory:
             memory.recall(wait)
         return wait, memory
 
-    def _earlier_looks(self, context: Context) -> tuple[float | None, Memory | None]:
+    def _earlier_looks(self, context: Context) -> tuple[float | None, PollMemory | None]:
         """Return when a rescheduled task first looked, and what its looks remember."""
         if self.deferrable or not self.reschedule:
             return None, None
@@ -323,7 +330,7 @@ class ImportStatusSensor(BaseSensorOperator):
             )
             return None, None
         store = context.get("task_state_store")
-        memory = Memory(store, self.import_id, ti.try_number, self.log.warning)
+        memory = PollMemory(store, self.import_id, ti.try_number, self.log.warning)
         return first.timestamp() if first else None, memory
 
     def _hook(self) -> ImportStatusHook:
@@ -333,18 +340,20 @@ class ImportStatusSensor(BaseSensorOperator):
         hook.check_conn_type(self.conn_type)
         return hook
 
-    def _look(self, hook: Callable[[], ImportStatusHook], progress: Progress, context: Context) -> Outcome:
+    def _look(
+        self, hook: Callable[[], ImportStatusHook], progress: StatusReporter, context: Context
+    ) -> Outcome:
         answer: ImportStatus | ImportStatusError
         try:
             answer = hook().get_import_status(self.import_id)
         except ImportStatusError as error:
             answer = error
-        outcome, latest = progress.note(answer, time.time())
+        outcome, latest = progress.record(answer, time.time())
         if latest:
             self._publish(context, latest)
         return outcome
 
-    def _pause(self, outcome: LookAgain, wait: Wait, memory: Memory | None) -> None:
+    def _pause(self, outcome: PollAgain, wait: Wait, memory: PollMemory | None) -> None:
         """Sleep until the next look, or leave by the exception that brings the task back for it."""
         if self.deferrable:
             self._defer(wait)
@@ -356,18 +365,18 @@ class ImportStatusSensor(BaseSensorOperator):
         time.sleep(outcome.delay)
 
     def _defer(self, wait: Wait) -> None:
-        from airflow_provider_importstatus import zero_worker
+        from airflow_provider_importstatus.triggers import start_from_trigger
         from airflow_provider_importstatus.triggers.import_status import ImportStatusTrigger
 
         params = self.trigger_params()
-        if self.end_from_trigger and (why := zero_worker.obstacle_to_end(self)):
+        if self.end_from_trigger and (why := start_from_trigger.reason_not_to_end(self)):
             self.log.info("The task ends on a worker, since %s.", why)
             params["end_from_trigger"] = False
         now = time.time()
         ends = wait.deadline
         if self.execution_timeout is not None:
             # Airflow 3 forgets it while a task is deferred.
-            wait.execution_deadline = wait.first_look_at + self.execution_timeout.total_seconds()
+            wait.execution_deadline = wait.first_poll_at + self.execution_timeout.total_seconds()
             ends = min(ends, wait.execution_deadline)
         self.defer(
             trigger=ImportStatusTrigger(
@@ -379,11 +388,11 @@ class ImportStatusSensor(BaseSensorOperator):
                 **params,
             ),
             method_name="execute_complete",
-            timeout=timedelta(seconds=max(ends - now, 0.0) + zero_worker.DEADLINE_MARGIN),
+            timeout=timedelta(seconds=max(ends - now, 0.0) + start_from_trigger.DEADLINE_MARGIN),
         )
 
     def _finish(self, status: ImportStatus, context: Context) -> dict[str, Any]:
-        self._publish(context, entry(status, time.time(), None))
+        self._publish(context, xcom_value(status, time.time(), None))
         verdict = judge(status, self.policy)
         match verdict.action:
             case Action.SUCCEED:

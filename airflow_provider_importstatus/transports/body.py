@@ -5,8 +5,8 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable
 
-from airflow_provider_importstatus.conversation import MAX_BODY
 from airflow_provider_importstatus.exceptions import ImportProtocolError, ImportUnavailableError
+from airflow_provider_importstatus.protocol.flow import MAX_BODY
 
 __all__ = ["ACCEPT_ENCODING", "MAX_HEADER", "Body", "plain_headers"]
 

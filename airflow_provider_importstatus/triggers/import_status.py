@@ -16,15 +16,24 @@ from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 from asgiref.sync import sync_to_async
 from jinja2 import Environment, StrictUndefined
 
-from airflow_provider_importstatus import metrics, zero_worker
+from airflow_provider_importstatus.clients import metrics
+from airflow_provider_importstatus.clients.async_client import AsyncClient, shared_client
 from airflow_provider_importstatus.exceptions import ImportStatusError, ImportUnavailableError
 from airflow_provider_importstatus.links import LINKS, import_path
-from airflow_provider_importstatus.outcome import Action, describe, judge
-from airflow_provider_importstatus.parameters import read_import_id, read_policy
-from airflow_provider_importstatus.progress import RESULT_KEY, XCOM_KEY, Progress, entry
+from airflow_provider_importstatus.polling.policy import Action, describe, judge
+from airflow_provider_importstatus.polling.reporting import RESULT_KEY, XCOM_KEY, StatusReporter, xcom_value
+from airflow_provider_importstatus.polling.schedule import (
+    Finished,
+    GaveUp,
+    PollAgain,
+    Wait,
+    first_delay,
+    hold,
+    on_this_clock,
+)
+from airflow_provider_importstatus.polling.validation import read_import_id, read_policy
 from airflow_provider_importstatus.status import MAX_RESULT_BYTES, ImportState, ImportStatus
-from airflow_provider_importstatus.triggers.client import Client, connected
-from airflow_provider_importstatus.wait import GaveUp, LookAgain, Over, Wait, first_delay, hold, on_this_clock
+from airflow_provider_importstatus.triggers import start_from_trigger
 
 __all__ = ["ImportStatusTrigger"]
 
@@ -33,7 +42,7 @@ MAX_ERROR = 1000
 #: A sleep that ends so much too late tells that the triggerer was paused, in seconds.
 LATE = 5.0
 #: Airflow's own default for a sensor's timeout, in seconds.
-DEFAULT_TIMEOUT = 7 * 24 * 3600.0
+DEFAULT_SENSOR_TIMEOUT = 7 * 24 * 3600.0
 
 _writing: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
@@ -67,7 +76,7 @@ class ImportStatusTrigger(BaseTrigger):
         wait: dict[str, Any] | None = None,
         deferred_at: float | None = None,
         *,
-        timeout: float = DEFAULT_TIMEOUT,
+        timeout: float = DEFAULT_SENSOR_TIMEOUT,
         execution_timeout: float | None = None,
         conn_type: str = "",
         end_from_trigger: bool = False,
@@ -113,30 +122,30 @@ class ImportStatusTrigger(BaseTrigger):
         if held := hold(deferred_at, time.time()):
             self.log.info("The task resumes in %.0f s: sooner, the scheduler might take it for lost.", held)
             await asyncio.sleep(held)
-        is_told = isinstance(end, Over) and await self._succeed(end.status)
+        is_told = isinstance(end, Finished) and await self._succeed(end.status)
         yield TaskSuccessEvent() if is_told else TriggerEvent(_event(end))
 
-    async def _end(self, wait: Wait, deferred_at: float | None) -> Over | GaveUp:
-        progress = Progress(wait, self.log, told=wait.last, told_at=time.time())
+    async def _end(self, wait: Wait, deferred_at: float | None) -> Finished | GaveUp:
+        progress = StatusReporter(wait, self.log, logged=wait.last, logged_at=time.time())
         if self.deferred_at is None:
             await self._push_links()
-        async with connected(self.conn_id) as client:
+        async with shared_client(self.conn_id) as client:
             await _sleep(first_delay(wait, deferred_at, time.time()))
             since = time.monotonic()
             while True:
-                outcome, latest = progress.note(await self._look(client, wait, since), time.time())
+                outcome, latest = progress.record(await self._look(client, wait, since), time.time())
                 if latest:
                     await self._publish(latest)
-                if not isinstance(outcome, LookAgain):
-                    metrics.waited(self.conn_id, _result(outcome), time.time() - wait.first_look_at)
+                if not isinstance(outcome, PollAgain):
+                    metrics.time_wait(self.conn_id, _result(outcome), time.time() - wait.first_poll_at)
                     return outcome
                 await _sleep(outcome.delay)
 
-    async def _look(self, client: Client, wait: Wait, since: float) -> ImportStatus | ImportStatusError:
+    async def _look(self, client: AsyncClient, wait: Wait, since: float) -> ImportStatus | ImportStatusError:
         try:
             if self._import_id is None:
                 self._import_id = read_import_id(await self._pulled())
-            return await client.look(
+            return await client.poll(
                 client.source(self.hook_params),
                 self._import_id,
                 since=since,
@@ -165,15 +174,15 @@ class ImportStatusTrigger(BaseTrigger):
     def _course(self) -> tuple[Wait, float | None]:
         """The wait, and when a worker deferred it, as the database's clock tells."""
         given, due = self.wait or {}, self._due()
-        if "first_look_at" in given:
+        if "first_poll_at" in given:
             wait = Wait.from_dict(given)
             if due is None or self.deferred_at is None:
                 return wait, self.deferred_at
-            return on_this_clock(wait, self.deferred_at, due - zero_worker.DEADLINE_MARGIN)
+            return on_this_clock(wait, self.deferred_at, due - start_from_trigger.DEADLINE_MARGIN)
         limit = self.execution_timeout
-        began = time.time() if due is None else due - zero_worker.database_timeout(self.timeout, limit)
+        began = time.time() if due is None else due - start_from_trigger.database_timeout(self.timeout, limit)
         begun = {
-            "first_look_at": began,
+            "first_poll_at": began,
             "deadline": began + self.timeout,
             "execution_deadline": None if limit is None else began + limit,
         }
@@ -199,12 +208,12 @@ class ImportStatusTrigger(BaseTrigger):
             return False
         # A worker that deferred has looked at the task itself; a triggerer may know of it, or may not.
         task = getattr(ti, "task", None)
-        if self.deferred_at is None and (task is None or zero_worker.obstacle_to_end(task)):
+        if self.deferred_at is None and (task is None or start_from_trigger.reason_not_to_end(task)):
             self.log.info("The task ends on a worker: it has what only a worker does.")
             return False
         if status.state is not ImportState.SUCCEEDED:
             self.log.warning("%s", verdict.reason)
-        await self._publish(entry(status, time.time(), None))
+        await self._publish(xcom_value(status, time.time(), None))
         return not self.do_xcom_push or await self._push(RESULT_KEY, status.within().to_dict())
 
     async def _push_links(self) -> None:
@@ -243,16 +252,16 @@ async def _sleep(seconds: float) -> None:
         await asyncio.sleep(LATE)
 
 
-def _result(end: Over | GaveUp) -> str:
-    return end.status.state.value if isinstance(end, Over) else type(end.error).__name__
+def _result(end: Finished | GaveUp) -> str:
+    return end.status.state.value if isinstance(end, Finished) else type(end.error).__name__
 
 
-def _words(end: Over | GaveUp) -> str:
-    return describe(end.status) if isinstance(end, Over) else f"{type(end.error).__name__}: {end.error}"
+def _words(end: Finished | GaveUp) -> str:
+    return describe(end.status) if isinstance(end, Finished) else f"{type(end.error).__name__}: {end.error}"
 
 
-def _event(end: Over | GaveUp) -> dict[str, Any]:
-    if isinstance(end, Over):
+def _event(end: Finished | GaveUp) -> dict[str, Any]:
+    if isinstance(end, Finished):
         return {"v": 1, "status": end.status.within().to_dict()}
     message = str(end.error)[:MAX_ERROR]
     while len(json.dumps(message)) > MAX_RESULT_BYTES:  # JSON may write a character in 12 bytes

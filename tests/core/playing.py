@@ -6,25 +6,25 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from airflow_provider_importstatus.conversation import (
-    Conversation,
+from airflow_provider_importstatus.exceptions import ImportStatusError
+from airflow_provider_importstatus.protocol.flow import (
     Credential,
-    Finished,
-    LoadRejection,
+    CredentialCache,
+    Effect,
+    Flow,
+    LoadLoginRejection,
+    LoadSharedToken,
     LoginRejection,
     NeedCredential,
-    Purse,
-    Recall,
+    ReloadConnection,
     Request,
-    Reread,
     Response,
-    Share,
-    Step,
-    StoreRejection,
-    step,
+    Returned,
+    StoreLoginRejection,
+    StoreSharedToken,
+    advance,
 )
-from airflow_provider_importstatus.exceptions import ImportStatusError
-from airflow_provider_importstatus.settings import Settings
+from airflow_provider_importstatus.protocol.settings import ConnectionSettings
 
 NOW = 1_800_000_000.0
 
@@ -40,7 +40,7 @@ def raw(body: bytes | str, status: int = 200, **headers: str) -> Response:
     return Response(status, named, body.encode() if isinstance(body, str) else body, received_at=NOW)
 
 
-def play(talk: Conversation[Any], *answers: Any) -> tuple[list[Step], Any]:
+def play(talk: Flow[Any], *answers: Any) -> tuple[list[Effect], Any]:
     """What the script asked for, and what it returned when it got these answers in turn."""
     asked, end = _play(talk, answers)
     if isinstance(end, ImportStatusError):
@@ -48,22 +48,22 @@ def play(talk: Conversation[Any], *answers: Any) -> tuple[list[Step], Any]:
     return asked, end
 
 
-def play_to_error(talk: Conversation[Any], *answers: Any) -> tuple[list[Step], ImportStatusError]:
+def play_to_error(talk: Flow[Any], *answers: Any) -> tuple[list[Effect], ImportStatusError]:
     """What the script asked for before it ended in an error, and the error."""
     asked, end = _play(talk, answers)
     assert isinstance(end, ImportStatusError), f"it ended well: {end}"
     return asked, end
 
 
-def _play(talk: Conversation[Any], answers: Iterable[Any]) -> tuple[list[Step], Any]:
-    asked: list[Step] = []
+def _play(talk: Flow[Any], answers: Iterable[Any]) -> tuple[list[Effect], Any]:
+    asked: list[Effect] = []
     remaining = list(answers)
     try:
-        turn = step(talk)
-        while not isinstance(turn, Finished):
+        turn = advance(talk)
+        while not isinstance(turn, Returned):
             asked.append(turn)
             assert remaining, f"there is no answer to {turn}"
-            turn = step(talk, remaining.pop(0))
+            turn = advance(talk, remaining.pop(0))
     except ImportStatusError as error:
         end: Any = error
     else:
@@ -78,44 +78,46 @@ class Owner:
     :param vendor: gives the answer to a request, or an error in its place
     """
 
-    def __init__(self, settings: Settings, vendor: Callable[[Request], Response | ImportStatusError]) -> None:
+    def __init__(
+        self, settings: ConnectionSettings, vendor: Callable[[Request], Response | ImportStatusError]
+    ) -> None:
         self.settings = settings
         self.vendor = vendor
         self.variables: dict[str, Credential] = {}
         self.rejections: dict[str, LoginRejection] = {}
-        self.purse = Purse()
+        self.credentials = CredentialCache()
         self.now = NOW
         self.sent: list[Request] = []
 
-    def run(self, hook: Any, talk: Conversation[Any]) -> Any:
+    def run(self, hook: Any, talk: Flow[Any]) -> Any:
         """The result of a script of this hook."""
-        turn = step(talk)
-        while not isinstance(turn, Finished):
+        turn = advance(talk)
+        while not isinstance(turn, Returned):
             try:
                 reply = self._answer(hook, turn)
             except ImportStatusError as error:
                 reply = error
-            turn = step(talk, reply)
+            turn = advance(talk, reply)
         return turn.result
 
-    def _answer(self, hook: Any, wish: Step) -> Any:
+    def _answer(self, hook: Any, wish: Effect) -> Any:
         match wish:
             case Request():
                 self.sent.append(wish)
                 return self.vendor(wish)
             case NeedCredential():
-                return self.run(hook, self.purse.credential(hook, wish, self.now))
-            case Reread():
+                return self.run(hook, self.credentials.credential(hook, wish, self.now))
+            case ReloadConnection():
                 return self.settings
-            case Recall(name):
+            case LoadSharedToken(name):
                 return self.variables.get(name)
-            case Share(name, credential, instead_of):
+            case StoreSharedToken(name, credential, instead_of):
                 there = self.variables.get(name)
                 if there not in (None, instead_of, credential):
                     return there
                 self.variables[name] = credential
-            case LoadRejection(name):
+            case LoadLoginRejection(name):
                 return self.rejections.get(name)
-            case StoreRejection(name, reason):
+            case StoreLoginRejection(name, reason):
                 self.rejections[name] = LoginRejection(self.now, reason)
         return None

@@ -7,14 +7,21 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_importstatus.answers import check, check_login, count, instant, read_json, said
-from airflow_provider_importstatus.conversation import Response
 from airflow_provider_importstatus.exceptions import (
     ImportAuthError,
     ImportProtocolError,
     ImportRequestError,
     ImportStatusError,
     ImportUnavailableError,
+)
+from airflow_provider_importstatus.protocol.flow import Response
+from airflow_provider_importstatus.protocol.responses import (
+    extract_messages,
+    parse_count,
+    parse_timestamp,
+    parse_token_response,
+    raise_for_status,
+    read_json,
 )
 
 from .playing import NOW, answer, raw
@@ -28,7 +35,7 @@ def echo(response: Response) -> Response:
 
 @pytest.mark.parametrize("status", [200, 201, 204])
 def test_a_success_passes(status: int) -> None:
-    check(raw("", status), "the status")
+    raise_for_status(raw("", status), "the status")
 
 
 #: What refuses a credential is missing here: `ask` sees to it.
@@ -46,20 +53,20 @@ ANSWERS = [
 
 
 @pytest.mark.parametrize(("status", "error", "passing"), ANSWERS)
-def test_the_http_status_decides(status: int, error: type[ImportStatusError], passing: bool) -> None:
+def test_the_http_status_decides(status: int, error: type[ImportStatusError], retryable: bool) -> None:
     with pytest.raises(error, match=f"the status: HTTP {status}") as caught:
-        check(raw("<html>", status), "the status")
-    assert (type(caught.value), caught.value.passing) == (error, passing)
+        raise_for_status(raw("<html>", status), "the status")
+    assert (type(caught.value), caught.value.retryable) == (error, retryable)
 
 
 def test_a_404_in_json_is_the_vendors() -> None:
     with pytest.raises(ImportRequestError, match="no such thing"):
-        check(answer(404, message="no such thing"), "the status")
+        raise_for_status(answer(404, message="no such thing"), "the status")
 
 
 def test_an_error_quotes_the_vendors_words() -> None:
     with pytest.raises(ImportRequestError, match="taskId is missing"):
-        check(raw('{"message": "taskId is missing"}', 400), "the status")
+        raise_for_status(raw('{"message": "taskId is missing"}', 400), "the status")
 
 
 def test_a_quote_is_200_characters_long() -> None:
@@ -85,7 +92,7 @@ def test_a_quote_holds_no_signed_url() -> None:
 
 def test_a_redirect_tells_no_address() -> None:
     with pytest.raises(ImportProtocolError) as caught:
-        check(raw("", 302, location="https://sso.example/?ticket=1"), "the status")
+        raise_for_status(raw("", 302, location="https://sso.example/?ticket=1"), "the status")
     assert "sso.example" not in str(caught.value)
 
 
@@ -119,14 +126,14 @@ def test_no_retry_after_is_none() -> None:
 @pytest.mark.parametrize("status", [408, 425, 429, 503])
 def test_passing_trouble_carries_retry_after(status: int) -> None:
     with pytest.raises(ImportUnavailableError) as caught:
-        check(raw("", status, retry_after="7"), "the status")
+        raise_for_status(raw("", status, retry_after="7"), "the status")
     assert caught.value.retry_after == 7.0
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])
 def test_a_refused_login_is_an_auth_error(status: int) -> None:
     with pytest.raises(ImportAuthError, match=f"the login was refused: HTTP {status} invalid_grant"):
-        check_login(answer(status, error="invalid_grant"), "the login")
+        parse_token_response(answer(status, error="invalid_grant"), "the login")
 
 
 @pytest.mark.parametrize(
@@ -140,7 +147,7 @@ def test_a_refused_login_is_an_auth_error(status: int) -> None:
 )
 def test_a_login_that_fails_otherwise_is_judged_as_any_answer(status: int, error: type[Exception]) -> None:
     with pytest.raises(error):
-        check_login(raw("", status), "the login")
+        parse_token_response(raw("", status), "the login")
 
 
 #: A token endpoint that answers strangely, with the secret in all that it says.
@@ -159,13 +166,13 @@ STRANGE_LOGINS = [
 @pytest.mark.parametrize("response", STRANGE_LOGINS)
 def test_a_token_endpoint_is_never_quoted(response: Response) -> None:
     with pytest.raises(ImportStatusError) as caught:
-        check_login(response, "the login")
+        parse_token_response(response, "the login")
     assert SECRET not in str(caught.value)
     assert "correct_horse_battery" not in str(caught.value)
 
 
 def test_a_login_that_succeeds_gives_the_object() -> None:
-    assert check_login(answer(access_token="t"), "the login") == {"access_token": "t"}
+    assert parse_token_response(answer(access_token="t"), "the login") == {"access_token": "t"}
 
 
 @pytest.mark.parametrize(
@@ -185,7 +192,7 @@ def test_a_login_that_succeeds_gives_the_object() -> None:
 def test_what_is_no_json_object_is_broken(body: str | bytes) -> None:
     with pytest.raises(ImportProtocolError, match="the status: HTTP 200 without a JSON object") as caught:
         read_json(raw(body), "the status")
-    assert caught.value.passing
+    assert caught.value.retryable
 
 
 def test_a_broken_answer_is_quoted() -> None:
@@ -224,12 +231,12 @@ def test_repeated_keys_lose_nothing() -> None:
     ],
 )
 def test_what_a_vendor_says_becomes_texts(values: list[Any], texts: tuple[str, ...]) -> None:
-    assert said(raw(""), *values) == texts
+    assert extract_messages(raw(""), *values) == texts
 
 
 @pytest.mark.parametrize("value", [SECRET, [SECRET], {"token": SECRET}, {SECRET: 1}], ids=repr)
 def test_what_a_vendor_says_is_scrubbed(value: Any) -> None:
-    assert SECRET not in str(said(echo(raw("")), value))
+    assert SECRET not in str(extract_messages(echo(raw("")), value))
 
 
 @pytest.mark.parametrize(
@@ -251,7 +258,7 @@ def test_what_a_vendor_says_is_scrubbed(value: Any) -> None:
     ],
 )
 def test_a_count_is_a_whole_number(value: Any, rows: int | None) -> None:
-    assert count(value) == rows
+    assert parse_count(value) == rows
 
 
 @pytest.mark.parametrize(
@@ -276,5 +283,5 @@ def test_a_count_is_a_whole_number(value: Any, rows: int | None) -> None:
     ],
 )
 def test_an_instant_is_utc(value: Any, at: str | None) -> None:
-    read = instant(value)
+    read = parse_timestamp(value)
     assert (read and read.isoformat()) == at

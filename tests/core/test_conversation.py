@@ -7,43 +7,43 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_importstatus.conversation import (
-    MAX_CREDENTIALS,
-    ConnectionEdited,
-    Conversation,
-    Credential,
-    Finished,
-    LoadRejection,
-    LoginRejection,
-    NeedCredential,
-    Purse,
-    Recall,
-    Request,
-    Reread,
-    Response,
-    Share,
-    StoreRejection,
-    ask,
-    form,
-    rejection_name,
-    scrub,
-    segment,
-    step,
-)
 from airflow_provider_importstatus.exceptions import (
     ImportAuthError,
     ImportSettingsError,
     ImportUnavailableError,
 )
-from airflow_provider_importstatus.settings import Settings
-from airflow_provider_importstatus.transports import asynchronous, blocking
+from airflow_provider_importstatus.protocol.flow import (
+    MAX_CREDENTIALS,
+    ConnectionEdited,
+    Credential,
+    CredentialCache,
+    Flow,
+    LoadLoginRejection,
+    LoadSharedToken,
+    LoginRejection,
+    NeedCredential,
+    ReloadConnection,
+    Request,
+    Response,
+    Returned,
+    StoreLoginRejection,
+    StoreSharedToken,
+    advance,
+    form_request,
+    login_rejection_name,
+    quote_path_segment,
+    redact,
+    send_authenticated,
+)
+from airflow_provider_importstatus.protocol.settings import ConnectionSettings
+from airflow_provider_importstatus.transports import aiohttp_transport, requests_transport
 
 from .playing import NOW, Owner, answer, play, play_to_error, raw
 
-SETTINGS = Settings("files", "acme", host="acme.example", password="client-secret")
+SETTINGS = ConnectionSettings("files", "acme", host="acme.example", password="client-secret")
 OTHER = replace(SETTINGS, host="moved.example")
 QUESTION = Request("GET", "/status/42")
-OLD, NEW = Credential("old-token", minted_at=NOW - 900), Credential("new-token", minted_at=NOW)
+OLD, NEW = Credential("old-token", obtained_at=NOW - 900), Credential("new-token", obtained_at=NOW)
 
 
 class Acme:
@@ -51,31 +51,31 @@ class Acme:
 
     hook_name = "Acme"
 
-    def __init__(self, settings: Settings = SETTINGS, shared_as: str | None = None) -> None:
+    def __init__(self, settings: ConnectionSettings = SETTINGS, shared_token_name: str | None = None) -> None:
         self.settings = settings
-        self.shares_as = shared_as
+        self.shares_as = shared_token_name
         self.logins = 0
 
-    def given(self, settings: Settings) -> Credential | None:
+    def static_credential(self, settings: ConnectionSettings) -> Credential | None:
         return Credential(settings.extra["ready"]) if "ready" in settings.extra else None
 
-    def log_in(self, settings: Settings) -> Conversation[Credential]:
+    def authenticate(self, settings: ConnectionSettings) -> Flow[Credential]:
         self.logins += 1
         response: Response = yield Request("POST", self.token_url(settings))
         if response.status == 401:
             raise ImportAuthError("Acme's login was refused.")
-        return Credential(response.body.decode(), minted_at=response.received_at)
+        return Credential(response.body.decode(), obtained_at=response.received_at)
 
-    def token_url(self, settings: Settings) -> str:
+    def token_url(self, settings: ConnectionSettings) -> str:
         return f"{settings.base_url}/token"
 
-    def shared_as(self, _: Settings) -> str | None:
+    def shared_token_name(self, _: ConnectionSettings) -> str | None:
         return self.shares_as
 
-    def sign(self, request: Request, credential: Credential) -> Request:
+    def apply_auth(self, request: Request, credential: Credential) -> Request:
         return replace(request, headers={**request.headers, "Authorization": credential.value})
 
-    def meant_status(self, response: Response) -> int:
+    def effective_status(self, response: Response) -> int:
         return 403 if response.body == b"no entry" else response.status
 
 
@@ -84,7 +84,11 @@ def test_a_step_hands_over_the_answer() -> None:
         return (yield "first") + (yield "second")
 
     running = talk()
-    assert [step(running), step(running, "a"), step(running, "b")] == ["first", "second", Finished("ab")]
+    assert [advance(running), advance(running, "a"), advance(running, "b")] == [
+        "first",
+        "second",
+        Returned("ab"),
+    ]
 
 
 def test_an_error_is_thrown_into_the_script() -> None:
@@ -95,8 +99,8 @@ def test_an_error_is_thrown_into_the_script() -> None:
             return f"noticed {error}"
 
     running = talk()
-    step(running)
-    assert step(running, ImportUnavailableError("rain")) == Finished("noticed rain")
+    advance(running)
+    assert advance(running, ImportUnavailableError("rain")) == Returned("noticed rain")
 
 
 def test_an_error_that_the_script_survives_brings_its_next_wish() -> None:
@@ -110,31 +114,31 @@ def test_an_error_that_the_script_survives_brings_its_next_wish() -> None:
         return ""
 
     running = talk()
-    step(running)
-    assert step(running, ImportUnavailableError("rain")) == "another"
+    advance(running)
+    assert advance(running, ImportUnavailableError("rain")) == "another"
 
 
 def test_none_is_an_answer_too() -> None:
-    running = ask(Acme(), QUESTION)
-    assert isinstance(step(running), NeedCredential)
+    running = send_authenticated(Acme(), QUESTION)
+    assert isinstance(advance(running), NeedCredential)
     with pytest.raises(AttributeError):
-        step(running, None)
+        advance(running, None)
 
 
-Converse = Callable[[Conversation[Any], Callable[[Any], Any]], Any]
+Converse = Callable[[Flow[Any], Callable[[Any], Any]], Any]
 
 
 @pytest.fixture(params=["requests", "aiohttp"])
 def converse(request: pytest.FixtureRequest) -> Converse:
     """Run a conversation on one of the two drivers; `answer` is a plain function."""
     if request.param == "requests":
-        return blocking.converse
+        return requests_transport.run_flow
 
-    def run(talk: Conversation[Any], answer: Callable[[Any], Any]) -> Any:
+    def run(talk: Flow[Any], answer: Callable[[Any], Any]) -> Any:
         async def answered(wish: Any) -> Any:
             return answer(wish)
 
-        return asyncio.run(asynchronous.converse(talk, answered))
+        return asyncio.run(aiohttp_transport.run_flow(talk, answered))
 
     return run
 
@@ -167,7 +171,7 @@ def test_a_driver_takes_no_leaked_stopiteration_for_a_result(converse: Converse)
         raise StopIteration("leaked")
 
     with pytest.raises((StopIteration, RuntimeError), match=r"leaked|StopIteration"):
-        converse(ask(Acme(), QUESTION), answer)
+        converse(send_authenticated(Acme(), QUESTION), answer)
 
 
 def test_a_driver_closes_the_script_when_it_is_interrupted(converse: Converse) -> None:
@@ -189,61 +193,63 @@ def test_a_driver_closes_the_script_when_it_is_interrupted(converse: Converse) -
 
 class TestAsk:
     def test_a_question_goes_out_signed_below_the_connections_base(self) -> None:
-        asked, _ = play(ask(Acme(), QUESTION), OLD, answer())
+        asked, _ = play(send_authenticated(Acme(), QUESTION), OLD, answer())
         signed = Request("GET", "https://acme.example/status/42", {"Authorization": "old-token"})
         assert asked == [NeedCredential(), signed]
 
     def test_a_whole_url_is_left_as_it_is(self) -> None:
-        asked, _ = play(ask(Acme(), Request("GET", "https://other.example/x")), OLD, answer())
+        asked, _ = play(send_authenticated(Acme(), Request("GET", "https://other.example/x")), OLD, answer())
         assert asked[1].url == "https://other.example/x"
 
     def test_the_answer_is_the_result(self) -> None:
-        _, response = play(ask(Acme(), QUESTION), OLD, raw("hello", 404))
+        _, response = play(send_authenticated(Acme(), QUESTION), OLD, raw("hello", 404))
         assert (response.status, response.body) == (404, b"hello")
 
     @pytest.mark.parametrize("status", [401, 403])
     def test_a_refused_credential_is_replaced(self, status: int) -> None:
-        asked, _ = play(ask(Acme(), QUESTION), OLD, raw("", status), NEW, answer())
+        asked, _ = play(send_authenticated(Acme(), QUESTION), OLD, raw("", status), NEW, answer())
         assert asked[2] == NeedCredential(refused=OLD)
 
     @pytest.mark.parametrize("status", [401, 403])
     def test_the_question_is_asked_again_with_the_new_credential(self, status: int) -> None:
-        asked, response = play(ask(Acme(), QUESTION), OLD, raw("", status), NEW, answer())
+        asked, response = play(send_authenticated(Acme(), QUESTION), OLD, raw("", status), NEW, answer())
         assert (asked[3].headers, response.status) == ({"Authorization": "new-token"}, 200)
 
     def test_a_refusal_is_handed_on_with_the_vendors_words(self) -> None:
-        asked, _ = play(ask(Acme(), QUESTION), OLD, raw("no right", 403), NEW, answer())
+        asked, _ = play(send_authenticated(Acme(), QUESTION), OLD, raw("no right", 403), NEW, answer())
         assert asked[2].reason == "HTTP 403 (no right)"
 
     def test_credentials_are_tried_as_long_as_there_is_another(self) -> None:
         third = Credential("third")
-        asked, response = play(ask(Acme(), QUESTION), OLD, raw("", 401), NEW, raw("", 401), third, answer())
+        asked, response = play(
+            send_authenticated(Acme(), QUESTION), OLD, raw("", 401), NEW, raw("", 401), third, answer()
+        )
         assert (asked[4], response.status) == (NeedCredential(refused=NEW), 200)
 
     def test_credentials_without_end_are_an_outage(self) -> None:
         tried = [reply for n in range(MAX_CREDENTIALS) for reply in (Credential(str(n)), raw("", 401))]
         with pytest.raises(ImportUnavailableError, match=f"rejected {MAX_CREDENTIALS} credentials in a row"):
-            play(ask(Acme(), QUESTION), *tried)
+            play(send_authenticated(Acme(), QUESTION), *tried)
 
     def test_a_credential_that_was_answered_is_accepted(self) -> None:
         old, new = Credential("old"), Credential("new")
-        play(ask(Acme(), QUESTION), old, raw("", 401), new, answer(404))
+        play(send_authenticated(Acme(), QUESTION), old, raw("", 401), new, answer(404))
         assert (old.is_accepted, new.is_accepted) == (False, True)
 
     def test_what_the_vendor_means_by_an_answer_counts(self) -> None:
-        asked, _ = play(ask(Acme(), QUESTION), OLD, raw("no entry", 200), NEW, answer())
+        asked, _ = play(send_authenticated(Acme(), QUESTION), OLD, raw("no entry", 200), NEW, answer())
         assert asked[2] == NeedCredential(refused=OLD)
 
     @pytest.mark.parametrize("status", [200, 302, 400, 404, 429, 500])
     def test_no_other_answer_costs_a_credential(self, status: int) -> None:
-        asked, _ = play(ask(Acme(), QUESTION), OLD, raw("", status))
+        asked, _ = play(send_authenticated(Acme(), QUESTION), OLD, raw("", status))
         assert len(asked) == 2
 
     @pytest.mark.parametrize("secret", ["new-token", "part-of-it", "client-secret"])
     def test_an_echoed_secret_is_in_no_error(self, secret: str) -> None:
         credential = replace(NEW, secrets=("part-of-it",))
         replies = (raw("", 401), credential, raw(f"bad {secret}", 401), NEW, answer())
-        asked, _ = play(ask(Acme(), QUESTION), OLD, *replies)
+        asked, _ = play(send_authenticated(Acme(), QUESTION), OLD, *replies)
         assert asked[4].reason == "HTTP 401 (bad ***)"
 
 
@@ -253,15 +259,15 @@ def needed(
     held: Credential | None = None,
     vendor: Any = None,
     at: float = NOW,
-    purse: Purse | None = None,
-) -> Conversation[Credential]:
+    purse: CredentialCache | None = None,
+) -> Flow[Credential]:
     """The script that gets a credential; the refused one was in hand unless another was."""
-    purse = purse or Purse()
-    purse.held = held or refused
+    purse = purse or CredentialCache()
+    purse.current = held or refused
     return purse.credential(vendor or Acme(), NeedCredential(refused, "HTTP 401 (no entry)"), at)
 
 
-LOGIN = LoadRejection(rejection_name(Acme()))
+LOGIN = LoadLoginRejection(login_rejection_name(Acme()))
 
 
 class TestACredential:
@@ -269,21 +275,21 @@ class TestACredential:
         assert play(needed(held=OLD)) == ([], OLD)
 
     def test_that_is_first_needed_costs_a_login_and_no_reading(self) -> None:
-        purse = Purse()
+        purse = CredentialCache()
         asked, _ = play(needed(purse=purse), None, raw("t"))
         assert asked == [LOGIN, Request("POST", "https://acme.example/token")]
-        assert purse.held == Credential("t")
+        assert purse.current == Credential("t")
 
     def test_that_was_refused_has_the_connection_read_again_and_is_replaced(self) -> None:
         asked, credential = play(needed(OLD), SETTINGS, None, raw("t"))
-        assert (asked[0], credential.value) == (Reread(), "t")
+        assert (asked[0], credential.value) == (ReloadConnection(), "t")
 
     def test_of_an_edited_connection_is_for_another_poll(self) -> None:
         """A new credential must not go to the old host."""
         running = needed(OLD)
-        step(running)
+        advance(running)
         with pytest.raises(ConnectionEdited):
-            step(running, OTHER)
+            advance(running, OTHER)
 
     def test_in_hand_is_given_to_whoever_was_refused_an_earlier_one(self) -> None:
         assert play(needed(OLD, held=NEW)) == ([], NEW)
@@ -296,22 +302,22 @@ class TestACredential:
         assert play(needed(held=replace(OLD, expires_at=NOW + 1)))[0] == []
 
     def test_is_left_as_it_was_by_a_failed_login(self) -> None:
-        purse = Purse()
+        purse = CredentialCache()
         play_to_error(needed(OLD, purse=purse), SETTINGS, None, ImportUnavailableError("down"))
-        assert purse.held == OLD
+        assert purse.current == OLD
 
     def test_that_was_just_issued_and_never_accepted_is_not_replaced(self) -> None:
         """A right is missing: another login would bring the same."""
-        young = Credential("young", minted_at=NOW - 29)
+        young = Credential("young", obtained_at=NOW - 29)
         asked, error = play_to_error(needed(young), SETTINGS)
         assert isinstance(error, ImportAuthError)
-        assert (asked, "HTTP 401 (no entry)" in str(error)) == ([Reread()], True)
+        assert (asked, "HTTP 401 (no entry)" in str(error)) == ([ReloadConnection()], True)
 
     @pytest.mark.parametrize(
         "refused",
         [
-            pytest.param(Credential("t", minted_at=NOW - 30), id="30 seconds old"),
-            pytest.param(Credential("t", minted_at=NOW - 1, is_accepted=True), id="accepted before"),
+            pytest.param(Credential("t", obtained_at=NOW - 30), id="30 seconds old"),
+            pytest.param(Credential("t", obtained_at=NOW - 1, is_accepted=True), id="accepted before"),
         ],
     )
     def test_that_may_have_been_revoked_is_replaced(self, refused: Credential) -> None:
@@ -334,19 +340,27 @@ class TestACredential:
 class TestASharedToken:
     """Clear revokes a token when another is minted with the same secret, and allows 288 a day."""
 
-    def needed(self, refused: Credential | None = None, **more: Any) -> Conversation[Credential]:
-        return needed(refused, vendor=Acme(shared_as="shelf"), **more)
+    def needed(self, refused: Credential | None = None, **more: Any) -> Flow[Credential]:
+        return needed(refused, vendor=Acme(shared_token_name="shelf"), **more)
 
     def test_of_another_process_is_taken(self) -> None:
-        assert play(self.needed(), NEW) == ([Recall("shelf")], NEW)
+        assert play(self.needed(), NEW) == ([LoadSharedToken("shelf")], NEW)
 
-    @pytest.mark.parametrize("refused", [OLD, Credential("young", minted_at=NOW - 10)])
+    @pytest.mark.parametrize("refused", [OLD, Credential("young", obtained_at=NOW - 10)])
     def test_that_is_newer_is_taken_in_place_of_a_refused_one(self, refused: Credential) -> None:
         assert play(self.needed(refused), SETTINGS, NEW)[1] == NEW
 
     def test_is_looked_for_twice_before_one_is_requested(self) -> None:
         asked, _ = play(self.needed(OLD), SETTINGS, OLD, OLD, None, raw("t"), None, None)
-        kinds = [Reread, Recall, Recall, LoadRejection, Request, Share, Recall]
+        kinds = [
+            ReloadConnection,
+            LoadSharedToken,
+            LoadSharedToken,
+            LoadLoginRejection,
+            Request,
+            StoreSharedToken,
+            LoadSharedToken,
+        ]
         assert [type(wish) for wish in asked] == kinds
 
     def test_is_looked_for_again_after_a_random_pause(self) -> None:
@@ -365,11 +379,11 @@ class TestASharedToken:
 
     def test_is_stored_in_place_of_the_one_that_was_there(self) -> None:
         asked, credential = play(self.needed(OLD), SETTINGS, OLD, OLD, None, raw("t"), None, None)
-        assert asked[-2] == Share("shelf", credential, instead_of=OLD)
+        assert asked[-2] == StoreSharedToken("shelf", credential, instead_of=OLD)
 
     def test_is_read_back_two_seconds_after_it_was_stored(self) -> None:
         asked, _ = play(self.needed(), None, None, None, raw("t"), None, None)
-        assert asked[-1] == Recall("shelf", after=2.0)
+        assert asked[-1] == LoadSharedToken("shelf", after=2.0)
 
     def test_that_cannot_be_read_back_is_used(self) -> None:
         down = ImportUnavailableError("Variable")
@@ -377,16 +391,16 @@ class TestASharedToken:
 
     def test_that_is_young_and_refused_is_an_outage(self) -> None:
         """Whoever revoked it stores another, or five minutes pass."""
-        young = Credential("young", minted_at=NOW - 299)
+        young = Credential("young", obtained_at=NOW - 299)
         with pytest.raises(ImportUnavailableError, match=r"younger than five minutes.*connection 'files'"):
             play(self.needed(young), SETTINGS, young)
 
     def test_of_five_minutes_that_is_refused_is_replaced(self) -> None:
-        aged = Credential("aged", minted_at=NOW - 300)
+        aged = Credential("aged", obtained_at=NOW - 300)
         assert play(self.needed(aged), SETTINGS, aged, aged, None, raw("t"), None, None)[1].value == "t"
 
     def test_that_is_young_but_expired_is_replaced(self) -> None:
-        expired = Credential("short", minted_at=NOW - 100, expires_at=NOW - 1)
+        expired = Credential("short", obtained_at=NOW - 100, expires_at=NOW - 1)
         _, credential = play(self.needed(held=expired), expired, expired, None, raw("t"), None, None)
         assert credential.value == "t"
 
@@ -395,8 +409,8 @@ class TestASharedToken:
         assert play(self.needed(), expired, expired, None, raw("t"), None, None)[1].value == "t"
 
     def test_in_the_connection_leaves_the_shelf_alone(self) -> None:
-        ready = Acme(replace(SETTINGS, extra={"ready": "t"}), shared_as="shelf")
-        assert play(needed(OLD, vendor=ready), ready.settings)[0] == [Reread()]
+        ready = Acme(replace(SETTINGS, extra={"ready": "t"}), shared_token_name="shelf")
+        assert play(needed(OLD, vendor=ready), ready.settings)[0] == [ReloadConnection()]
 
     def test_on_a_shelf_that_cannot_be_read_is_an_error(self) -> None:
         with pytest.raises(ImportUnavailableError, match="Variable"):
@@ -404,57 +418,57 @@ class TestASharedToken:
 
     def test_is_not_stored_after_a_rejected_login(self) -> None:
         asked, _ = play_to_error(self.needed(), None, None, None, raw("", 401), None)
-        assert not [wish for wish in asked if isinstance(wish, Share)]
+        assert not [wish for wish in asked if isinstance(wish, StoreSharedToken)]
 
 
 class TestAStoredToken:
     """Another process may write over it later than two seconds after it was stored."""
 
-    vendor = Acme(shared_as="shelf")
+    vendor = Acme(shared_token_name="shelf")
 
-    def purse(self) -> Purse:
-        purse = Purse()
+    def purse(self) -> CredentialCache:
+        purse = CredentialCache()
         play(needed(purse=purse, vendor=self.vendor), None, None, None, raw("mine"), None, None)
         return purse
 
-    def needed(self, purse: Purse, at: float) -> Conversation[Credential]:
+    def needed(self, purse: CredentialCache, at: float) -> Flow[Credential]:
         return purse.credential(self.vendor, NeedCredential(), at)
 
     def test_is_used_meanwhile(self) -> None:
-        assert play(self.needed(self.purse(), NOW + 9))[0] == []
+        assert play(self.needed(self.credentials(), NOW + 9))[0] == []
 
     def test_is_read_back_once_more(self) -> None:
-        purse = self.purse()
-        mine = purse.held
-        assert play(self.needed(purse, NOW + 10), mine) == ([Recall("shelf")], mine)
+        purse = self.credentials()
+        mine = purse.current
+        assert play(self.needed(purse, NOW + 10), mine) == ([LoadSharedToken("shelf")], mine)
         assert play(self.needed(purse, NOW + 20))[0] == []
 
     def test_that_was_written_over_is_tried_after_the_others(self) -> None:
-        purse, others = self.purse(), Credential("others", minted_at=NOW)
-        mine = purse.held
+        purse, others = self.credentials(), Credential("others", obtained_at=NOW)
+        mine = purse.current
         assert play(self.needed(purse, NOW + 10), others)[1] == others
         refused = purse.credential(self.vendor, NeedCredential(others), NOW + 11)
         assert play(refused, SETTINGS, None, None)[1] == mine
 
     def test_that_cannot_be_read_back_is_used(self) -> None:
-        purse = self.purse()
+        purse = self.credentials()
         assert play(self.needed(purse, NOW + 10), ImportUnavailableError("Variable"))[1].value == "mine"
 
 
 class TestTwoProcessesThatRequestATokenAtOnce:
     """Their answers come in any order, and only the token that was requested last lives."""
 
-    mine, others = Credential("mine", minted_at=NOW), Credential("others", minted_at=NOW)
+    mine, others = Credential("mine", obtained_at=NOW), Credential("others", obtained_at=NOW)
 
-    def purse_that_met(self, *, when: str) -> tuple[Purse, Credential]:
-        purse = Purse()
+    def purse_that_met(self, *, when: str) -> tuple[CredentialCache, Credential]:
+        purse = CredentialCache()
         found = (self.others,) if when == "stored" else (None, self.others)
-        running = needed(purse=purse, vendor=Acme(shared_as="shelf"))
+        running = needed(purse=purse, vendor=Acme(shared_token_name="shelf"))
         _, credential = play(running, None, None, None, raw("mine"), *found)
         return purse, credential
 
-    def refused(self, purse: Purse, refused: Credential) -> Conversation[Credential]:
-        return needed(refused, purse=purse, vendor=Acme(shared_as="shelf"))
+    def refused(self, purse: CredentialCache, refused: Credential) -> Flow[Credential]:
+        return needed(refused, purse=purse, vendor=Acme(shared_token_name="shelf"))
 
     @pytest.mark.parametrize("when", ["stored", "read back"])
     def test_the_one_that_is_there_is_tried_first(self, when: str) -> None:
@@ -465,10 +479,14 @@ class TestTwoProcessesThatRequestATokenAtOnce:
         purse, others = self.purse_that_met(when=when)
         asked, credential = play(self.refused(purse, others), SETTINGS, None, None)
         assert credential == self.mine
-        assert asked == [Reread(), Share("shelf", self.mine, instead_of=self.others), Recall("shelf", 2.0)]
+        assert asked == [
+            ReloadConnection(),
+            StoreSharedToken("shelf", self.mine, instead_of=self.others),
+            LoadSharedToken("shelf", 2.0),
+        ]
 
     def test_a_third_one_is_tried_before_our_own_too(self) -> None:
-        third = Credential("third", minted_at=NOW)
+        third = Credential("third", obtained_at=NOW)
         purse, others = self.purse_that_met(when="stored")
         _, credential = play(self.refused(purse, others), SETTINGS, third)
         assert credential == third
@@ -488,7 +506,7 @@ class TestARejectedLogin:
     def test_is_told_to_other_processes(self) -> None:
         asked, error = play_to_error(needed(), None, raw("", 401), None)
         assert isinstance(error, ImportAuthError)
-        assert asked[-1] == StoreRejection(rejection_name(Acme()), str(error))
+        assert asked[-1] == StoreLoginRejection(login_rejection_name(Acme()), str(error))
 
     @pytest.mark.parametrize("seconds", [0, 59.9])
     def test_is_not_repeated_within_a_minute(self, seconds: float) -> None:
@@ -506,22 +524,24 @@ class TestARejectedLogin:
 
     def test_is_no_outage(self) -> None:
         asked, _ = play_to_error(needed(), None, ImportUnavailableError("down"))
-        assert not [wish for wish in asked if isinstance(wish, StoreRejection)]
+        assert not [wish for wish in asked if isinstance(wish, StoreLoginRejection)]
 
     def test_of_a_shared_token_is_not_repeated_either(self) -> None:
         with pytest.raises(ImportAuthError, match="not repeated"):
-            play(needed(vendor=Acme(shared_as="shelf")), None, None, self.rejection)
+            play(needed(vendor=Acme(shared_token_name="shelf")), None, None, self.rejection)
 
     def test_is_known_by_token_url_and_login(self) -> None:
         others = [replace(SETTINGS, login="somebody"), replace(SETTINGS, host="moved.example")]
-        assert len({rejection_name(Acme(settings)) for settings in (SETTINGS, *others)}) == 3
+        assert len({login_rejection_name(Acme(settings)) for settings in (SETTINGS, *others)}) == 3
 
     def test_is_not_known_by_a_secret(self) -> None:
-        assert rejection_name(Acme(replace(SETTINGS, password="changed"))) == rejection_name(Acme())
+        assert login_rejection_name(Acme(replace(SETTINGS, password="changed"))) == login_rejection_name(
+            Acme()
+        )
 
     def test_is_known_by_its_connection_where_that_has_no_login(self) -> None:
         """Two connections to one vendor with different secrets must not stop each other."""
-        assert rejection_name(Acme(replace(SETTINGS, conn_id="other"))) != rejection_name(Acme())
+        assert login_rejection_name(Acme(replace(SETTINGS, conn_id="other"))) != login_rejection_name(Acme())
 
 
 def test_many_waits_that_are_refused_together_log_in_once() -> None:
@@ -535,18 +555,18 @@ def test_many_waits_that_are_refused_together_log_in_once() -> None:
         return raw("", 200 if request.headers["Authorization"].encode() == valid[-1] else 401)
 
     owner = Owner(SETTINGS, server)
-    owner.purse.held = OLD
-    assert {owner.run(vendor, ask(vendor, QUESTION)).status for _ in range(100)} == {200}
+    owner.credentials.current = OLD
+    assert {owner.run(vendor, send_authenticated(vendor, QUESTION)).status for _ in range(100)} == {200}
     assert vendor.logins == 1
 
 
 def test_a_form_is_encoded_once() -> None:
-    request = form("https://login.example/token", {"user": "a&b=c d", "password": "ü+%"})
+    request = form_request("https://login.example/token", {"user": "a&b=c d", "password": "ü+%"})
     assert request.body == b"user=a%26b%3Dc+d&password=%C3%BC%2B%25"
 
 
 def test_a_form_says_that_it_is_one() -> None:
-    request = form("https://login.example/token", {})
+    request = form_request("https://login.example/token", {})
     assert (request.method, request.headers["Content-Type"]) == ("POST", "application/x-www-form-urlencoded")
 
 
@@ -563,17 +583,17 @@ def test_a_form_says_that_it_is_one() -> None:
     ],
 )
 def test_an_id_is_one_segment_of_a_path(import_id: str, quoted: str) -> None:
-    assert segment(import_id) == quoted
+    assert quote_path_segment(import_id) == quoted
 
 
 @pytest.mark.parametrize("import_id", [".", ".."])
 def test_an_id_that_would_change_the_path_is_refused(import_id: str) -> None:
     with pytest.raises(ImportSettingsError, match="Nothing was sent"):
-        segment(import_id)
+        quote_path_segment(import_id)
 
 
 def test_a_longer_secret_is_scrubbed_before_a_shorter_one_in_it() -> None:
-    assert scrub("abcdefgh", ("abcde", "abcdefgh")) == "***"
+    assert redact("abcdefgh", ("abcde", "abcdefgh")) == "***"
 
 
 @pytest.mark.parametrize(
@@ -586,11 +606,11 @@ def test_a_longer_secret_is_scrubbed_before_a_shorter_one_in_it() -> None:
     ],
 )
 def test_a_secret_is_scrubbed_however_it_is_spelled(echo: str) -> None:
-    assert scrub(f"said {echo}!", ('p"ä/ss+word',)) == "said ***!"
+    assert redact(f"said {echo}!", ('p"ä/ss+word',)) == "said ***!"
 
 
 def test_a_short_secret_blanks_out_no_ordinary_words() -> None:
-    assert scrub("the test", ("test",)) == "the test"
+    assert redact("the test", ("test",)) == "the test"
 
 
 @pytest.mark.parametrize(
@@ -602,7 +622,7 @@ def test_a_short_secret_blanks_out_no_ordinary_words() -> None:
         ),
         pytest.param(Credential("hunter22", secrets=("hunter22",)), id="Credential"),
         pytest.param(NeedCredential(Credential("hunter22")), id="NeedCredential"),
-        pytest.param(Share("shelf", Credential("hunter22"), Credential("hunter22")), id="Share"),
+        pytest.param(StoreSharedToken("shelf", Credential("hunter22"), Credential("hunter22")), id="Share"),
     ],
 )
 def test_no_message_shows_a_secret(message: object) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from airflow_provider_importstatus.exceptions import ImportStatusError, ImportUnavailableError
-from airflow_provider_importstatus.outage import MAX_PROBE_INTERVAL, SharedOutage
+from airflow_provider_importstatus.polling.outage import MAX_PROBE_INTERVAL, SharedOutage
 
 NOW = 1_800_000_000.0
 MANY = 1000

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_importstatus.outcome import Action, Policy, describe, judge
+from airflow_provider_importstatus.polling.policy import Action, Policy, describe, judge
 from airflow_provider_importstatus.status import ImportState, ImportStatus, RowCounts, StageStatus
 
 

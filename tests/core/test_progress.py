@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from airflow_provider_importstatus.exceptions import ImportRequestError, ImportUnavailableError
-from airflow_provider_importstatus.progress import Progress, entry
+from airflow_provider_importstatus.polling.reporting import StatusReporter, xcom_value
+from airflow_provider_importstatus.polling.schedule import Finished, GaveUp, PollAgain, Wait
 from airflow_provider_importstatus.status import ImportState, ImportStatus
-from airflow_provider_importstatus.wait import GaveUp, LookAgain, Over, Wait
 
 from .playing import NOW
 
@@ -38,30 +38,32 @@ def log() -> Log:
 
 
 @pytest.fixture
-def progress(log: Log) -> Progress:
-    return Progress(Wait(first_look_at=NOW, deadline=NOW + 3600), log)
+def progress(log: Log) -> StatusReporter:
+    return StatusReporter(Wait(first_poll_at=NOW, deadline=NOW + 3600), log)
 
 
-def test_the_first_status_is_told(progress: Progress, log: Log) -> None:
-    progress.tell(status(), NOW)
+def test_the_first_status_is_told(progress: StatusReporter, log: Log) -> None:
+    progress.log_status(status(), NOW)
     assert log.lines == [(logging.INFO, "Import 274 (thalamus) is running: the vendor says 'RUNNING'.")]
 
 
-def test_the_same_status_is_not_told_again(progress: Progress, log: Log) -> None:
+def test_the_same_status_is_not_told_again(progress: StatusReporter, log: Log) -> None:
     for since in range(0, 300, 10):
-        progress.tell(status(), NOW + since)
+        progress.log_status(status(), NOW + since)
     assert len(log.lines) == 1
 
 
-def test_the_same_status_is_told_every_five_minutes_as_a_sign_of_life(progress: Progress, log: Log) -> None:
+def test_the_same_status_is_told_every_five_minutes_as_a_sign_of_life(
+    progress: StatusReporter, log: Log
+) -> None:
     for since in range(0, 3600, 10):
-        progress.tell(status(), NOW + since)
+        progress.log_status(status(), NOW + since)
     assert log.levels == [logging.INFO] * 12
 
 
-def test_a_change_is_told(progress: Progress, log: Log) -> None:
-    progress.tell(status("queued"), NOW)
-    progress.tell(status("running"), NOW + 1)
+def test_a_change_is_told(progress: StatusReporter, log: Log) -> None:
+    progress.log_status(status("queued"), NOW)
+    progress.log_status(status("running"), NOW + 1)
     assert len(log.lines) == 2
 
 
@@ -70,126 +72,126 @@ def test_a_change_is_told(progress: Progress, log: Log) -> None:
     [("blocked", "A person must act at the vendor"), ("unknown", "This word is not known")],
 )
 def test_what_a_person_should_know_is_a_warning(
-    progress: Progress, log: Log, state: str, advice: str
+    progress: StatusReporter, log: Log, state: str, advice: str
 ) -> None:
-    progress.tell(status(state), NOW)
+    progress.log_status(status(state), NOW)
     assert (log.levels, advice in log.lines[0][1]) == ([logging.WARNING], True)
 
 
 @pytest.mark.parametrize("state", ["blocked", "unknown"])
-def test_a_person_is_warned_once(progress: Progress, log: Log, state: str) -> None:
+def test_a_person_is_warned_once(progress: StatusReporter, log: Log, state: str) -> None:
     for since in range(0, 3600, 10):
-        progress.tell(status(state, progress=(since + 1) / 3600), NOW + since)
+        progress.log_status(status(state, progress=(since + 1) / 3600), NOW + since)
     assert log.levels.count(logging.WARNING) == 1
 
 
-def test_another_unknown_word_is_another_warning(progress: Progress, log: Log) -> None:
+def test_another_unknown_word_is_another_warning(progress: StatusReporter, log: Log) -> None:
     for word in ("PAUSED", "PAUSED", "RESTING"):
-        progress.tell(status("unknown", word), NOW)
+        progress.log_status(status("unknown", word), NOW)
     assert log.levels == [logging.WARNING, logging.WARNING]
 
 
 @pytest.mark.parametrize("state", ["queued", "running", "succeeded", "partial", "failed", "cancelled"])
-def test_other_states_are_no_warning(progress: Progress, log: Log, state: str) -> None:
-    progress.tell(status(state), NOW)
+def test_other_states_are_no_warning(progress: StatusReporter, log: Log, state: str) -> None:
+    progress.log_status(status(state), NOW)
     assert log.levels == [logging.INFO]
 
 
-def test_trouble_is_a_warning(progress: Progress, log: Log) -> None:
-    progress.tell_trouble(ImportUnavailableError("HTTP 503"), NOW)
+def test_trouble_is_a_warning(progress: StatusReporter, log: Log) -> None:
+    progress.log_error(ImportUnavailableError("HTTP 503"), NOW)
     assert log.lines == [(logging.WARNING, "The wait goes on although a look failed: HTTP 503")]
 
 
-def test_the_same_trouble_is_told_every_five_minutes(progress: Progress, log: Log) -> None:
+def test_the_same_trouble_is_told_every_five_minutes(progress: StatusReporter, log: Log) -> None:
     for since in range(0, 900, 10):
-        progress.tell_trouble(ImportUnavailableError("HTTP 503"), NOW + since)
+        progress.log_error(ImportUnavailableError("HTTP 503"), NOW + since)
     assert len(log.lines) == 3
 
 
-def test_other_trouble_is_told_at_once(progress: Progress, log: Log) -> None:
-    progress.tell_trouble(ImportUnavailableError("HTTP 503"), NOW)
-    progress.tell_trouble(ImportUnavailableError("HTTP 502"), NOW + 10)
+def test_other_trouble_is_told_at_once(progress: StatusReporter, log: Log) -> None:
+    progress.log_error(ImportUnavailableError("HTTP 503"), NOW)
+    progress.log_error(ImportUnavailableError("HTTP 502"), NOW + 10)
     assert len(log.lines) == 2
 
 
-def test_the_end_of_trouble_is_told(progress: Progress, log: Log) -> None:
-    progress.tell(status(), NOW)
-    progress.tell_trouble(ImportUnavailableError("HTTP 503"), NOW + 10)
-    progress.tell(status(), NOW + 20)
+def test_the_end_of_trouble_is_told(progress: StatusReporter, log: Log) -> None:
+    progress.log_status(status(), NOW)
+    progress.log_error(ImportUnavailableError("HTTP 503"), NOW + 10)
+    progress.log_status(status(), NOW + 20)
     assert [line for _, line in log.lines[2:]] == [
         "The vendor answers again.",
         "Import 274 (thalamus) is running: the vendor says 'RUNNING'.",
     ]
 
 
-def test_the_end_of_trouble_is_told_once(progress: Progress, log: Log) -> None:
-    progress.tell_trouble(ImportUnavailableError("HTTP 503"), NOW)
+def test_the_end_of_trouble_is_told_once(progress: StatusReporter, log: Log) -> None:
+    progress.log_error(ImportUnavailableError("HTTP 503"), NOW)
     for since in (10, 20, 30):
-        progress.tell(status(), NOW + since)
+        progress.log_status(status(), NOW + since)
     assert len(log.lines) == 3
 
 
-def test_the_xcom_is_due_at_the_first_status(progress: Progress) -> None:
-    assert progress.is_due(status(), NOW)
+def test_the_xcom_is_due_at_the_first_status(progress: StatusReporter) -> None:
+    assert progress.should_publish(status(), NOW)
 
 
-def test_the_xcom_is_due_on_change(progress: Progress) -> None:
-    progress.is_due(status("queued"), NOW)
-    assert progress.is_due(status("running"), NOW + 1)
+def test_the_xcom_is_due_on_change(progress: StatusReporter) -> None:
+    progress.should_publish(status("queued"), NOW)
+    assert progress.should_publish(status("running"), NOW + 1)
 
 
-def test_the_xcom_is_due_once_a_minute_without_change(progress: Progress) -> None:
-    due = [since for since in range(0, 300, 10) if progress.is_due(status(), NOW + since)]
+def test_the_xcom_is_due_once_a_minute_without_change(progress: StatusReporter) -> None:
+    due = [since for since in range(0, 300, 10) if progress.should_publish(status(), NOW + since)]
     assert due == [0, 60, 120, 180, 240]
 
 
 def test_the_xcom_says_when_was_looked() -> None:
-    published = entry(status(), NOW, NOW + 10.4)
-    assert (published["looked_at"], published["next_look_at"]) == (
+    published = xcom_value(status(), NOW, NOW + 10.4)
+    assert (published["polled_at"], published["next_poll_at"]) == (
         "2027-01-15T08:00:00+00:00",
         "2027-01-15T08:00:10+00:00",
     )
 
 
 def test_the_xcom_of_the_last_look_has_no_next() -> None:
-    assert entry(status("succeeded"), NOW, None)["next_look_at"] is None
+    assert xcom_value(status("succeeded"), NOW, None)["next_poll_at"] is None
 
 
 def test_the_xcom_is_the_statuss_dictionary_otherwise() -> None:
-    published = entry(status(), NOW, None)
+    published = xcom_value(status(), NOW, None)
     assert {name: published[name] for name in status().to_dict()} == status().to_dict()
 
 
 def test_the_xcom_is_bounded() -> None:
     big = status(messages=("ü" * 500,) * 20)
-    assert len(json.dumps(entry(big, NOW, NOW))) <= 8 * 1024
+    assert len(json.dumps(xcom_value(big, NOW, NOW))) <= 8 * 1024
 
 
-def test_an_answer_leads_on_with_what_the_xcom_must_say(progress: Progress) -> None:
-    outcome, published = progress.note(status(), NOW)
-    assert isinstance(outcome, LookAgain)
-    assert published == entry(status(), NOW, NOW + outcome.delay)
+def test_an_answer_leads_on_with_what_the_xcom_must_say(progress: StatusReporter) -> None:
+    outcome, published = progress.record(status(), NOW)
+    assert isinstance(outcome, PollAgain)
+    assert published == xcom_value(status(), NOW, NOW + outcome.delay)
 
 
-def test_an_answer_without_news_leads_on_without_a_word(progress: Progress) -> None:
-    progress.note(status(), NOW)
-    assert progress.note(status(), NOW + 10)[1] is None
+def test_an_answer_without_news_leads_on_without_a_word(progress: StatusReporter) -> None:
+    progress.record(status(), NOW)
+    assert progress.record(status(), NOW + 10)[1] is None
 
 
-def test_the_last_answer_ends_the_wait(progress: Progress) -> None:
-    assert progress.note(status("failed"), NOW) == (Over(status("failed")), None)
+def test_the_last_answer_ends_the_wait(progress: StatusReporter) -> None:
+    assert progress.record(status("failed"), NOW) == (Finished(status("failed")), None)
 
 
-def test_the_last_look_before_the_deadline_has_no_next(progress: Progress) -> None:
-    outcome, published = progress.note(status(), NOW + 3600)
-    assert (type(outcome), published) == (GaveUp, entry(status(), NOW + 3600, None))
+def test_the_last_look_before_the_deadline_has_no_next(progress: StatusReporter) -> None:
+    outcome, published = progress.record(status(), NOW + 3600)
+    assert (type(outcome), published) == (GaveUp, xcom_value(status(), NOW + 3600, None))
 
 
-def test_trouble_that_passes_leads_on_with_a_warning(progress: Progress, log: Log) -> None:
-    outcome, published = progress.note(ImportUnavailableError("HTTP 503"), NOW)
-    assert (type(outcome), published, log.levels) == (LookAgain, None, [logging.WARNING])
+def test_trouble_that_passes_leads_on_with_a_warning(progress: StatusReporter, log: Log) -> None:
+    outcome, published = progress.record(ImportUnavailableError("HTTP 503"), NOW)
+    assert (type(outcome), published, log.levels) == (PollAgain, None, [logging.WARNING])
 
 
-def test_trouble_that_ends_the_wait_is_left_to_the_error(progress: Progress, log: Log) -> None:
+def test_trouble_that_ends_the_wait_is_left_to_the_error(progress: StatusReporter, log: Log) -> None:
     error = ImportRequestError("HTTP 422")
-    assert (progress.note(error, NOW), log.lines) == ((GaveUp(error), None), [])
+    assert (progress.record(error, NOW), log.lines) == ((GaveUp(error), None), [])

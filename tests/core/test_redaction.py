@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_importstatus.answers import said
 from airflow_provider_importstatus.exceptions import ImportStatusError
+from airflow_provider_importstatus.protocol.responses import extract_messages
 from airflow_provider_importstatus.status import ImportState, ImportStatus
 
 from .playing import raw
@@ -30,7 +30,7 @@ TOLD: dict[str, Callable[[str], str]] = {
     "message": message,
     "error": lambda text: str(ImportStatusError(text)),
     "excerpt": lambda text: raw(text).excerpt(),
-    "what a vendor says": lambda text: "; ".join(said(raw(""), text)),
+    "what a vendor says": lambda text: "; ".join(extract_messages(raw(""), text)),
 }
 
 SIGNED = [
@@ -134,7 +134,9 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
 def heard(text: str, secret: str) -> str:
     """All that is told of a text in an answer to somebody with this secret."""
     answer = replace(raw(text), secrets=(secret,))
-    return " ".join([answer.excerpt(), *said(answer, text), *said(answer, {"why": text})])
+    return " ".join(
+        [answer.excerpt(), *extract_messages(answer, text), *extract_messages(answer, {"why": text})]
+    )
 
 
 @pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS)

@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 
 from airflow_provider_importstatus.exceptions import ImportSettingsError
-from airflow_provider_importstatus.settings import Settings, origin
+from airflow_provider_importstatus.protocol.settings import ConnectionSettings, origin
 
 
-def settings(**fields: Any) -> Settings:
-    return Settings(**{"conn_id": "files", "conn_type": "zilliant", "host": "v.example", **fields})
+def settings(**fields: Any) -> ConnectionSettings:
+    return ConnectionSettings(**{"conn_id": "files", "conn_type": "zilliant", "host": "v.example", **fields})
 
 
-def extra(**extra: Any) -> Settings:
+def extra(**extra: Any) -> ConnectionSettings:
     return settings(extra=extra)
 
 
@@ -190,24 +190,24 @@ def test_an_empty_proxy_is_none(value: Any, proxy: str | None) -> None:
     ],
 )
 def test_an_extra_is_read_as_text(value: Any, text: str) -> None:
-    assert extra(touchpoint=value).text("touchpoint") == text
+    assert extra(touchpoint=value).get_str("touchpoint") == text
 
 
 @pytest.mark.parametrize("value", ["", "  ", None])
 def test_an_empty_field_takes_the_default(value: Any) -> None:
-    assert extra(token_url=value).text("token_url", "https://login") == "https://login"
+    assert extra(token_url=value).get_str("token_url", "https://login") == "https://login"
 
 
 def test_a_password_keeps_its_spaces() -> None:
-    assert settings(password=" pass word ").text("password") == " pass word "
+    assert settings(password=" pass word ").get_str("password") == " pass word "
 
 
 def test_a_login_does_not_keep_its_spaces() -> None:
-    assert settings(login=" me ").text("login") == "me"
+    assert settings(login=" me ").get_str("login") == "me"
 
 
 def test_login_is_never_taken_from_the_extra() -> None:
-    assert extra(login="me").text("login") == ""
+    assert extra(login="me").get_str("login") == ""
 
 
 @pytest.mark.parametrize("value", ["two\nlines", "tab\there", "süß", "zero\x00"], ids=repr)

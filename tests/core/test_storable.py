@@ -14,7 +14,7 @@ from airflow_provider_importstatus.exceptions import (
     ImportProtocolError,
     ImportStatusError,
     ImportUnavailableError,
-    revive,
+    error_from_event,
 )
 from airflow_provider_importstatus.status import ImportState, ImportStatus, RowCounts, StageStatus
 
@@ -93,7 +93,7 @@ def test_an_error_holds_storable_texts_only(kind: type[ImportStatusError], sent:
 
 @pytest.mark.parametrize("kind", [*ERRORS, exceptions.AirflowSensorTimeout, exceptions.AirflowTaskTimeout])
 def test_a_revived_error_holds_storable_texts_only(kind: type[Exception]) -> None:
-    assert str(revive(kind.__name__, "a\x00\ud83d\nb")) == "a? b"
+    assert str(error_from_event(kind.__name__, "a\x00\ud83d\nb")) == "a? b"
 
 
 @pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.__name__)
@@ -107,14 +107,17 @@ def test_an_error_holds_no_signed_url(kind: type[ImportStatusError]) -> None:
 )
 def test_an_error_can_be_copied_and_pickled(kind: type[ImportStatusError], duplicate: Any) -> None:
     error = duplicate(kind("it broke"))
-    assert (type(error), str(error), error.passing) == (kind, "it broke", kind("").passing)
+    assert (type(error), str(error), error.retryable) == (kind, "it broke", kind("").retryable)
 
 
 def test_a_copied_error_keeps_what_else_it_knows() -> None:
-    unavailable, broken = ImportUnavailableError("busy", 7.0), ImportProtocolError("redirect", passing=False)
+    unavailable, broken = (
+        ImportUnavailableError("busy", 7.0),
+        ImportProtocolError("redirect", retryable=False),
+    )
     for duplicate in (copy.copy, lambda error: pickle.loads(pickle.dumps(error))):
         assert duplicate(unavailable).retry_after == 7.0
-        assert duplicate(broken).passing is False
+        assert duplicate(broken).retryable is False
 
 
 def test_an_errors_text_is_bounded() -> None:
@@ -166,7 +169,7 @@ def test_a_word_for_nothing_is_no_message(nothing: str) -> None:
 
 @pytest.mark.parametrize("header", ["\udce9t\udce9", "text/html\x00\x1b[31m\r\nX: 1"], ids=ascii)
 def test_a_header_is_quoted_storably(header: str) -> None:
-    from airflow_provider_importstatus.answers import read_json
+    from airflow_provider_importstatus.protocol.responses import read_json
 
     with pytest.raises(ImportProtocolError) as caught:
         read_json(raw("<html>", content_type=header), "the status")

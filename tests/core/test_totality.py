@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_importstatus.answers import count, instant
+from airflow_provider_importstatus.protocol.responses import parse_count, parse_timestamp
 
 from ..hooks.strategies import json_values
 from .playing import raw
@@ -42,21 +42,21 @@ def mutated_dates(draw: st.DrawFn) -> str:
     "text", ["202127:", "2021-W", "2021-W99-9", "0000-00-00", "2021-09-28T99", "9" * 10**6]
 )
 def test_a_date_that_cannot_be_read_is_none(text: str) -> None:
-    assert instant(text) is None
+    assert parse_timestamp(text) is None
 
 
 @often
 @given(text=mutated_dates())
 @example("202127:")
 def test_a_mutated_date_is_an_instant_or_none(text: str) -> None:
-    assert instant(text) is None or isinstance(instant(text), datetime)
+    assert parse_timestamp(text) is None or isinstance(parse_timestamp(text), datetime)
 
 
 @often
 @given(value=json_values)
 def test_any_json_is_a_count_an_instant_or_none(value: Any) -> None:
-    assert instant(value) is None or isinstance(instant(value), datetime)
-    assert count(value) is None or count(value) >= 0
+    assert parse_timestamp(value) is None or isinstance(parse_timestamp(value), datetime)
+    assert parse_count(value) is None or parse_count(value) >= 0
 
 
 @often

@@ -21,17 +21,17 @@ from airflow_provider_importstatus.exceptions import (
     ImportStatusError,
     ImportUnavailableError,
 )
-from airflow_provider_importstatus.status import ImportState, ImportStatus
-from airflow_provider_importstatus.wait import (
+from airflow_provider_importstatus.polling.schedule import (
     MIN_RESUME_DELAY,
+    Finished,
     GaveUp,
-    LookAgain,
-    Over,
+    PollAgain,
     Wait,
     first_delay,
     hold,
     on_this_clock,
 )
+from airflow_provider_importstatus.status import ImportState, ImportStatus
 
 from .playing import NOW
 
@@ -50,24 +50,24 @@ def status(state: str = "running") -> ImportStatus:
 
 
 def wait(**changes: Any) -> Wait:
-    return Wait(**{"first_look_at": NOW, "deadline": NOW + 7 * DAY, **changes})
+    return Wait(**{"first_poll_at": NOW, "deadline": NOW + 7 * DAY, **changes})
 
 
-def live(course: Wait, vendor: Callable[[float], Answer]) -> tuple[list[float], Over | GaveUp]:
+def live(course: Wait, vendor: Callable[[float], Answer]) -> tuple[list[float], Finished | GaveUp]:
     """Live through a whole wait: when it looked, in seconds since the first look, and how it ended."""
-    looks, now = [], NOW
+    polls, now = [], NOW
     while True:
-        looks.append(now - NOW)
+        polls.append(now - NOW)
         said = vendor(now - NOW)
-        end = course.saw(said, now) if isinstance(said, ImportStatus) else course.failed(said, now)
-        if not isinstance(end, LookAgain):
-            return looks, end
+        end = course.on_status(said, now) if isinstance(said, ImportStatus) else course.on_error(said, now)
+        if not isinstance(end, PollAgain):
+            return polls, end
         assert end.delay > 0
         now += end.delay
 
 
-def delays(looks: list[float]) -> list[float]:
-    return [later - earlier for earlier, later in pairwise(looks)]
+def delays(polls: list[float]) -> list[float]:
+    return [later - earlier for earlier, later in pairwise(polls)]
 
 
 def down(
@@ -80,28 +80,28 @@ def down(
 
 class TestTheSchedule:
     def test_the_next_look_comes_after_a_tenth_of_the_wait_so_far(self) -> None:
-        looks, _ = live(wait(max_wait=DAY, deadline=NOW + DAY), lambda _: status())
-        late = [(look, delay) for look, delay in zip(looks, delays(looks)[:-1], strict=False) if look > 120]
+        polls, _ = live(wait(max_wait=DAY, deadline=NOW + DAY), lambda _: status())
+        late = [(poll, delay) for poll, delay in zip(polls, delays(polls)[:-1], strict=False) if poll > 120]
         assert late
-        assert all(0.09 * look <= delay <= 0.11 * look for look, delay in late)
+        assert all(0.09 * poll <= delay <= 0.11 * poll for poll, delay in late)
 
     def test_no_look_comes_sooner_than_poke_interval(self) -> None:
-        looks, _ = live(wait(poke_interval=20.0, deadline=NOW + 3600), lambda _: status())
-        assert min(delays(looks)[:-1]) >= 20.0
+        polls, _ = live(wait(poke_interval=20.0, deadline=NOW + 3600), lambda _: status())
+        assert min(delays(polls)[:-1]) >= 20.0
 
     def test_the_first_looks_come_near_poke_interval(self) -> None:
-        looks, _ = live(
+        polls, _ = live(
             wait(poke_interval=20.0), lambda since: status("failed" if since > 100 else "running")
         )
-        assert max(delays(looks)) <= 22.0
+        assert max(delays(polls)) <= 22.0
 
     def test_no_look_comes_later_than_max_wait(self) -> None:
-        looks, _ = live(wait(max_wait=120.0, deadline=NOW + DAY), lambda _: status())
-        assert max(delays(looks)) <= 120.0
+        polls, _ = live(wait(max_wait=120.0, deadline=NOW + DAY), lambda _: status())
+        assert max(delays(polls)) <= 120.0
 
     def test_a_long_wait_looks_about_every_max_wait(self) -> None:
-        looks, _ = live(wait(max_wait=120.0, deadline=NOW + DAY), lambda _: status())
-        assert min(delays(looks)[-10:-1]) >= 108.0
+        polls, _ = live(wait(max_wait=120.0, deadline=NOW + DAY), lambda _: status())
+        assert min(delays(polls)[-10:-1]) >= 108.0
 
     def test_waits_that_began_together_spread(self) -> None:
         chosen = {wait().next_interval(NOW + 1000) for _ in range(50)}
@@ -113,37 +113,37 @@ class TestTheSchedule:
 
     def test_without_backoff_looks_come_every_poke_interval(self) -> None:
         course = wait(poke_interval=30.0, max_wait=60.0, exponential_backoff=False, deadline=NOW + 3600)
-        looks, _ = live(course, lambda _: status())
-        assert set(delays(looks)) == {30.0}
+        polls, _ = live(course, lambda _: status())
+        assert set(delays(polls)) == {30.0}
 
     def test_a_max_wait_below_poke_interval_gives_way(self) -> None:
         course = wait(poke_interval=60.0, max_wait=10.0)
         assert course.next_interval(NOW + DAY) == pytest.approx(60.0)
 
     def test_a_day_takes_few_looks(self) -> None:
-        looks, _ = live(wait(deadline=NOW + DAY), lambda _: status())
-        assert len(looks) < 400
+        polls, _ = live(wait(deadline=NOW + DAY), lambda _: status())
+        assert len(polls) < 400
 
     def test_an_import_is_found_over_at_most_about_a_tenth_late(self) -> None:
-        looks, _ = live(wait(), lambda since: status("succeeded" if since >= 1200 else "running"))
-        assert looks[-1] <= 1200 * 1.11
+        polls, _ = live(wait(), lambda since: status("succeeded" if since >= 1200 else "running"))
+        assert polls[-1] <= 1200 * 1.11
 
 
 class TestTheEnd:
     @pytest.mark.parametrize("state", ["succeeded", "partial", "failed", "cancelled"])
     def test_a_terminal_state_ends_the_wait(self, state: str) -> None:
-        assert wait().saw(status(state), NOW) == Over(status(state))
+        assert wait().on_status(status(state), NOW) == Finished(status(state))
 
     @pytest.mark.parametrize("state", ["queued", "running", "blocked", "unknown"])
     def test_any_other_state_does_not(self, state: str) -> None:
-        assert isinstance(wait().saw(status(state), NOW), LookAgain)
+        assert isinstance(wait().on_status(status(state), NOW), PollAgain)
 
     def test_an_end_seen_late_is_still_the_end(self) -> None:
-        assert isinstance(wait(deadline=NOW + 10).saw(status("succeeded"), NOW + 11), Over)
+        assert isinstance(wait(deadline=NOW + 10).on_status(status("succeeded"), NOW + 11), Finished)
 
     def test_the_last_look_comes_at_the_deadline(self) -> None:
-        looks, _ = live(wait(deadline=NOW + 1000), lambda _: status())
-        assert looks[-1] == pytest.approx(1000)
+        polls, _ = live(wait(deadline=NOW + 1000), lambda _: status())
+        assert polls[-1] == pytest.approx(1000)
 
     def test_time_that_is_up_is_a_sensors_timeout(self) -> None:
         _, end = live(wait(deadline=NOW + 1000), lambda _: status())
@@ -176,16 +176,16 @@ class TestTheEnd:
         assert "may still be going on at the vendor" in str(end.error)
 
     def test_an_execution_timeout_ends_as_airflows_own(self) -> None:
-        looks, end = live(wait(execution_deadline=NOW + 500), lambda _: status())
-        assert (type(end.error), looks[-1]) == (AirflowTaskTimeout, pytest.approx(500))
+        polls, end = live(wait(execution_deadline=NOW + 500), lambda _: status())
+        assert (type(end.error), polls[-1]) == (AirflowTaskTimeout, pytest.approx(500))
 
     def test_an_execution_timeout_after_the_deadline_changes_nothing(self) -> None:
         course = wait(deadline=NOW + 500, execution_deadline=NOW + 900)
-        looks, end = live(course, lambda _: status())
-        assert (type(end.error), looks[-1]) == (AirflowSensorTimeout, pytest.approx(500))
+        polls, end = live(course, lambda _: status())
+        assert (type(end.error), polls[-1]) == (AirflowSensorTimeout, pytest.approx(500))
 
     def test_there_is_no_end_while_there_is_time(self) -> None:
-        assert wait(deadline=NOW + 1).time_is_up(NOW) is None
+        assert wait(deadline=NOW + 1).check_deadlines(NOW) is None
 
 
 class TestTrouble:
@@ -194,30 +194,30 @@ class TestTrouble:
             return down() if 100 <= since < 900 else status("succeeded" if since > 1000 else "running")
 
         _, end = live(wait(), vendor)
-        assert isinstance(end, Over)
+        assert isinstance(end, Finished)
 
     def test_an_outage_ends_the_wait_after_outage_tolerance(self) -> None:
-        looks, end = live(wait(max_wait=60.0), lambda _: down())
-        assert (type(end.error), 900 <= looks[-1] <= 960) == (ImportUnavailableError, True)
+        polls, end = live(wait(max_wait=60.0), lambda _: down())
+        assert (type(end.error), 900 <= polls[-1] <= 960) == (ImportUnavailableError, True)
 
     def test_an_outage_is_counted_from_its_first_failure(self) -> None:
-        looks, _ = live(wait(max_wait=60.0), lambda since: status() if since < 5000 else down())
-        assert 5900 <= looks[-1] <= 6020
+        polls, _ = live(wait(max_wait=60.0), lambda since: status() if since < 5000 else down())
+        assert 5900 <= polls[-1] <= 6020
 
     def test_one_good_look_ends_an_outage(self) -> None:
         seen = iter([down(), down(), status(), down(), down(), status("succeeded")])
         course = wait(outage_tolerance=25.0, poke_interval=10.0, exponential_backoff=False)
         _, end = live(course, lambda _: next(seen))
-        assert isinstance(end, Over)
+        assert isinstance(end, Finished)
 
     def test_no_such_import_is_an_answer_that_ends_an_outage(self) -> None:
         seen = iter([down(), down(), ImportNotFoundError(""), down(), down(), status("succeeded")])
         course = wait(outage_tolerance=25.0, poke_interval=10.0, exponential_backoff=False)
         _, end = live(course, lambda _: next(seen))
-        assert isinstance(end, Over)
+        assert isinstance(end, Finished)
 
     def test_without_tolerance_the_first_failure_ends_the_wait(self) -> None:
-        assert isinstance(wait(outage_tolerance=0.0).failed(down(), NOW), GaveUp)
+        assert isinstance(wait(outage_tolerance=0.0).on_error(down(), NOW), GaveUp)
 
     def test_the_last_error_of_an_outage_is_the_waits(self) -> None:
         _, end = live(wait(), lambda since: down(f"after {since:.0f}"))
@@ -231,40 +231,40 @@ class TestTrouble:
             pytest.param(ImportRequestError("wrong"), False, id="our mistake"),
             pytest.param(ImportSettingsError("wrong"), False, id="settings"),
             pytest.param(ImportProtocolError("HTML"), True, id="broken"),
-            pytest.param(ImportProtocolError("redirect", passing=False), False, id="redirect"),
+            pytest.param(ImportProtocolError("redirect", retryable=False), False, id="redirect"),
         ],
     )
     def test_a_first_look_that_fails(self, error: ImportStatusError, is_tolerated: bool) -> None:
-        assert isinstance(wait().failed(error, NOW), LookAgain if is_tolerated else GaveUp)
+        assert isinstance(wait().on_error(error, NOW), PollAgain if is_tolerated else GaveUp)
 
     @pytest.mark.parametrize(
         ("error", "is_tolerated"),
         [
             pytest.param(ImportAuthError("refused"), True, id="credential refused"),
             pytest.param(ImportRequestError("wrong"), False, id="our mistake"),
-            pytest.param(ImportProtocolError("redirect", passing=False), False, id="redirect"),
+            pytest.param(ImportProtocolError("redirect", retryable=False), False, id="redirect"),
         ],
     )
     def test_a_later_look_that_fails(self, error: ImportStatusError, is_tolerated: bool) -> None:
         course = wait()
-        course.saw(status(), NOW)
-        assert isinstance(course.failed(error, NOW + 10), LookAgain if is_tolerated else GaveUp)
+        course.on_status(status(), NOW)
+        assert isinstance(course.on_error(error, NOW + 10), PollAgain if is_tolerated else GaveUp)
 
     def test_a_credential_with_which_no_import_was_found_worked(self) -> None:
         course = wait()
-        course.failed(ImportNotFoundError(""), NOW)
-        assert isinstance(course.failed(ImportAuthError(""), NOW + 10), LookAgain)
+        course.on_error(ImportNotFoundError(""), NOW)
+        assert isinstance(course.on_error(ImportAuthError(""), NOW + 10), PollAgain)
 
     def test_an_outage_does_not_prove_the_credential(self) -> None:
         course = wait()
-        course.failed(down(), NOW)
-        assert isinstance(course.failed(ImportAuthError(""), NOW + 10), GaveUp)
+        course.on_error(down(), NOW)
+        assert isinstance(course.on_error(ImportAuthError(""), NOW + 10), GaveUp)
 
     def test_a_credential_that_stays_refused_is_an_auth_error_in_the_end(self) -> None:
-        looks, end = live(
+        polls, end = live(
             wait(max_wait=60.0), lambda since: ImportAuthError("refused") if since else status()
         )
-        assert (type(end.error), 900 <= looks[-1] <= 980) == (ImportAuthError, True)
+        assert (type(end.error), 900 <= polls[-1] <= 980) == (ImportAuthError, True)
         assert "outage_tolerance is 900 s" in str(end.error)
 
 
@@ -273,14 +273,14 @@ class TestNotFound:
         def vendor(since: float) -> Answer:
             return ImportNotFoundError("none") if since < 50 else status("succeeded")
 
-        assert isinstance(live(wait(), vendor)[1], Over)
+        assert isinstance(live(wait(), vendor)[1], Finished)
 
     def test_no_such_import_ends_the_wait_after_the_grace(self) -> None:
-        looks, end = live(wait(), lambda _: ImportNotFoundError("none"))
-        assert (type(end.error), 60 <= looks[-1] <= 71) == (ImportNotFoundError, True)
+        polls, end = live(wait(), lambda _: ImportNotFoundError("none"))
+        assert (type(end.error), 60 <= polls[-1] <= 71) == (ImportNotFoundError, True)
 
     def test_the_end_of_the_grace_is_named(self) -> None:
-        assert "not_found_grace (60 s)" in str(wait().failed(ImportNotFoundError("none"), NOW + 60).error)
+        assert "not_found_grace (60 s)" in str(wait().on_error(ImportNotFoundError("none"), NOW + 60).error)
 
     def test_an_import_that_vanishes_for_a_while_is_waited_for(self) -> None:
         def vendor(since: float) -> Answer:
@@ -288,42 +288,44 @@ class TestNotFound:
                 return ImportNotFoundError("none")
             return status("succeeded" if since > 4400 else "running")
 
-        assert isinstance(live(wait(), vendor)[1], Over)
+        assert isinstance(live(wait(), vendor)[1], Finished)
 
     def test_an_import_that_stays_away_is_not_found_after_outage_tolerance(self) -> None:
-        looks, end = live(
+        polls, end = live(
             wait(max_wait=60.0), lambda since: ImportNotFoundError("gone") if since >= 3600 else status()
         )
-        assert (type(end.error), 4500 <= looks[-1] <= 4620) == (ImportNotFoundError, True)
+        assert (type(end.error), 4500 <= polls[-1] <= 4620) == (ImportNotFoundError, True)
         assert "found earlier in this wait" in str(end.error)
         assert "outage_tolerance is 900 s" in str(end.error)
 
     def test_an_import_that_vanishes_while_the_vendor_is_down_is_one_outage(self) -> None:
         errors = cycle([ImportNotFoundError("gone"), down()])
-        looks, end = live(wait(max_wait=60.0), lambda since: next(errors) if since >= 3600 else status())
+        polls, end = live(wait(max_wait=60.0), lambda since: next(errors) if since >= 3600 else status())
         assert isinstance(end, GaveUp)
-        assert 4500 <= looks[-1] <= 4620
+        assert 4500 <= polls[-1] <= 4620
 
     def test_no_such_import_between_outages_is_bounded_by_the_grace(self) -> None:
         errors = cycle([down(), ImportNotFoundError("none")])
-        looks, end = live(wait(), lambda _: next(errors))
-        assert (type(end.error), looks[-1] < 100) == (ImportNotFoundError, True)
+        polls, end = live(wait(), lambda _: next(errors))
+        assert (type(end.error), polls[-1] < 100) == (ImportNotFoundError, True)
 
     def test_an_import_is_seen_however_it_travels(self) -> None:
         course = wait()
-        course.saw(status(), NOW)
+        course.on_status(status(), NOW)
         course = Wait.from_dict(json.loads(json.dumps(course.to_dict())))
-        assert isinstance(course.failed(ImportNotFoundError("gone"), NOW + 3600), LookAgain)
+        assert isinstance(course.on_error(ImportNotFoundError("gone"), NOW + 3600), PollAgain)
 
     def test_a_status_of_an_earlier_release_was_seen(self) -> None:
         course = wait()
-        course.saw(status(), NOW)
+        course.on_status(status(), NOW)
         earlier = course.to_dict()
         del earlier["seen"], earlier["away_until"]
-        assert isinstance(Wait.from_dict(earlier).failed(ImportNotFoundError("gone"), NOW + 3600), LookAgain)
+        assert isinstance(
+            Wait.from_dict(earlier).on_error(ImportNotFoundError("gone"), NOW + 3600), PollAgain
+        )
 
     def test_without_grace_the_first_answer_decides(self) -> None:
-        assert isinstance(wait(not_found_grace=0.0).failed(ImportNotFoundError("none"), NOW), GaveUp)
+        assert isinstance(wait(not_found_grace=0.0).on_error(ImportNotFoundError("none"), NOW), GaveUp)
 
 
 class TestRetryAfter:
@@ -336,81 +338,81 @@ class TestRetryAfter:
         ],
     )
     def test_the_vendor_may_keep_us_away_for_an_hour(self, asked: float, waited: float) -> None:
-        assert wait().failed(down(retry_after=asked), NOW) == LookAgain(waited)
+        assert wait().on_error(down(retry_after=asked), NOW) == PollAgain(waited)
 
     def test_the_vendor_cannot_call_us_back_sooner_than_the_schedule(self) -> None:
-        again = wait(poke_interval=30.0).failed(down(retry_after=1.0), NOW)
+        again = wait(poke_interval=30.0).on_error(down(retry_after=1.0), NOW)
         assert again.delay >= 30.0
 
     def test_the_vendor_cannot_keep_us_away_past_the_deadline(self) -> None:
         course = wait(deadline=NOW + 100)
-        assert course.failed(down(retry_after=3600.0), NOW) == LookAgain(100.0)
+        assert course.on_error(down(retry_after=3600.0), NOW) == PollAgain(100.0)
 
     def test_the_vendor_cannot_keep_us_away_past_the_execution_deadline(self) -> None:
         course = wait(execution_deadline=NOW + 40)
-        assert course.failed(down(retry_after=3600.0), NOW) == LookAgain(40.0)
+        assert course.on_error(down(retry_after=3600.0), NOW) == PollAgain(40.0)
 
     def test_an_unlimited_call_back_is_looked_after_within_the_hour(self) -> None:
-        looks, _ = live(wait(deadline=NOW + 2 * 3600), lambda _: down(retry_after=1e9))
-        assert delays(looks) == [3600.0, 3600.0]
+        polls, _ = live(wait(deadline=NOW + 2 * 3600), lambda _: down(retry_after=1e9))
+        assert delays(polls) == [3600.0, 3600.0]
 
     def test_only_the_deadline_ends_a_wait_that_the_vendor_always_postpones(self) -> None:
-        looks, end = live(wait(deadline=NOW + DAY), lambda _: down(retry_after=3600.0))
-        assert (type(end.error), len(looks)) == (AirflowSensorTimeout, 25)
+        polls, end = live(wait(deadline=NOW + DAY), lambda _: down(retry_after=3600.0))
+        assert (type(end.error), len(polls)) == (AirflowSensorTimeout, 25)
 
     def test_the_time_asked_for_is_no_outage(self) -> None:
         """Thrice a quarter of an hour, each asked for, with half a minute between."""
         answers = iter([*[down(retry_after=900.0), down(), down(), down()] * 3, status("succeeded")])
         _, end = live(wait(poke_interval=10.0, max_wait=10.0), lambda _: next(answers))
-        assert isinstance(end, Over)
+        assert isinstance(end, Finished)
 
     def test_the_time_before_it_and_after_it_is(self) -> None:
-        looks, end = live(
+        polls, end = live(
             wait(max_wait=60.0),
             lambda since: down(retry_after=1800.0 if 400 <= since < 460 else None),
         )
         assert isinstance(end.error, ImportUnavailableError)
-        assert 2640 <= looks[-1] <= 2780
+        assert 2640 <= polls[-1] <= 2780
 
     def test_a_poll_that_comes_sooner_than_asked_for_counts_from_then_on(self) -> None:
         course = wait()
-        course.failed(down(), NOW)
-        course.failed(down(retry_after=3600.0), NOW + 600)
-        assert isinstance(course.failed(down(), NOW + 700), LookAgain)
-        assert isinstance(course.failed(down(), NOW + 999), LookAgain)
-        assert isinstance(course.failed(down(), NOW + 1001), GaveUp)
+        course.on_error(down(), NOW)
+        course.on_error(down(retry_after=3600.0), NOW + 600)
+        assert isinstance(course.on_error(down(), NOW + 700), PollAgain)
+        assert isinstance(course.on_error(down(), NOW + 999), PollAgain)
+        assert isinstance(course.on_error(down(), NOW + 1001), GaveUp)
 
     @pytest.mark.parametrize("retry_after", [float("nan"), float("inf"), -1.0, 0.0, 10**400])
     def test_what_is_no_time_to_come_back_does_no_harm(self, retry_after: float) -> None:
-        assert wait().failed(down(retry_after=retry_after), NOW).delay <= 3600.0
+        assert wait().on_error(down(retry_after=retry_after), NOW).delay <= 3600.0
 
 
 class TestASharedOutage:
     def test_it_began_when_the_first_wait_met_it(self) -> None:
         course = wait()
-        course.saw(status(), NOW + 1000)
-        assert isinstance(course.failed(down(since=NOW + 1001), NOW + 1900), LookAgain)
-        assert isinstance(course.failed(down(since=NOW + 1001), NOW + 1902), GaveUp)
+        course.on_status(status(), NOW + 1000)
+        assert isinstance(course.on_error(down(since=NOW + 1001), NOW + 1900), PollAgain)
+        assert isinstance(course.on_error(down(since=NOW + 1001), NOW + 1902), GaveUp)
 
     def test_it_is_remembered(self) -> None:
         course = wait()
-        course.saw(status(), NOW + 1000)
-        course.failed(down(since=NOW + 1001), NOW + 1900)
-        assert isinstance(course.failed(down(), NOW + 1902), GaveUp)
+        course.on_status(status(), NOW + 1000)
+        course.on_error(down(since=NOW + 1001), NOW + 1900)
+        assert isinstance(course.on_error(down(), NOW + 1902), GaveUp)
 
     def test_one_that_began_later_than_our_own_changes_nothing(self) -> None:
         course = wait()
-        course.failed(down(), NOW)
-        assert isinstance(course.failed(down(since=NOW + 600), NOW + 901), GaveUp)
+        course.on_error(down(), NOW)
+        assert isinstance(course.on_error(down(since=NOW + 600), NOW + 901), GaveUp)
 
     def test_a_wait_that_begins_in_it_has_its_whole_tolerance(self) -> None:
         course = wait()
-        assert isinstance(course.failed(down(since=NOW - DAY), NOW), LookAgain)
-        assert isinstance(course.failed(down(since=NOW - DAY), NOW + 899), LookAgain)
+        assert isinstance(course.on_error(down(since=NOW - DAY), NOW), PollAgain)
+        assert isinstance(course.on_error(down(since=NOW - DAY), NOW + 899), PollAgain)
 
     def test_one_from_the_future_counts_from_now(self) -> None:
         course = wait()
-        course.failed(down(since=NOW + DAY), NOW)
+        course.on_error(down(since=NOW + DAY), NOW)
         assert course.failing_since == NOW
 
     @pytest.mark.parametrize("since", [0.0, 50_000.0])
@@ -418,8 +420,8 @@ class TestASharedOutage:
         error = down(retry_after=3600.0)
         error.postponed_for = 25.0
         course = wait(poke_interval=60.0)
-        course.saw(status(), NOW)
-        assert course.failed(error, NOW + since).delay == 25.0
+        course.on_status(status(), NOW)
+        assert course.on_error(error, NOW + since).delay == 25.0
 
 
 class TestASpreadOfDelays:
@@ -444,7 +446,7 @@ class TestASpreadOfDelays:
 
     def test_a_vendor_that_asked_the_worker_to_stay_away_is_obeyed(self) -> None:
         course = wait()
-        course.failed(down(retry_after=600.0), NOW)
+        course.on_error(down(retry_after=600.0), NOW)
         assert first_delay(Wait.from_dict(course.to_dict()), NOW, NOW + 2) == pytest.approx(598.0)
         assert 300.0 <= first_delay(course, NOW, NOW + 300) <= 310.0
 
@@ -454,7 +456,7 @@ class TestASpreadOfDelays:
         self, deferred: float, ends: float, poke_interval: float, max_wait: float, backoff: bool
     ) -> None:
         course = Wait(
-            first_look_at=deferred,
+            first_poll_at=deferred,
             deadline=ends,
             poke_interval=poke_interval,
             max_wait=max_wait,
@@ -482,19 +484,19 @@ class TestASpreadOfDelays:
         right = wait(execution_deadline=NOW + DAY, failing_since=NOW)
         wrong = replace(
             right,
-            first_look_at=right.first_look_at + ahead,
+            first_poll_at=right.first_poll_at + ahead,
             deadline=right.deadline + ahead,
             execution_deadline=NOW + DAY + ahead,
             failing_since=NOW + ahead,
         )
         ours, deferred_at = on_this_clock(wrong, NOW + ahead, right.ends + took)
-        for name in ("first_look_at", "deadline", "execution_deadline", "failing_since"):
+        for name in ("first_poll_at", "deadline", "execution_deadline", "failing_since"):
             assert abs(getattr(ours, name) - getattr(right, name)) <= MIN_RESUME_DELAY + 0.01
         assert first_delay(ours, deferred_at, NOW + took) <= 11.0 + MIN_RESUME_DELAY
         assert hold(deferred_at, NOW + 20) <= 0.01
 
     def test_a_worker_an_hour_behind_is_polled_for_by_its_shortest_interval(self) -> None:
-        behind = wait(first_look_at=NOW - 3600, deadline=NOW - 3600 + DAY)
+        behind = wait(first_poll_at=NOW - 3600, deadline=NOW - 3600 + DAY)
         ours, deferred_at = on_this_clock(behind, NOW - 3600, NOW + DAY + 0.3)
         assert 9.0 <= first_delay(ours, deferred_at, NOW + 1) <= 11.0
         assert ours.next_interval(NOW + 10) <= 11.0
@@ -509,11 +511,11 @@ class TestMemory:
 
     def test_an_outage_goes_on_in_the_next_process(self) -> None:
         earlier, later = wait(), wait()
-        earlier.saw(status(), NOW)
+        earlier.on_status(status(), NOW)
         earlier.failed(down(retry_after=100.0), NOW + 10)
         later.recall(json.loads(json.dumps(earlier.memory())))
         assert later.memory() == earlier.memory()
-        assert isinstance(later.failed(ImportAuthError("rotated"), NOW + 110), LookAgain)
+        assert isinstance(later.failed(ImportAuthError("rotated"), NOW + 110), PollAgain)
         assert isinstance(later.failed(ImportNotFoundError("gone"), NOW + 1011), GaveUp)
 
     def test_a_timeout_says_that_a_state_was_known(self) -> None:
@@ -522,30 +524,34 @@ class TestMemory:
         assert "found earlier" in str(course.out_of_timeout().error)
 
     @patiently
-    @given(st.dictionaries(st.sampled_from(["seen", "has_answered", "failing_since", "away_until"]), JUNK))
+    @given(
+        st.dictionaries(st.sampled_from(["seen", "credential_accepted", "failing_since", "away_until"]), JUNK)
+    )
     def test_what_was_not_written_by_us_is_ignored(self, memory: dict[str, Any]) -> None:
         course = wait()
         course.recall(memory)
-        assert isinstance(course.failed(down(), NOW + 1), LookAgain | GaveUp)
-        assert isinstance(course.saw(status(), NOW + 2), LookAgain)
+        assert isinstance(course.on_error(down(), NOW + 1), PollAgain | GaveUp)
+        assert isinstance(course.on_status(status(), NOW + 2), PollAgain)
 
 
 class TestTravelling:
     def test_a_course_is_read_back_from_its_json(self) -> None:
-        course = wait(execution_deadline=NOW + DAY, poke_interval=5.0, failing_since=NOW, has_answered=True)
+        course = wait(
+            execution_deadline=NOW + DAY, poke_interval=5.0, failing_since=NOW, credential_accepted=True
+        )
         course.last = status("blocked")
         assert Wait.from_dict(json.loads(json.dumps(course.to_dict()))) == course
 
     def test_a_course_of_an_earlier_release_may_lack_what_came_later(self) -> None:
-        assert Wait.from_dict({"first_look_at": NOW, "deadline": NOW + 7 * DAY}) == wait()
+        assert Wait.from_dict({"first_poll_at": NOW, "deadline": NOW + 7 * DAY}) == wait()
 
     def test_a_course_of_a_later_release_may_hold_more(self) -> None:
         assert Wait.from_dict({**wait().to_dict(), "patience": "endless"}) == wait()
 
     def test_an_outage_goes_on_in_the_next_process(self) -> None:
         course = wait()
-        course.failed(down(), NOW)
-        assert isinstance(Wait.from_dict(course.to_dict()).failed(down(), NOW + 901), GaveUp)
+        course.on_error(down(), NOW)
+        assert isinstance(Wait.from_dict(course.to_dict()).on_error(down(), NOW + 901), GaveUp)
 
     def test_the_last_status_travels_bounded(self) -> None:
         course = wait(

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from airflow_provider_importstatus.compatibility import is_airflow
 from airflow_provider_importstatus.sandbox import Sandbox
+from airflow_provider_importstatus.version_compat import is_airflow
 from demo.deployment import Deployment
 from demo.rest import Run
 
@@ -107,7 +107,7 @@ def test_the_latest_status_of_a_failed_wait_is_told(
     deployment: Deployment, runs: dict[str, Run], mode: str
 ) -> None:
     latest = deployment.api.xcom(runs[mode], "partial", "import_status")
-    assert (latest["state"], latest["rows"]["failed"], latest["next_look_at"]) == ("partial", 3, None)
+    assert (latest["state"], latest["rows"]["failed"], latest["next_poll_at"]) == ("partial", 3, None)
 
 
 @pytest.mark.usefixtures("runs")

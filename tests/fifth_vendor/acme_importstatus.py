@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from airflow_provider_importstatus.answers import check, check_login, count, read_json, said
-from airflow_provider_importstatus.conversation import Conversation, Credential, Request, ask, form, segment
 from airflow_provider_importstatus.exceptions import ImportNotFoundError
 from airflow_provider_importstatus.hooks.base import ImportStatusHook
-from airflow_provider_importstatus.settings import Settings
+from airflow_provider_importstatus.protocol.flow import (
+    Credential,
+    Flow,
+    Request,
+    form_request,
+    quote_path_segment,
+    send_authenticated,
+)
+from airflow_provider_importstatus.protocol.responses import (
+    extract_messages,
+    parse_count,
+    parse_token_response,
+    raise_for_status,
+    read_json,
+)
+from airflow_provider_importstatus.protocol.settings import ConnectionSettings
 from airflow_provider_importstatus.status import ImportState, ImportStatus, RowCounts
 
 STATES = {
@@ -32,33 +45,35 @@ class AcmeHook(ImportStatusHook):
         super().__init__(conn_id)
         self.oven = oven
 
-    def log_in(self, settings: Settings) -> Conversation[Credential]:
+    def authenticate(self, settings: ConnectionSettings) -> Flow[Credential]:
         """Get a key for the login's PIN."""
         settings.require("login", "password")
-        fields = {"baker": settings.text("login"), "pin": settings.text("password")}
-        response = yield form(f"{settings.base_url}/keys", fields)
-        return Credential(check_login(response, "Acme's login")["key"], minted_at=response.received_at)
+        fields = {"baker": settings.get_str("login"), "pin": settings.get_str("password")}
+        response = yield form_request(f"{settings.base_url}/keys", fields)
+        return Credential(
+            parse_token_response(response, "Acme's login")["key"], obtained_at=response.received_at
+        )
 
-    def sign(self, request: Request, credential: Credential) -> Request:
+    def apply_auth(self, request: Request, credential: Credential) -> Request:
         """Present the key."""
         return replace(request, headers={**request.headers, "X-Acme-Key": credential.value})
 
-    def look(self, import_id: str) -> Conversation[ImportStatus]:
+    def poll(self, import_id: str) -> Flow[ImportStatus]:
         """Ask for the state, then for the counts."""
-        path = f"/ovens/{segment(self.oven)}/loaves/{segment(import_id)}"
-        response = yield from ask(self, Request("GET", path))
+        path = f"/ovens/{quote_path_segment(self.oven)}/loaves/{quote_path_segment(import_id)}"
+        response = yield from send_authenticated(self, Request("GET", path))
         if response.status == 404:
             raise ImportNotFoundError(f"Acme knows no loaf {import_id!r}.")
-        check(response, "Acme's state")
+        raise_for_status(response, "Acme's state")
         word = str(read_json(response, "Acme's state").get("crust"))
-        response = yield from ask(self, Request("GET", f"{path}/slices"))
-        check(response, "Acme's counts")
+        response = yield from send_authenticated(self, Request("GET", f"{path}/slices"))
+        raise_for_status(response, "Acme's counts")
         slices = read_json(response, "Acme's counts")
         return ImportStatus(
             vendor=self.conn_type,
             import_id=import_id,
             state=STATES.get(word, ImportState.UNKNOWN),
             vendor_state=word,
-            rows=RowCounts(total=count(slices.get("all")), failed=count(slices.get("crumbs"))),
-            messages=said(response, slices.get("notes")),
+            rows=RowCounts(total=parse_count(slices.get("all")), failed=parse_count(slices.get("crumbs"))),
+            messages=extract_messages(response, slices.get("notes")),
         )

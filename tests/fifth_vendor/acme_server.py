@@ -15,7 +15,7 @@ LOGIN, PIN, KEY = "ada", "acme-pin-0000", "acme-key-1111"
 class Acme(BaseHTTPRequestHandler):
     """An import `loaf-N` is being baked at the first N looks, then done."""
 
-    looks: dict[str, int]
+    polls: dict[str, int]
 
     def do_POST(self) -> None:
         """Sell a key."""
@@ -32,8 +32,8 @@ class Acme(BaseHTTPRequestHandler):
             return self._answer(404, {})
         if self.path.endswith("/slices"):
             return self._answer(200, {"all": 12, "crumbs": 0, "notes": ["smells good"]})
-        self.looks[loaf] = self.looks.get(loaf, 0) + 1
-        is_done = self.looks[loaf] > int(loaf.removeprefix("loaf-"))
+        self.polls[loaf] = self.polls.get(loaf, 0) + 1
+        is_done = self.polls[loaf] > int(loaf.removeprefix("loaf-"))
         return self._answer(200, {"crust": "done" if is_done else "baking"})
 
     def log_message(self, *_: object) -> None:
@@ -50,7 +50,7 @@ class Acme(BaseHTTPRequestHandler):
 @contextmanager
 def acme() -> Iterator[str]:
     """The address of an Acme that listens while the block runs."""
-    Acme.looks = {}
+    Acme.polls = {}
     server = ThreadingHTTPServer(("127.0.0.1", 0), Acme)
     Thread(target=server.serve_forever, daemon=True).start()
     try:

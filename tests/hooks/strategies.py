@@ -11,13 +11,13 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from airflow_provider_importstatus.conversation import Response
 from airflow_provider_importstatus.hooks.base import ImportStatusHook
 from airflow_provider_importstatus.hooks.clear import ClearHook
 from airflow_provider_importstatus.hooks.tao import TaoAdvanceHook
 from airflow_provider_importstatus.hooks.thalamus import ThalamusHook
 from airflow_provider_importstatus.hooks.zilliant import ZilliantHook
-from airflow_provider_importstatus.settings import Settings
+from airflow_provider_importstatus.protocol.flow import Response
+from airflow_provider_importstatus.protocol.settings import ConnectionSettings
 from airflow_provider_importstatus.status import ImportState, ImportStatus, RowCounts, StageStatus
 
 from ..core.playing import NOW
@@ -33,7 +33,7 @@ class Vendor:
     """
 
     hook: type[ImportStatusHook]
-    settings: Settings
+    settings: ConnectionSettings
     login: dict[str, Any]
     answers: tuple[dict[str, Any], ...]
     is_success: Callable[[str], bool]
@@ -91,7 +91,7 @@ def _letters(text: str) -> str:
 VENDORS = {
     "clear": Vendor(
         ClearHook,
-        Settings("c", "clear", host="clear.example", login="integration", password=PASSWORD),
+        ConnectionSettings("c", "clear", host="clear.example", login="integration", password=PASSWORD),
         {"access_token": TOKEN, "valid_till": "2027-01-15T09:00:00+00:00"},
         (
             _clear("CREATED"),
@@ -109,7 +109,7 @@ VENDORS = {
     ),
     "tao_advance": Vendor(
         TaoAdvanceHook,
-        Settings("t", "tao_advance", host="tao.example", login="client", password=PASSWORD),
+        ConnectionSettings("t", "tao_advance", host="tao.example", login="client", password=PASSWORD),
         {"access_token": TOKEN, "token_type": "Bearer", "expires_in": 3600},
         (
             {"result": {"status": "pending", "fileLine": 1, "messages": []}},
@@ -122,7 +122,7 @@ VENDORS = {
     ),
     "zilliant": Vendor(
         ZilliantHook,
-        Settings(
+        ConnectionSettings(
             "z",
             "zilliant",
             host="zilliant.example",
@@ -149,7 +149,7 @@ VENDORS = {
     ),
     "thalamus": Vendor(
         ThalamusHook,
-        Settings(
+        ConnectionSettings(
             "th",
             "thalamus",
             host="thalamus.example",

@@ -6,7 +6,6 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from airflow_provider_importstatus.conversation import Credential, NeedCredential, Request, Response
 from airflow_provider_importstatus.exceptions import (
     ImportAuthError,
     ImportNotFoundError,
@@ -17,15 +16,16 @@ from airflow_provider_importstatus.exceptions import (
     ImportUnavailableError,
 )
 from airflow_provider_importstatus.hooks.clear import ClearHook
-from airflow_provider_importstatus.settings import Settings
+from airflow_provider_importstatus.protocol.flow import Credential, NeedCredential, Request, Response
+from airflow_provider_importstatus.protocol.settings import ConnectionSettings
 from airflow_provider_importstatus.status import ImportState, ImportStatus, StageStatus
 
 from ..core.playing import NOW, Owner, answer, play, play_to_error, raw
 
-SETTINGS = Settings(
+SETTINGS = ConnectionSettings(
     "clear_default", "clear", host="https://api.clear.in", login="integration-1", password="client-secret"
 )
-TOKEN = Credential("token-1", minted_at=NOW - 900)
+TOKEN = Credential("token-1", obtained_at=NOW - 900)
 
 
 def clear(integration_id: str | None = None, **fields: Any) -> ClearHook:
@@ -59,8 +59,8 @@ def activity(status: str = "SUCCESS", stage: str = "INGESTION", **changes: Any) 
     return {"stage": stage, "status": status, **usual, **changes}
 
 
-def look(*answers: Any, task_id: str = "task-1") -> ImportStatus:
-    return play(clear().look(task_id), TOKEN, *answers)[1]
+def poll(*answers: Any, task_id: str = "task-1") -> ImportStatus:
+    return play(clear().poll(task_id), TOKEN, *answers)[1]
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def look(*answers: Any, task_id: str = "task-1") -> ImportStatus:
     ],
 )
 def test_a_workflow_is(response: Response, state: str) -> None:
-    assert look(response).state is ImportState(state)
+    assert poll(response).state is ImportState(state)
 
 
 @pytest.mark.parametrize(
@@ -98,41 +98,41 @@ def test_a_workflow_is(response: Response, state: str) -> None:
     ],
 )
 def test_an_activity_is(word: str, state: str) -> None:
-    assert look(workflow("PROCESSING", activity(word))).stages[0].state is ImportState(state)
+    assert poll(workflow("PROCESSING", activity(word))).stages[0].state is ImportState(state)
 
 
 def test_activities_are_stages() -> None:
     failed = activity("FAILURE", "SYSTEM", ingestionTemplate=None, errorMessage="disk full")
-    assert look(workflow("FAILED", activity(), failed)).stages == (
+    assert poll(workflow("FAILED", activity(), failed)).stages == (
         StageStatus("INGESTION", ImportState.SUCCEEDED, "PURCHASE"),
         StageStatus("SYSTEM", ImportState.FAILED, None, "disk full"),
     )
 
 
 def test_the_status_names_vendor_task_and_word() -> None:
-    status = look(workflow("Created"))
+    status = poll(workflow("Created"))
     assert (status.vendor, status.import_id, status.vendor_state) == ("clear", "task-1", "Created")
 
 
 def test_messages_are_the_activities_then_the_workflows() -> None:
     """`error` stays null when the workflow failed: these are all that tells why."""
     response = workflow("FAILED", activity("FAILURE", errorMessage="b"), activity(), message="a")
-    assert look(response).messages == ("b", "a")
+    assert poll(response).messages == ("b", "a")
 
 
 @pytest.mark.parametrize("nothing", ["NA", "n/a", " Null "])
 def test_a_word_for_nothing_is_no_message(nothing: str) -> None:
-    status = look(workflow("FAILED", activity(errorMessage=nothing), message=nothing))
+    status = poll(workflow("FAILED", activity(errorMessage=nothing), message=nothing))
     assert (status.messages, status.stages[0].message) == ((), None)
 
 
 @pytest.mark.parametrize("same", ["task-1", "TASK-1", "task1", "", None, 5.5], ids=repr)
 def test_an_answer_about_the_same_task_has_no_remark(same: Any) -> None:
-    assert look(workflow("CREATED", taskId=same)).messages == ()
+    assert poll(workflow("CREATED", taskId=same)).messages == ()
 
 
 def test_an_answer_about_another_task_says_so() -> None:
-    seen = look(workflow("CREATED", taskId="task-2"))
+    seen = poll(workflow("CREATED", taskId="task-2"))
     assert (seen.state, seen.messages) == (
         ImportState.QUEUED,
         ("The answer names another id: taskId task-2.",),
@@ -140,23 +140,23 @@ def test_an_answer_about_another_task_says_so() -> None:
 
 
 def test_error_reports_are_kept_apart() -> None:
-    status = look(workflow("SUCCESS", activity("PARTIAL_SUCCESS", errorReportPreSign="https://s/r?sig=1")))
+    status = poll(workflow("SUCCESS", activity("PARTIAL_SUCCESS", errorReportPreSign="https://s/r?sig=1")))
     assert (status.error_report_urls, "sig" in str(status.to_dict())) == (("https://s/r?sig=1",), False)
 
 
 def test_an_error_report_without_an_address_is_none() -> None:
     activities = [activity(errorReportPreSign=value) for value in (None, "", 5)]
-    assert look(workflow("SUCCESS", *activities)).error_report_urls == ()
+    assert poll(workflow("SUCCESS", *activities)).error_report_urls == ()
 
 
 @pytest.mark.parametrize("activities", [None, []])
 def test_a_workflow_that_was_just_created_has_no_activities(activities: Any) -> None:
-    assert look(workflow("CREATED", activityStatusList=activities)).stages == ()
+    assert poll(workflow("CREATED", activityStatusList=activities)).stages == ()
 
 
 class TestTheRequest:
     def request(self, hook: ClearHook, task_id: str = "task-1") -> Request:
-        return play(hook.look(task_id), TOKEN, workflow(taskId=task_id))[0][1]
+        return play(hook.poll(task_id), TOKEN, workflow(taskId=task_id))[0][1]
 
     def test_is_the_pages(self) -> None:
         request = self.request(clear())
@@ -225,30 +225,30 @@ ERROR = {"code": "400", "message": "taskId is wrong", "validationErrors": ["too 
 )
 def test_the_envelope_is_read_in_order(response: Response, error: type[ImportStatusError]) -> None:
     with pytest.raises(ImportStatusError) as caught:
-        look(response)
+        poll(response)
     assert type(caught.value) is error
 
 
 @pytest.mark.parametrize("status", [True, "odd", 200.0, None, [400]], ids=repr)
 def test_a_status_that_is_no_number_of_an_error_says_nothing(status: Any) -> None:
     response = envelope(status=status, result={"workflowStatus": "CREATED"})
-    assert look(response).state is ImportState.QUEUED
+    assert poll(response).state is ImportState.QUEUED
 
 
 def test_an_error_is_told_in_the_vendors_words() -> None:
     with pytest.raises(ImportRequestError, match=r"taskId is wrong.*too long"):
-        look(envelope(success=False, error=ERROR))
+        poll(envelope(success=False, error=ERROR))
 
 
 def test_an_error_tells_no_signed_url() -> None:
     with pytest.raises(ImportRequestError) as caught:
-        look(envelope(success=False, error={"message": "see https://s3.example/r?X-Amz-Signature=1"}))
+        poll(envelope(success=False, error={"message": "see https://s3.example/r?X-Amz-Signature=1"}))
     assert "Signature" not in str(caught.value)
 
 
 def test_an_unknown_task_is_named() -> None:
     with pytest.raises(ImportNotFoundError, match=r"'task-1'.*taskId of the ingest call"):
-        look(envelope())
+        poll(envelope())
 
 
 @pytest.mark.parametrize(
@@ -262,16 +262,16 @@ def test_an_unknown_task_is_named() -> None:
     ],
 )
 def test_a_refusal_asks_for_another_token(response: Response) -> None:
-    asked, _ = play(clear().look("task-1"), TOKEN, response, Credential("token-2"), workflow())
+    asked, _ = play(clear().poll("task-1"), TOKEN, response, Credential("token-2"), workflow())
     assert asked[2] == NeedCredential(refused=TOKEN)
 
 
 class TestTheToken:
-    def log_in(self, *answers: Any, **fields: Any) -> Credential:
-        return play(clear().log_in(replace(SETTINGS, **fields)), *answers)[1]
+    def authenticate(self, *answers: Any, **fields: Any) -> Credential:
+        return play(clear().authenticate(replace(SETTINGS, **fields)), *answers)[1]
 
     def test_is_asked_for_as_the_page_says(self) -> None:
-        (request,), _ = play(clear().log_in(SETTINGS), answer(access_token="t"))
+        (request,), _ = play(clear().authenticate(SETTINGS), answer(access_token="t"))
         assert (request.method, request.url, request.headers["x-clear-client-secret"], request.body) == (
             "GET",
             "https://api.clear.in/integration/v1/authz/token",
@@ -281,32 +281,33 @@ class TestTheToken:
 
     def test_may_be_named_with_a_hyphen(self) -> None:
         """So does the Belgian copy of the page."""
-        assert self.log_in(raw('{"access-token": "t"}')).value == "t"
+        assert self.authenticate(raw('{"access-token": "t"}')).value == "t"
 
     def test_is_given_up_a_minute_early(self) -> None:
-        credential = self.log_in(answer(access_token="t", valid_till="2027-01-15T09:00:00+00:00"))
-        assert credential == Credential("t", minted_at=NOW, expires_at=NOW + 3600 - 60)
+        credential = self.authenticate(answer(access_token="t", valid_till="2027-01-15T09:00:00+00:00"))
+        assert credential == Credential("t", obtained_at=NOW, expires_at=NOW + 3600 - 60)
 
     def test_of_a_short_life_is_given_up_a_tenth_early(self) -> None:
-        credential = self.log_in(answer(access_token="t", valid_till="2027-01-15T08:00:30+00:00"))
+        credential = self.authenticate(answer(access_token="t", valid_till="2027-01-15T08:00:30+00:00"))
         assert credential.expires_at == NOW + 27
 
     def test_that_ended_by_a_clock_that_differs_is_used_until_it_is_refused(self) -> None:
         """It would be minted at each look otherwise, and 288 a day are allowed."""
         assert (
-            self.log_in(answer(access_token="t", valid_till="2027-01-15T07:00:00+00:00")).expires_at is None
+            self.authenticate(answer(access_token="t", valid_till="2027-01-15T07:00:00+00:00")).expires_at
+            is None
         )
 
     @pytest.mark.parametrize("body", [{}, {"valid_till": None}, {"valid_till": "soon"}], ids=repr)
     def test_that_does_not_say_until_when_never_expires(self, body: dict[str, Any]) -> None:
-        assert self.log_in(answer(access_token="t", **body)).expires_at is None
+        assert self.authenticate(answer(access_token="t", **body)).expires_at is None
 
     @pytest.mark.parametrize(
         "body", [{}, {"access_token": None}, {"access_token": 5}, {"access_token": "", "access-token": ""}]
     )
     def test_that_is_missing_is_a_broken_answer(self, body: dict[str, Any]) -> None:
         with pytest.raises(ImportProtocolError, match="without an access_token"):
-            self.log_in(answer(**body))
+            self.authenticate(answer(**body))
 
     @pytest.mark.parametrize(
         ("response", "error"),
@@ -319,19 +320,19 @@ class TestTheToken:
     )
     def test_that_is_refused(self, response: Response, error: type[ImportStatusError]) -> None:
         with pytest.raises(error):
-            self.log_in(response)
+            self.authenticate(response)
 
     def test_that_stands_ready_needs_no_secret(self) -> None:
         ready = replace(SETTINGS, password="", extra={"access_token": "ready"})
-        assert clear().given(ready) == Credential("ready")
+        assert clear().static_credential(ready) == Credential("ready")
 
     def test_that_stands_ready_is_none_unless_it_is_given(self) -> None:
-        assert clear().given(SETTINGS) is None
+        assert clear().static_credential(SETTINGS) is None
 
 
 class TestTheSharedName:
     def name(self, **fields: Any) -> str:
-        return clear().shared_as(replace(SETTINGS, **fields))
+        return clear().shared_token_name(replace(SETTINGS, **fields))
 
     def test_has_the_prefix_that_the_readme_names(self) -> None:
         assert self.name().startswith("importstatus_token_clear_")
@@ -354,18 +355,18 @@ class TestTheSharedName:
 @pytest.mark.parametrize("extra", [{}, {"access_token": "ready"}], ids=["secret", "ready token"])
 def test_without_an_integration_nothing_is_asked(extra: dict[str, str]) -> None:
     """Else a token would be minted, and another revoked, in vain."""
-    asked, error = play_to_error(clear(login="", extra=extra).look("task-1"))
+    asked, error = play_to_error(clear(login="", extra=extra).poll("task-1"))
     assert (asked, type(error), "'clear_default'" in str(error)) == ([], ImportSettingsError, True)
 
 
 @pytest.mark.parametrize("integration_id", ["", "  ", "two\nlines", 5], ids=repr)
 def test_an_unusable_integration_of_the_hook_is_not_replaced_by_the_connections(integration_id: Any) -> None:
-    asked, error = play_to_error(clear(integration_id).look("task-1"))
+    asked, error = play_to_error(clear(integration_id).poll("task-1"))
     assert (asked, type(error), "integration_id" in str(error)) == ([], ImportSettingsError, True)
 
 
 def test_without_a_secret_nothing_is_sent() -> None:
-    asked, error = play_to_error(clear().log_in(replace(SETTINGS, password="")))
+    asked, error = play_to_error(clear().authenticate(replace(SETTINGS, password="")))
     assert (asked, str(error)) == (
         [],
         "Connection 'clear_default' (clear) lacks password. Fill it in; nothing was sent.",
@@ -401,24 +402,24 @@ class TestProcessesThatShareASecret:
 
     def test_mint_one_token(self, vendor: Clear, processes: list[Owner]) -> None:
         for owner in processes * 3:
-            owner.run(clear(), clear().look("task-1"))
+            owner.run(clear(), clear().poll("task-1"))
         assert vendor.minted == ["token-1"]
 
     def test_mint_one_more_when_it_is_revoked_later(self, vendor: Clear, processes: list[Owner]) -> None:
         for owner in processes:
-            owner.run(clear(), clear().look("task-1"))
+            owner.run(clear(), clear().poll("task-1"))
         vendor.minted.append("somebody else's")
         for owner in processes * 2:
             owner.now = NOW + 600
-            owner.run(clear(), clear().look("task-1"))
+            owner.run(clear(), clear().poll("task-1"))
         assert len(vendor.minted) == 3
 
     def test_mint_none_when_it_is_revoked_soon(self, vendor: Clear, processes: list[Owner]) -> None:
         for owner in processes:
-            owner.run(clear(), clear().look("task-1"))
+            owner.run(clear(), clear().poll("task-1"))
         vendor.minted.append("somebody else's")
         for owner in processes:
             owner.now = NOW + 200
             with pytest.raises(ImportUnavailableError, match="younger than five minutes"):
-                owner.run(clear(), clear().look("task-1"))
+                owner.run(clear(), clear().poll("task-1"))
         assert len(vendor.minted) == 2

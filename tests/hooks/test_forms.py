@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 from airflow import __version__ as airflow_version
 
-from airflow_provider_importstatus import connection_form
-from airflow_provider_importstatus.connection_form import Advice
 from airflow_provider_importstatus.get_provider_info import connection_type, get_provider_info, secret, text
+from airflow_provider_importstatus.hooks import connection_form
 from airflow_provider_importstatus.hooks.base import ImportStatusHook
 from airflow_provider_importstatus.hooks.clear import ClearHook
+from airflow_provider_importstatus.hooks.connection_form import Advice
 from airflow_provider_importstatus.hooks.tao import TaoAdvanceHook
 from airflow_provider_importstatus.hooks.thalamus import ThalamusHook
 from airflow_provider_importstatus.hooks.zilliant import ZilliantHook
@@ -114,9 +114,9 @@ def test_a_vendor_of_ones_own_adds_fields() -> None:
         fields={"oven": text("Oven", "Which one."), "pin": secret("PIN", "Four digits.")},
     )
     assert entry["conn-fields"].keys() == {"oven", "pin"} | COMMON  # type: ignore[attr-defined]
-    labels = connection_form.labels(entry)
+    labels = connection_form.field_labels(entry)
     assert (labels["login"], labels["password"], labels["oven"]) == ("Baker", "Password", "Oven")
-    placeholders = connection_form.behaviour(entry)["placeholders"]
+    placeholders = connection_form.field_behaviour(entry)["placeholders"]
     assert {"login": "ada", "oven": "2"}.items() <= placeholders.items()
 
 
@@ -145,7 +145,7 @@ def test_a_hook_that_no_metadata_names_has_no_form() -> None:
     class Unnamed(ClearHook):
         pass
 
-    assert connection_form.described(Unnamed) == {}
+    assert connection_form.metadata_entry(Unnamed) == {}
     assert Unnamed.get_ui_field_behaviour() == {"hidden_fields": [], "relabeling": {}, "placeholders": {}}
 
 
@@ -159,4 +159,4 @@ def test_no_field_is_without_help(vendor: str) -> None:
 @pytest.mark.parametrize("about", Advice.__slots__)
 def test_advice_names_fields_of_the_form(hook: type[ImportStatusHook], about: str) -> None:
     named = re.findall(r"{(\w+)}", getattr(hook.advice, about))
-    assert set(named) <= connection_form.labels(ENTRIES[hook.conn_type]).keys()
+    assert set(named) <= connection_form.field_labels(ENTRIES[hook.conn_type]).keys()

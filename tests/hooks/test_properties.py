@@ -13,10 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_importstatus.conversation import Credential, Request, Response
 from airflow_provider_importstatus.exceptions import ImportStatusError, ImportUnavailableError
+from airflow_provider_importstatus.polling.schedule import PollAgain, Wait
+from airflow_provider_importstatus.protocol.flow import Credential, Request, Response
 from airflow_provider_importstatus.status import ImportState, ImportStatus
-from airflow_provider_importstatus.wait import LookAgain, Wait
 
 from ..core.playing import NOW, Owner
 from .strategies import (
@@ -47,10 +47,10 @@ _WITH_LOGIN = {name: vendor for name, vendor in VENDORS.items() if vendor.login}
 every_vendor_with_a_login = pytest.mark.parametrize("vendor", _WITH_LOGIN.values(), ids=_WITH_LOGIN)
 
 
-def look(vendor: Vendor, answers: list[Response], **fields: Any) -> ImportStatus:
+def poll(vendor: Vendor, answers: list[Response], **fields: Any) -> ImportStatus:
     """Look once, logged in; the last answer is given again and again."""
     owner = Owner(replace(vendor.settings, **fields), _in_turn(answers))
-    owner.purse.held = Credential("Zq-held-token")
+    owner.credentials.current = Credential("Zq-held-token")
     return _run(vendor, owner)
 
 
@@ -63,8 +63,8 @@ def _run(vendor: Vendor, owner: Owner) -> ImportStatus:
     hook = vendor.hook()
     hook.settings = owner.settings
     if vendor.settings.conn_type == "thalamus":
-        owner.purse.held = hook.given(owner.settings)
-    return owner.run(hook, hook.look("1"))
+        owner.credentials.current = hook.static_credential(owner.settings)
+    return owner.run(hook, hook.poll("1"))
 
 
 def _in_turn(answers: list[Response]) -> Any:
@@ -82,7 +82,7 @@ def _in_turn(answers: list[Response]) -> Any:
 def test_a_look_ends_in_a_status_or_in_one_of_our_errors(vendor: Vendor, data: st.DataObject) -> None:
     answers = data.draw(responses(vendor.answers))
     try:
-        end: Any = look(vendor, answers)
+        end: Any = poll(vendor, answers)
     except ImportStatusError as error:
         end = error
     assert isinstance(end, ImportStatus | ImportStatusError)
@@ -94,7 +94,7 @@ def test_a_look_ends_in_a_status_or_in_one_of_our_errors(vendor: Vendor, data: s
 def test_whatever_a_vendor_answers_can_be_stored(vendor: Vendor, data: st.DataObject) -> None:
     """One NUL, half a surrogate pair, NaN or number beyond 64 bits ends a triggerer or its event."""
     try:
-        told = look(vendor, data.draw(responses(vendor.answers))).to_dict()
+        told = poll(vendor, data.draw(responses(vendor.answers))).to_dict()
     except ImportStatusError as error:
         told = {"error": str(error)}
     json.dumps(told, allow_nan=False, ensure_ascii=False).encode()
@@ -118,7 +118,7 @@ def _leaves(value: Any) -> Iterator[Any]:
 def test_a_login_ends_in_a_credential_or_in_one_of_our_errors(vendor: Vendor, data: st.DataObject) -> None:
     owner = Owner(vendor.settings, _in_turn(data.draw(responses((vendor.login,)))))
     try:
-        end: Any = owner.run(vendor.hook(), vendor.hook().log_in(vendor.settings))
+        end: Any = owner.run(vendor.hook(), vendor.hook().authenticate(vendor.settings))
     except ImportStatusError as error:
         end = error
     assert isinstance(end, Credential | ImportStatusError)
@@ -130,7 +130,7 @@ def test_a_login_ends_in_a_credential_or_in_one_of_our_errors(vendor: Vendor, da
 def test_success_needs_the_vendors_own_word(vendor: Vendor, data: st.DataObject) -> None:
     answers = data.draw(responses(vendor.answers))
     try:
-        state = look(vendor, answers).state
+        state = poll(vendor, answers).state
     except ImportStatusError:
         return
     if state in (ImportState.SUCCEEDED, ImportState.PARTIAL):
@@ -154,7 +154,7 @@ def _words(body: bytes) -> Iterator[str]:
 @given(data=st.data())
 def test_what_a_vendor_says_is_read_back_as_it_was(vendor: Vendor, data: st.DataObject) -> None:
     try:
-        status = look(vendor, data.draw(responses(vendor.answers)))
+        status = poll(vendor, data.draw(responses(vendor.answers)))
     except ImportStatusError:
         return
     assert ImportStatus.from_dict(json.loads(json.dumps(status.to_dict()))) == status
@@ -166,7 +166,7 @@ def test_a_secret_in_any_one_place_of_a_true_answer_is_nowhere(vendor: Vendor, s
     for answer in vendor.answers:
         for path in places(answer):
             body = encoded(with_other(answer, path, f"you said {PASSWORD}"))
-            told = _told(lambda body=body: look(vendor, [Response(status, {}, body)]))
+            told = _json_field(lambda body=body: poll(vendor, [Response(status, {}, body)]))
             assert PASSWORD not in told, path
 
 
@@ -179,7 +179,7 @@ def test_an_echoed_secret_is_nowhere(vendor: Vendor, data: st.DataObject) -> Non
     login = [Response(200, {}, encoded({**vendor.login, "access_token": token}), received_at=NOW)]
     planted = [password, token if vendor.login else extra]
     answers = data.draw(echoes(vendor.answers, planted))
-    told = _told(lambda: log_in_and_look(vendor, connection, login * bool(vendor.login) + answers))
+    told = _json_field(lambda: log_in_and_look(vendor, connection, login * bool(vendor.login) + answers))
     assert not [secret for secret in planted if secret in told]
 
 
@@ -190,7 +190,7 @@ def test_a_secret_that_a_token_endpoint_echoes_is_nowhere(vendor: Vendor, data: 
     planted = [data.draw(secrets), data.draw(secrets)]
     connection = _with_secrets(vendor, *planted)
     answer = data.draw(echoes((vendor.login, {"error": "invalid_grant"}), planted))[0]
-    told = _told(lambda: log_in_and_look(vendor, connection, [answer, Response(404)]))
+    told = _json_field(lambda: log_in_and_look(vendor, connection, [answer, Response(404)]))
     assert not [secret for secret in planted if secret in told]
 
 
@@ -202,7 +202,7 @@ def _with_secrets(vendor: Vendor, password: str, extra: str) -> Any:
     return replace(vendor.settings, password=password, extra=extras)
 
 
-def _told(act: Any) -> str:
+def _json_field(act: Any) -> str:
     """All that anybody sees of a status, or of an error and what led to it; escapes undone."""
     try:
         status = act()
@@ -223,7 +223,7 @@ def test_a_part_may_be_nested_however_deep(vendor: Vendor, brackets: str, depth:
         body = encoded(with_other(answer, path, "HOLE")).replace(b'"HOLE"', nested)
         end: Any = None
         try:
-            end = look(vendor, [Response(200, {}, body)])
+            end = poll(vendor, [Response(200, {}, body)])
         except ImportStatusError as error:
             end = error
         assert end
@@ -273,7 +273,7 @@ def test_a_delay_keeps_its_bounds(
 ) -> None:
     ends = NOW + min(timeout, execution_timeout or timeout)
     wait = Wait(
-        first_look_at=NOW,
+        first_poll_at=NOW,
         deadline=NOW + timeout,
         execution_deadline=execution_timeout and NOW + execution_timeout,
         **course,
@@ -282,9 +282,13 @@ def test_a_delay_keeps_its_bounds(
     retry_after = data.draw(st.none() | st.floats(min_value=0.001, max_value=1e6))
     running = ImportStatus("clear", "1", ImportState.RUNNING, "PROCESSING")
     is_trouble = data.draw(st.booleans())
-    end = wait.failed(ImportUnavailableError("", retry_after), now) if is_trouble else wait.saw(running, now)
-    assert isinstance(end, LookAgain) == (now < ends)
-    if isinstance(end, LookAgain):
+    end = (
+        wait.on_error(ImportUnavailableError("", retry_after), now)
+        if is_trouble
+        else wait.on_status(running, now)
+    )
+    assert isinstance(end, PollAgain) == (now < ends)
+    if isinstance(end, PollAgain):
         shortest = min(wait.poke_interval, ends - now)
         longest = max(wait.max_wait, wait.poke_interval, min((is_trouble and retry_after) or 0.0, 3600.0))
         assert shortest <= end.delay <= min(longest, ends - now)

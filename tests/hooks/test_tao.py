@@ -8,7 +8,6 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from airflow_provider_importstatus.conversation import Credential, NeedCredential, Purse, Request, Response
 from airflow_provider_importstatus.exceptions import (
     ImportAuthError,
     ImportNotFoundError,
@@ -19,15 +18,22 @@ from airflow_provider_importstatus.exceptions import (
     ImportUnavailableError,
 )
 from airflow_provider_importstatus.hooks.tao import TaoAdvanceHook
-from airflow_provider_importstatus.settings import Settings
+from airflow_provider_importstatus.protocol.flow import (
+    Credential,
+    CredentialCache,
+    NeedCredential,
+    Request,
+    Response,
+)
+from airflow_provider_importstatus.protocol.settings import ConnectionSettings
 from airflow_provider_importstatus.status import ImportState, ImportStatus
 
 from ..core.playing import NOW, Owner, answer, play, play_to_error, raw
 
-SETTINGS = Settings(
+SETTINGS = ConnectionSettings(
     "tao_advance_default", "tao_advance", host="tao.example", login="client-1", password="client-secret"
 )
-TOKEN = Credential("token-1", minted_at=NOW)
+TOKEN = Credential("token-1", obtained_at=NOW)
 #: Sent as the page's curl line sends them: curl strips the inner quotes.
 GRANT = {"grant_type": "client_credentials", "client_id": "client-1", "client_secret": "client-secret"}
 
@@ -42,8 +48,8 @@ def upload(word: Any = "processed", **result: Any) -> Response:
     return answer(result={"status": word, "fileLine": 2, "messages": [], **result})
 
 
-def look(*answers: Any) -> ImportStatus:
-    return play(tao().look("12345"), TOKEN, *answers)[1]
+def poll(*answers: Any) -> ImportStatus:
+    return play(tao().poll("12345"), TOKEN, *answers)[1]
 
 
 @pytest.mark.parametrize(
@@ -66,38 +72,38 @@ def look(*answers: Any) -> ImportStatus:
     ],
 )
 def test_an_upload_is(response: Response, state: str) -> None:
-    assert look(response).state is ImportState(state)
+    assert poll(response).state is ImportState(state)
 
 
 def test_the_pages_sample_is_a_success_of_two_lines() -> None:
     sample = raw('{"result": {"status": "processed", "fileLine": 2, "messages": []}}')
-    status = look(sample)
+    status = poll(sample)
     assert (status.state, status.rows.total, status.messages) == (ImportState.SUCCEEDED, 2, ())
 
 
 def test_the_status_names_vendor_upload_and_word() -> None:
-    status = look(upload("Pending"))
+    status = poll(upload("Pending"))
     assert (status.vendor, status.import_id, status.vendor_state) == ("tao_advance", "12345", "Pending")
 
 
 @pytest.mark.parametrize(("lines", "total"), [(0, 0), ("7", 7), (None, None), (-1, None), ([], None)])
 def test_lines_are_the_total(lines: Any, total: int | None) -> None:
-    assert look(upload(fileLine=lines)).rows.total == total
+    assert poll(upload(fileLine=lines)).rows.total == total
 
 
 def test_lines_are_no_progress() -> None:
     """No page says of how many."""
-    assert look(upload("pending", fileLine=5)).progress is None
+    assert poll(upload("pending", fileLine=5)).progress is None
 
 
 def test_messages_are_texts_whatever_they_are() -> None:
     said = ["line 2: bad", {"line": 3, "message": "worse"}, 4]
-    assert look(upload(messages=said)).messages == ("line 2: bad", '{"line": 3, "message": "worse"}', "4")
+    assert poll(upload(messages=said)).messages == ("line 2: bad", '{"line": 3, "message": "worse"}', "4")
 
 
 class TestTheRequest:
     def request(self, hook: TaoAdvanceHook, reference_id: str = "12345") -> Request:
-        return play(hook.look(reference_id), TOKEN, upload())[0][1]
+        return play(hook.poll(reference_id), TOKEN, upload())[0][1]
 
     def test_is_the_pages(self) -> None:
         """The doubled path is a gateway's prefix in front of the service's own."""
@@ -125,7 +131,7 @@ class TestTheRequest:
         assert self.request(tao(), "a/b?c").url.endswith("/api/v1/status/a%2Fb%3Fc")
 
     def test_never_changes_its_path(self) -> None:
-        asked, error = play_to_error(tao().look(".."))
+        asked, error = play_to_error(tao().poll(".."))
         assert (asked, type(error)) == ([], ImportSettingsError)
 
 
@@ -154,13 +160,13 @@ class TestTheRequest:
 )
 def test_an_answer_without_a_status_is(response: Response, error: type[ImportStatusError]) -> None:
     with pytest.raises(ImportStatusError) as caught:
-        look(response)
+        poll(response)
     assert type(caught.value) is error
 
 
 def test_an_unknown_upload_is_named() -> None:
     with pytest.raises(ImportNotFoundError, match=r"'12345'.*referenceId of the upload call"):
-        look(answer(404))
+        poll(answer(404))
 
 
 @pytest.mark.parametrize(
@@ -171,7 +177,7 @@ def test_an_unknown_upload_is_named() -> None:
     ],
 )
 def test_a_refusal_asks_for_another_token(response: Response) -> None:
-    asked, _ = play(tao().look("12345"), TOKEN, response, Credential("token-2"), upload())
+    asked, _ = play(tao().poll("12345"), TOKEN, response, Credential("token-2"), upload())
     assert asked[2] == NeedCredential(refused=TOKEN)
 
 
@@ -179,15 +185,15 @@ def test_a_missing_scope_is_told_in_the_vendors_words() -> None:
     refusal = answer(403, message="Insufficient scope")
     owner = Owner(SETTINGS, lambda sent: answer(access_token="t") if sent.method == "POST" else refusal)
     with pytest.raises(ImportAuthError, match="Insufficient scope"):
-        owner.run(tao(), tao().look("12345"))
+        owner.run(tao(), tao().poll("12345"))
 
 
 class TestTheToken:
     def request(self, **extra: str) -> Request:
-        return play(tao().log_in(replace(SETTINGS, extra=extra)), answer(access_token="t"))[0][0]
+        return play(tao().authenticate(replace(SETTINGS, extra=extra)), answer(access_token="t"))[0][0]
 
-    def log_in(self, response: Response) -> Credential:
-        return play(tao().log_in(SETTINGS), response)[1]
+    def authenticate(self, response: Response) -> Credential:
+        return play(tao().authenticate(SETTINGS), response)[1]
 
     def test_comes_from_the_pages_address(self) -> None:
         request = self.request()
@@ -215,7 +221,7 @@ class TestTheToken:
 
     def test_another_encoding_is_refused_by_name(self) -> None:
         settings = replace(SETTINGS, extra={"token_request_encoding": "json"})
-        asked, error = play_to_error(tao().log_in(settings))
+        asked, error = play_to_error(tao().authenticate(settings))
         assert (asked, "token_request_encoding is neither" in str(error)) == ([], True)
 
     @pytest.mark.parametrize(
@@ -233,29 +239,29 @@ class TestTheToken:
         ],
     )
     def test_is_given_up_a_little_early(self, stated: dict[str, Any], life: float) -> None:
-        assert self.log_in(answer(access_token="t", **stated)).expires_at == NOW + life
+        assert self.authenticate(answer(access_token="t", **stated)).expires_at == NOW + life
 
     def test_is_used_until_then(self) -> None:
-        purse = Purse()
+        purse = CredentialCache()
         play(purse.credential(tao(), NeedCredential(), NOW), None, answer(access_token="t", expires_in=3600))
         assert play(purse.credential(tao(), NeedCredential(), NOW + 3539))[0] == []
 
     def test_is_renewed_then(self) -> None:
-        purse = Purse()
+        purse = CredentialCache()
         for since, token in ((0, "t"), (3540, "u")):
             talk = purse.credential(tao(), NeedCredential(), NOW + since)
             play(talk, None, answer(access_token=token, expires_in=3600))
-        assert purse.held.value == "u"
+        assert purse.current.value == "u"
 
     @pytest.mark.parametrize("body", [{}, {"access_token": None}, {"access_token": ""}, {"access_token": 5}])
     def test_that_is_missing_is_a_broken_answer(self, body: dict[str, Any]) -> None:
         with pytest.raises(ImportProtocolError, match="without an access_token"):
-            self.log_in(answer(**body))
+            self.authenticate(answer(**body))
 
     @pytest.mark.parametrize("status", [400, 401])
     def test_that_is_refused_is_an_auth_error(self, status: int) -> None:
         with pytest.raises(ImportAuthError, match="invalid_client"):
-            self.log_in(raw(json.dumps({"error": "invalid_client"}), status))
+            self.authenticate(raw(json.dumps({"error": "invalid_client"}), status))
 
 
 @pytest.mark.parametrize(
@@ -267,11 +273,11 @@ class TestTheToken:
     ],
 )
 def test_without_its_fields_nothing_is_sent(fields: dict[str, str], missing: str) -> None:
-    asked, error = play_to_error(tao().log_in(replace(SETTINGS, **fields)))
+    asked, error = play_to_error(tao().authenticate(replace(SETTINGS, **fields)))
     assert asked == []
     assert str(error).startswith(f"Connection 'tao_advance_default' (tao_advance) lacks {missing}.")
 
 
 def test_without_a_host_nothing_is_sent() -> None:
-    asked, error = play_to_error(tao(host="").log_in(replace(SETTINGS, host="")))
+    asked, error = play_to_error(tao(host="").authenticate(replace(SETTINGS, host="")))
     assert (asked, "'tao_advance_default' (tao_advance): host is empty" in str(error)) == ([], True)

@@ -7,7 +7,6 @@ from typing import Any
 import pendulum
 import pytest
 
-from airflow_provider_importstatus.conversation import Credential, NeedCredential, Request, Response
 from airflow_provider_importstatus.exceptions import (
     ImportAuthError,
     ImportNotFoundError,
@@ -18,13 +17,14 @@ from airflow_provider_importstatus.exceptions import (
     ImportUnavailableError,
 )
 from airflow_provider_importstatus.hooks.thalamus import ThalamusHook
-from airflow_provider_importstatus.settings import Settings
+from airflow_provider_importstatus.protocol.flow import Credential, NeedCredential, Request, Response
+from airflow_provider_importstatus.protocol.settings import ConnectionSettings
 from airflow_provider_importstatus.status import ImportState, ImportStatus, RowCounts
 
 from ..core.playing import Owner, answer, play, play_to_error, raw
 
 ACCESS = {"touchpoint": "shop", "token": "api-token"}
-SETTINGS = Settings(
+SETTINGS = ConnectionSettings(
     "thalamus_default",
     "thalamus",
     host="t.example/thalamus",
@@ -41,7 +41,7 @@ def thalamus(**fields: Any) -> ThalamusHook:
     return hook
 
 
-CREDENTIAL = thalamus().given(SETTINGS)
+CREDENTIAL = thalamus().static_credential(SETTINGS)
 
 
 def record(state: Any, **changes: Any) -> Response:
@@ -66,8 +66,8 @@ def record(state: Any, **changes: Any) -> Response:
     return answer(**{**sample, "state": state, **changes})
 
 
-def look(*answers: Any) -> ImportStatus:
-    return play(thalamus().look("274"), CREDENTIAL, *answers)[1]
+def poll(*answers: Any) -> ImportStatus:
+    return play(thalamus().poll("274"), CREDENTIAL, *answers)[1]
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def look(*answers: Any) -> ImportStatus:
     ],
 )
 def test_a_word_is(word: str, state: str) -> None:
-    assert look(record(word)).state is ImportState(state)
+    assert poll(record(word)).state is ImportState(state)
 
 
 @pytest.mark.parametrize("kind", [int, str])
@@ -117,7 +117,7 @@ def test_a_word_is(word: str, state: str) -> None:
     ],
 )
 def test_a_number_is(number: int, kind: type, state: str) -> None:
-    assert look(record(kind(number))).state is ImportState(state)
+    assert poll(record(kind(number))).state is ImportState(state)
 
 
 @pytest.mark.parametrize(
@@ -133,11 +133,11 @@ def test_a_number_is(number: int, kind: type, state: str) -> None:
     ],
 )
 def test_a_word_that_is_not_known_is_looked_up_by_its_key(key: Any, state: str) -> None:
-    assert look(record("SPENDING", stateInternationalizableKey=key)).state is ImportState(state)
+    assert poll(record("SPENDING", stateInternationalizableKey=key)).state is ImportState(state)
 
 
 def test_a_word_that_is_known_counts_before_its_key() -> None:
-    assert look(record("WAITING", stateInternationalizableKey="Processed")).state is ImportState.QUEUED
+    assert poll(record("WAITING", stateInternationalizableKey="Processed")).state is ImportState.QUEUED
 
 
 @pytest.mark.parametrize("counter", COUNTERS)
@@ -154,22 +154,22 @@ def test_a_word_that_is_known_counts_before_its_key() -> None:
     ],
 )
 def test_bad_rows_make_a_success_partial(counter: str, rows: Any, state: str) -> None:
-    assert look(record("PROCESSED", **{counter: rows})).state is ImportState(state)
+    assert poll(record("PROCESSED", **{counter: rows})).state is ImportState(state)
 
 
 @pytest.mark.parametrize("word", ["WAITING", "PROCESSING", "CONFIGURATION_PENDING", "ERROR", "CANCELED"])
 def test_bad_rows_change_no_other_state(word: str) -> None:
-    assert look(record(word, rowsWithErrors=5)).state is look(record(word)).state
+    assert poll(record(word, rowsWithErrors=5)).state is poll(record(word)).state
 
 
 def test_skipped_rows_are_no_bad_rows() -> None:
-    assert look(record("PROCESSED", rowsSkipped=5)).state is ImportState.SUCCEEDED
+    assert poll(record("PROCESSED", rowsSkipped=5)).state is ImportState.SUCCEEDED
 
 
 @pytest.mark.parametrize("percentage", [0, 50, 100])
 @pytest.mark.parametrize("word", ["WAITING", "PROCESSING", "PROCESSED", "CANCELED"])
 def test_a_percentage_decides_nothing(word: str, percentage: int) -> None:
-    assert look(record(word, percentageProcessed=percentage)).state is look(record(word)).state
+    assert poll(record(word, percentageProcessed=percentage)).state is poll(record(word)).state
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_a_percentage_decides_nothing(word: str, percentage: int) -> None:
     ],
 )
 def test_a_percentage_is_progress(percentage: Any, progress: float | None) -> None:
-    assert look(record("PROCESSING", percentageProcessed=percentage)).progress == progress
+    assert poll(record("PROCESSING", percentageProcessed=percentage)).progress == progress
 
 
 def test_rows_are_counted() -> None:
@@ -200,21 +200,21 @@ def test_rows_are_counted() -> None:
         rowsRollbacked=6,
         rowsRollbackedWithErrors=2,
     )
-    assert look(counted).rows == RowCounts(total=120, succeeded=100, failed=15, skipped=5)
+    assert poll(counted).rows == RowCounts(total=120, succeeded=100, failed=15, skipped=5)
 
 
 @pytest.mark.parametrize("rows", [None, "some"])
 def test_bad_rows_that_are_not_counted_are_none(rows: Any) -> None:
-    assert look(record("PROCESSED", rowsWithErrors=rows)).rows.failed is None
+    assert poll(record("PROCESSED", rowsWithErrors=rows)).rows.failed is None
 
 
 def test_the_pages_sample_is_a_cancelled_import() -> None:
-    seen = look(record("CANCELED", stateInternationalizableKey="Canceled", internationalizedState="Canceled"))
+    seen = poll(record("CANCELED", stateInternationalizableKey="Canceled", internationalizedState="Canceled"))
     assert (seen.state, seen.rows) == (ImportState.CANCELLED, RowCounts(576, 576, 0, 0))
 
 
 def test_an_import_that_is_over_has_both_instants() -> None:
-    seen = look(record("CANCELED"))
+    seen = poll(record("CANCELED"))
     assert (seen.started_at, seen.finished_at) == (
         pendulum.datetime(2025, 9, 10, 12, 24, 56),
         pendulum.datetime(2025, 9, 10, 12, 26, 45),
@@ -222,25 +222,25 @@ def test_an_import_that_is_over_has_both_instants() -> None:
 
 
 def test_an_import_that_goes_on_has_no_end() -> None:
-    assert look(record("PROCESSING")).finished_at is None
+    assert poll(record("PROCESSING")).finished_at is None
 
 
 def test_the_status_names_vendor_import_and_word() -> None:
-    seen = look(record("Canceled"))
+    seen = poll(record("Canceled"))
     assert (seen.vendor, seen.import_id, seen.vendor_state) == ("thalamus", "274", "Canceled")
 
 
 def test_a_number_is_the_vendors_word() -> None:
-    assert look(record(3)).vendor_state == "3"
+    assert poll(record(3)).vendor_state == "3"
 
 
 def test_the_files_link_is_kept_out() -> None:
-    assert "s3.amazonaws.com" not in str(look(record("CANCELED")).to_dict())
+    assert "s3.amazonaws.com" not in str(poll(record("CANCELED")).to_dict())
 
 
 class TestTheRequest:
     def request(self, hook: ThalamusHook, import_id: str = "274") -> Request:
-        return play(hook.look(import_id), hook.given(hook.settings), record("WAITING"))[0][1]
+        return play(hook.poll(import_id), hook.static_credential(hook.settings), record("WAITING"))[0][1]
 
     def test_is_the_pages(self) -> None:
         request = self.request(thalamus())
@@ -273,7 +273,7 @@ class TestTheRequest:
         assert self.request(thalamus(), "2/7?4").url.endswith("/import/status/2%2F7%3F4")
 
     def test_never_changes_its_path(self) -> None:
-        asked, error = play_to_error(thalamus().look(".."))
+        asked, error = play_to_error(thalamus().poll(".."))
         assert (asked, type(error)) == ([], ImportSettingsError)
 
 
@@ -306,13 +306,13 @@ def errors(http: int = 400, **codes: Any) -> Response:
 )
 def test_an_answer_without_a_state_is(response: Response, error: type[ImportStatusError]) -> None:
     with pytest.raises(ImportStatusError) as caught:
-        look(response)
+        poll(response)
     assert type(caught.value) is error
 
 
 @pytest.mark.parametrize("nothing", [False, None, {}, []], ids=repr)
 def test_errors_that_are_empty_are_none(nothing: Any) -> None:
-    assert look(record("WAITING", errors=nothing)).state is ImportState.QUEUED
+    assert poll(record("WAITING", errors=nothing)).state is ImportState.QUEUED
 
 
 REPEATED = """{"errors": {
@@ -340,19 +340,19 @@ REPEATED_THE_OTHER_WAY = """{"errors": {
 )
 def test_a_refusal_asks_for_another_credential(response: Response) -> None:
     other = Credential("shop\nother\nother")
-    asked, _ = play(thalamus().look("274"), CREDENTIAL, response, other, record("WAITING"))
+    asked, _ = play(thalamus().poll("274"), CREDENTIAL, response, other, record("WAITING"))
     assert asked[2] == NeedCredential(refused=CREDENTIAL)
 
 
 @pytest.mark.parametrize("code", ["TouchpointCodeRequired", "InvalidTouchpointCode"])
 def test_a_refusal_tells_all_codes_of_a_repeated_key(code: str) -> None:
     with pytest.raises(ImportAuthError, match=code):
-        Owner(SETTINGS, lambda _: raw(REPEATED, 400)).run(thalamus(), thalamus().look("274"))
+        Owner(SETTINGS, lambda _: raw(REPEATED, 400)).run(thalamus(), thalamus().poll("274"))
 
 
 @pytest.mark.parametrize("same", [274, "274", " 274", "0274", None, True, [275]], ids=repr)
 def test_an_answer_about_the_same_import_is_taken(same: Any) -> None:
-    assert look(record("PROCESSED", id=same)).state is ImportState.SUCCEEDED
+    assert poll(record("PROCESSED", id=same)).state is ImportState.SUCCEEDED
 
 
 LINK = "https://s3.amazonaws.com/thalamus-imports/mmorena/Hoy_d47e96d5.xlsx"
@@ -372,13 +372,13 @@ LINK = "https://s3.amazonaws.com/thalamus-imports/mmorena/Hoy_d47e96d5.xlsx"
 )
 def test_the_files_link_is_in_no_error(response: Response) -> None:
     with pytest.raises(ImportStatusError) as caught:
-        look(response)
+        poll(response)
     assert "mmorena" not in str(caught.value)
 
 
 def test_an_unknown_import_is_named() -> None:
     with pytest.raises(ImportNotFoundError, match="'274'"):
-        look(errors(ProcessorInfo="InvalidID"))
+        poll(errors(ProcessorInfo="InvalidID"))
 
 
 @pytest.mark.parametrize(
@@ -395,16 +395,16 @@ def test_an_unknown_import_is_named() -> None:
 )
 def test_missing_fields_are_named(fields: dict[str, Any], missing: str) -> None:
     with pytest.raises(ImportSettingsError) as caught:
-        thalamus().given(replace(SETTINGS, **fields))
+        thalamus().static_credential(replace(SETTINGS, **fields))
     assert str(caught.value).startswith(f"Connection 'thalamus_default' (thalamus) lacks {missing}.")
 
 
 def test_a_changed_password_is_another_credential() -> None:
-    assert thalamus().given(replace(SETTINGS, password="other")) != CREDENTIAL
+    assert thalamus().static_credential(replace(SETTINGS, password="other")) != CREDENTIAL
 
 
 def test_the_same_connection_is_the_same_credential() -> None:
-    assert thalamus().given(replace(SETTINGS)) == CREDENTIAL
+    assert thalamus().static_credential(replace(SETTINGS)) == CREDENTIAL
 
 
 @pytest.mark.parametrize("secret", ["api-token", base64.b64encode(b"me@x.example:pass:word").decode()])
@@ -413,7 +413,7 @@ def test_the_parts_of_the_credential_are_secrets(secret: str) -> None:
 
 
 def test_an_answer_about_another_import_says_so() -> None:
-    seen = look(record("PROCESSED", id=275))
+    seen = poll(record("PROCESSED", id=275))
     assert (seen.state, seen.messages) == (
         ImportState.SUCCEEDED,
         ("The answer names another id: id 275.",),

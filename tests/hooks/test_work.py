@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_importstatus import json_body
-from airflow_provider_importstatus.conversation import MAX_BODY, Response
 from airflow_provider_importstatus.exceptions import ImportProtocolError, ImportStatusError
+from airflow_provider_importstatus.protocol import json_body
+from airflow_provider_importstatus.protocol.flow import MAX_BODY, Response
 from airflow_provider_importstatus.status import ImportState, ImportStatus, StageStatus
 
 from ..core.playing import NOW
 from .strategies import VENDORS, Vendor
-from .test_properties import look
+from .test_properties import poll
 
 MIB = 1024 * 1024
 PACKAGE = "airflow_provider_importstatus."
@@ -99,7 +99,7 @@ def end_of(vendor: Vendor, body: str, status: int = 200) -> tuple[Any, Counter[s
     end: Any
     with counted() as work:
         try:
-            end = look(vendor, [response])
+            end = poll(vendor, [response])
         except ImportStatusError as error:
             end = error
     return end, work
@@ -146,7 +146,7 @@ def test_one_answer_is_parsed_once(vendor: str) -> None:
     for answer in VENDORS[vendor].answers:
         response = Response(200, {}, json.dumps(answer).encode())
         with counted() as work, suppress(ImportStatusError):
-            look(VENDORS[vendor], [response])
+            poll(VENDORS[vendor], [response])
         assert work["json_body.parse"] == 1
 
 
@@ -200,7 +200,7 @@ def test_messages_that_are_left_out_are_counted(messages: list[Any], more: int) 
 def test_a_list_that_no_vendor_sends_is_a_broken_answer(place: str) -> None:
     vendor = "tao_advance" if place in PLACES["tao_advance"] else "clear"
     end, _ = end_of(VENDORS[vendor], place % listed("1" if "activity" not in place else "{}", MIB))
-    assert (type(end), end.passing) == (ImportProtocolError, True)
+    assert (type(end), end.retryable) == (ImportProtocolError, True)
 
 
 def test_a_body_of_more_brackets_than_any_vendor_sends_is_not_parsed() -> None:

@@ -9,7 +9,6 @@ from urllib.parse import parse_qs
 import pendulum
 import pytest
 
-from airflow_provider_importstatus.conversation import Credential, NeedCredential, Request, Response
 from airflow_provider_importstatus.exceptions import (
     ImportAuthError,
     ImportNotFoundError,
@@ -20,13 +19,14 @@ from airflow_provider_importstatus.exceptions import (
     ImportUnavailableError,
 )
 from airflow_provider_importstatus.hooks.zilliant import ZilliantHook
-from airflow_provider_importstatus.settings import Settings
+from airflow_provider_importstatus.protocol.flow import Credential, NeedCredential, Request, Response
+from airflow_provider_importstatus.protocol.settings import ConnectionSettings
 from airflow_provider_importstatus.status import ImportState, ImportStatus, RowCounts
 
 from ..core.playing import NOW, answer, play, play_to_error, raw
 
 CLIENT = {"client_id": "app-1", "client_secret": "app-secret"}
-SETTINGS = Settings(
+SETTINGS = ConnectionSettings(
     "zilliant_default", "zilliant", host="mine.zilliant.com", login="me", password="pass word", extra=CLIENT
 )
 CREDENTIAL = Credential("encoded-1")
@@ -51,12 +51,12 @@ def report(word: Any, **changes: Any) -> Response:
     return answer(status=word, **changes)
 
 
-def look(*answers: Any) -> ImportStatus:
-    return play(zilliant().look("2587c81c"), CREDENTIAL, *answers)[1]
+def poll(*answers: Any) -> ImportStatus:
+    return play(zilliant().poll("2587c81c"), CREDENTIAL, *answers)[1]
 
 
 def look_at_ended(*, word: str = "SUCCEEDED", report: Response) -> ImportStatus:
-    return look(status(word), CREDENTIAL, report)
+    return poll(status(word), CREDENTIAL, report)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def look_at_ended(*, word: str = "SUCCEEDED", report: Response) -> ImportStatus:
     ],
 )
 def test_an_import_that_goes_on_is(answers: list[Response], state: str) -> None:
-    assert look(*answers).state is ImportState(state)
+    assert poll(*answers).state is ImportState(state)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_an_import_that_is_over_is(word: str, said: Response, state: str) -> Non
 
 def test_the_pages_sample_has_both_instants() -> None:
     sample = status("SUCCEEDED", startDate="2021-09-28T13:09:25Z", stopDate="2021-09-28T13:16:06Z")
-    seen = look(sample, CREDENTIAL, ABSENT)
+    seen = poll(sample, CREDENTIAL, ABSENT)
     assert (seen.started_at, seen.finished_at) == (
         pendulum.datetime(2021, 9, 28, 13, 9, 25),
         pendulum.datetime(2021, 9, 28, 13, 16, 6),
@@ -100,12 +100,12 @@ def test_the_pages_sample_has_both_instants() -> None:
 
 
 def test_an_import_that_goes_on_has_no_end() -> None:
-    seen = look(status("RUNNING", startDate="2021-09-28T13:09:25Z", stopDate=None))
+    seen = poll(status("RUNNING", startDate="2021-09-28T13:09:25Z", stopDate=None))
     assert (seen.started_at, seen.finished_at) == (pendulum.datetime(2021, 9, 28, 13, 9, 25), None)
 
 
 def test_the_status_names_vendor_import_and_word() -> None:
-    seen = look(status("Running", entityImportId="2587c81c"))
+    seen = poll(status("Running", entityImportId="2587c81c"))
     assert (seen.vendor, seen.import_id, seen.vendor_state) == ("zilliant", "2587c81c", "Running")
 
 
@@ -121,7 +121,7 @@ def test_what_is_not_counted_is_none(said: Response) -> None:
 
 @pytest.mark.parametrize("said", [True, False, None, "true"], ids=repr)
 def test_a_client_error_is_told(said: Any) -> None:
-    messages = look(status("RUNNING", clientErrorCallingService=said)).messages
+    messages = poll(status("RUNNING", clientErrorCallingService=said)).messages
     assert [message for message in messages if "clientErrorCallingService" in message] == list(messages)
     assert bool(messages) is (said is True)
 
@@ -129,13 +129,13 @@ def test_a_client_error_is_told(said: Any) -> None:
 @pytest.mark.parametrize("other", ["2587c81d", 7, "x" * 10**6], ids=lambda other: str(other)[:8])
 def test_another_id_is_told(other: Any) -> None:
     """The page does not say that entityImportId is the importId, and its failed sample is no UUID."""
-    seen = look(status("RUNNING", entityImportId=other))
+    seen = poll(status("RUNNING", entityImportId=other))
     assert (seen.state, "entityImportId" in seen.messages[0]) == (ImportState.RUNNING, True)
 
 
 @pytest.mark.parametrize("same", ["2587c81c", "2587C81C", "2587-c81c", "", None, [], True], ids=repr)
 def test_the_same_id_is_not_told(same: Any) -> None:
-    assert look(status("RUNNING", entityImportId=same)).messages == ()
+    assert poll(status("RUNNING", entityImportId=same)).messages == ()
 
 
 def test_the_reports_message_is_kept() -> None:
@@ -144,7 +144,7 @@ def test_the_reports_message_is_kept() -> None:
 
 class TestTheRequests:
     def requests(self, hook: ZilliantHook, import_id: str = "2587c81c") -> list[Request]:
-        asked, _ = play(hook.look(import_id), CREDENTIAL, status("FAILED"), CREDENTIAL, ABSENT)
+        asked, _ = play(hook.poll(import_id), CREDENTIAL, status("FAILED"), CREDENTIAL, ABSENT)
         return [wish for wish in asked if isinstance(wish, Request)]
 
     def test_are_the_pages(self) -> None:
@@ -167,12 +167,12 @@ class TestTheRequests:
         assert self.requests(zilliant(), "a/b?c")[0].url.endswith("/v1/EntityImport/a%2Fb%3Fc/status")
 
     def test_never_change_their_path(self) -> None:
-        asked, error = play_to_error(zilliant().look(".."))
+        asked, error = play_to_error(zilliant().poll(".."))
         assert (asked, type(error)) == ([], ImportSettingsError)
 
     @pytest.mark.parametrize("word", ["RUNNING", "QUEUED"])
     def test_leave_the_report_alone_while_the_import_goes_on(self, word: str) -> None:
-        asked, _ = play(zilliant().look("2587c81c"), CREDENTIAL, status(word))
+        asked, _ = play(zilliant().poll("2587c81c"), CREDENTIAL, status(word))
         assert len(asked) == 2
 
 
@@ -195,7 +195,7 @@ ANSWERS = [
 @pytest.mark.parametrize(("response", "error"), ANSWERS)
 def test_an_answer_without_a_status_is(response: Response, error: type[ImportStatusError]) -> None:
     with pytest.raises(ImportStatusError) as caught:
-        look(response)
+        poll(response)
     assert type(caught.value) is error
 
 
@@ -210,30 +210,30 @@ def test_a_report_that_is_there_but_unusable_is_no_absent_one(
 
 def test_an_unknown_import_is_named() -> None:
     with pytest.raises(ImportNotFoundError, match=r"'2587c81c'.*mappingId.*uploadId"):
-        look(answer(404, message="Import ID not found."))
+        poll(answer(404, message="Import ID not found."))
 
 
 @pytest.mark.parametrize("http", [401, 403])
 def test_a_refusal_asks_for_another_credential(http: int) -> None:
     other = Credential("encoded-2")
-    asked, _ = play(zilliant().look("2587c81c"), CREDENTIAL, raw("", http), other, status("RUNNING"))
+    asked, _ = play(zilliant().poll("2587c81c"), CREDENTIAL, raw("", http), other, status("RUNNING"))
     assert asked[2] == NeedCredential(refused=CREDENTIAL)
 
 
 def test_a_refusal_of_the_report_asks_for_another_credential() -> None:
     answers = [status("SUCCEEDED"), CREDENTIAL, raw("", 401), Credential("encoded-2"), report("SUCCESS")]
-    asked, seen = play(zilliant().look("2587c81c"), CREDENTIAL, *answers)
+    asked, seen = play(zilliant().poll("2587c81c"), CREDENTIAL, *answers)
     assert (asked[4], seen.state) == (NeedCredential(refused=CREDENTIAL), ImportState.SUCCEEDED)
 
 
 class TestTheLogin:
     def request(self, **extra: str) -> Request:
-        return play(zilliant().log_in(replace(SETTINGS, extra={**CLIENT, **extra})), raw(TOKEN_RESPONSE))[0][
-            0
-        ]
+        return play(
+            zilliant().authenticate(replace(SETTINGS, extra={**CLIENT, **extra})), raw(TOKEN_RESPONSE)
+        )[0][0]
 
-    def log_in(self, response: Response) -> Credential:
-        return play(zilliant().log_in(SETTINGS), response)[1]
+    def authenticate(self, response: Response) -> Credential:
+        return play(zilliant().authenticate(SETTINGS), response)[1]
 
     def test_goes_to_salesforce(self) -> None:
         request = self.request()
@@ -249,18 +249,18 @@ class TestTheLogin:
         assert sent == {"grant_type": "password", "username": "me", "password": "pass word", **CLIENT}
 
     def test_gives_the_exact_bytes_of_the_whole_answer(self) -> None:
-        assert base64.b64decode(self.log_in(raw(TOKEN_RESPONSE)).value) == TOKEN_RESPONSE
+        assert base64.b64decode(self.authenticate(raw(TOKEN_RESPONSE)).value) == TOKEN_RESPONSE
 
     def test_gives_one_line(self) -> None:
         long = json.dumps({"access_token": "t" * 500}).encode()
-        assert "\n" not in self.log_in(raw(long)).value
+        assert "\n" not in self.authenticate(raw(long)).value
 
     def test_knows_the_token_in_it_for_a_secret(self) -> None:
-        assert self.log_in(raw(TOKEN_RESPONSE)).secrets == ("00D!x",)
+        assert self.authenticate(raw(TOKEN_RESPONSE)).secrets == ("00D!x",)
 
     def test_says_nothing_of_an_end(self) -> None:
-        credential = self.log_in(raw(TOKEN_RESPONSE))
-        assert (credential.minted_at, credential.expires_at) == (NOW, None)
+        credential = self.authenticate(raw(TOKEN_RESPONSE))
+        assert (credential.obtained_at, credential.expires_at) == (NOW, None)
 
     @pytest.mark.parametrize(
         ("code", "http"), [("invalid_grant", 400), ("invalid_client", 400), ("invalid_client", 401)]
@@ -268,43 +268,43 @@ class TestTheLogin:
     def test_that_is_refused_is_an_auth_error(self, code: str, http: int) -> None:
         refusal = answer(http, error=code, error_description="authentication failure")
         with pytest.raises(ImportAuthError, match=f"HTTP {http} {code}"):
-            self.log_in(refusal)
+            self.authenticate(refusal)
 
     @pytest.mark.parametrize("body", [{}, {"access_token": None}, {"access_token": ""}, {"access_token": 5}])
     def test_without_a_token_is_a_broken_answer(self, body: dict[str, Any]) -> None:
         with pytest.raises(ImportProtocolError, match="without an access_token"):
-            self.log_in(answer(**body))
+            self.authenticate(answer(**body))
 
 
 class TestAReadyTokenResponse:
-    def given(self, token_response: Any) -> Credential | None:
+    def static_credential(self, token_response: Any) -> Credential | None:
         extra = {"token_response": token_response}
-        return zilliant().given(replace(SETTINGS, login="", password="", extra=extra))
+        return zilliant().static_credential(replace(SETTINGS, login="", password="", extra=extra))
 
     def test_as_text_is_taken_as_it_is(self) -> None:
-        assert base64.b64decode(self.given(TOKEN_RESPONSE.decode()).value) == TOKEN_RESPONSE
+        assert base64.b64decode(self.static_credential(TOKEN_RESPONSE.decode()).value) == TOKEN_RESPONSE
 
     def test_as_an_object_is_taken_as_json(self) -> None:
         ready = {"access_token": "00D!x", "issued_at": "1"}
-        assert json.loads(base64.b64decode(self.given(ready).value)) == ready
+        assert json.loads(base64.b64decode(self.static_credential(ready).value)) == ready
 
     def test_holds_a_secret(self) -> None:
-        assert self.given(TOKEN_RESPONSE.decode()).secrets == ("00D!x",)
+        assert self.static_credential(TOKEN_RESPONSE.decode()).secrets == ("00D!x",)
 
     @pytest.mark.parametrize("nothing", ["", None])
     def test_that_is_empty_is_none(self, nothing: Any) -> None:
-        assert self.given(nothing) is None
+        assert self.static_credential(nothing) is None
 
     @pytest.mark.parametrize("wrong", ["00D!x", "[]", "{}", '{"access_token": null}', '"00D!x"', "5"])
     def test_that_is_no_token_response_is_refused_by_name(self, wrong: str) -> None:
         with pytest.raises(
             ImportSettingsError, match=r"'zilliant_default'.*: token_response is no JSON object"
         ):
-            self.given(wrong)
+            self.static_credential(wrong)
 
     def test_that_is_refused_is_not_quoted(self) -> None:
         with pytest.raises(ImportSettingsError) as caught:
-            self.given("hunter22-hunter22")
+            self.static_credential("hunter22-hunter22")
         assert "hunter22" not in str(caught.value)
 
 
@@ -321,6 +321,6 @@ class TestAReadyTokenResponse:
     ],
 )
 def test_without_its_fields_nothing_is_sent(fields: dict[str, Any], missing: str) -> None:
-    asked, error = play_to_error(zilliant().log_in(replace(SETTINGS, **fields)))
+    asked, error = play_to_error(zilliant().authenticate(replace(SETTINGS, **fields)))
     assert asked == []
     assert str(error).startswith(f"Connection 'zilliant_default' (zilliant) lacks {missing}.")

@@ -14,9 +14,9 @@ VENDORS = ("clear", "tao_advance", "zilliant", "thalamus")
 WITH_LOGIN = ("tao_advance", "zilliant")
 
 Connect = Callable[..., str]
-Look = Callable[..., Any]
+Poll = Callable[..., Any]
 #: Look at an import, and again, with the same hook and the same pool.
-KeepLooking = Callable[[str, str], Any]
+KeepPolling = Callable[[str, str], Any]
 Serve = Callable[..., Server]
 
 TOKEN_RESPONSE = {"access_token": "ready-access-token", "token_type": "Bearer", "signature": "c2ln"}

@@ -11,19 +11,19 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_importstatus import conversation
+from airflow_provider_importstatus.clients.async_client import shared_client
 from airflow_provider_importstatus.hooks.base import ImportStatusHook, hook_for
-from airflow_provider_importstatus.triggers.client import connected
+from airflow_provider_importstatus.protocol import flow
 
-from .cases import KeepLooking, Serve
+from .cases import KeepPolling, Serve
 from .servers import Script, Server
 
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let processes that are refused together by Clear not wait for each other."""
-    monkeypatch.setattr(conversation, "MAX_PAUSE", 0.0)
-    monkeypatch.setattr(conversation, "READ_BACK", 0.0)
+    monkeypatch.setattr(flow, "MAX_REFRESH_DELAY", 0.0)
+    monkeypatch.setattr(flow, "READ_BACK_DELAY", 0.0)
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def serve() -> Iterator[Serve]:
 
 
 @pytest.fixture(params=["requests", "aiohttp"])
-def keep_looking(request: pytest.FixtureRequest) -> Iterator[KeepLooking]:
+def keep_polling(request: pytest.FixtureRequest) -> Iterator[KeepPolling]:
     """Look as one wait does: the credential of one look serves the next one."""
     hooks: dict[str, ImportStatusHook] = {}
 
@@ -60,10 +60,10 @@ def keep_looking(request: pytest.FixtureRequest) -> Iterator[KeepLooking]:
     with asyncio.Runner() as runner:
         clients = AsyncExitStack()
 
-        async def look(conn_id: str, import_id: str) -> Any:
+        async def poll(conn_id: str, import_id: str) -> Any:
             if conn_id not in hooks:
-                await clients.enter_async_context(connected(conn_id))
+                await clients.enter_async_context(shared_client(conn_id))
             return await hook(conn_id).aget_import_status(import_id)
 
-        yield lambda conn_id, import_id: runner.run(look(conn_id, import_id))
+        yield lambda conn_id, import_id: runner.run(poll(conn_id, import_id))
         runner.run(clients.aclose())

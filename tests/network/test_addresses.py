@@ -9,7 +9,7 @@ from airflow_provider_importstatus import __version__
 from airflow_provider_importstatus.exceptions import ImportSettingsError
 from airflow_provider_importstatus.sandbox import Sandbox
 
-from .cases import GOING_ON, READY, VENDORS, Connect, KeepLooking, Look, Serve, going_on
+from .cases import GOING_ON, READY, VENDORS, Connect, KeepPolling, Poll, Serve, going_on
 from .servers import Seen, answer
 
 IDS = {
@@ -43,10 +43,10 @@ def any_vendor(seen: Seen) -> list[bytes | float]:
     + [(vendor, *IDS["unicode"]) for vendor in ("tao_advance", "zilliant")],
 )
 def test_an_id_reaches_the_vendor_as_one_segment(
-    connect: Connect, serve: Serve, look: Look, vendor: str, import_id: str, quoted: str
+    connect: Connect, serve: Serve, poll: Poll, vendor: str, import_id: str, quoted: str
 ) -> None:
     server = serve(any_vendor)
-    look(connect(vendor, host=server.url, extra=READY.get(vendor, {})), import_id)
+    poll(connect(vendor, host=server.url, extra=READY.get(vendor, {})), import_id)
     assert server.seen[-1].target == PATHS[vendor].format(quoted)
 
 
@@ -55,21 +55,21 @@ def test_an_id_reaches_the_vendor_as_one_segment(
     [("a/b", "a%2Fb"), ("a b", "a+b"), ("é", "%C3%A9"), ("..", ".."), ("a&b=c#d", "a%26b%3Dc%23d")],
 )
 def test_an_id_reaches_clear_as_one_value(
-    connect: Connect, serve: Serve, look: Look, import_id: str, quoted: str
+    connect: Connect, serve: Serve, poll: Poll, import_id: str, quoted: str
 ) -> None:
     server = serve(going_on)
-    look(connect("clear", host=server.url, extra=READY["clear"]), import_id)
+    poll(connect("clear", host=server.url, extra=READY["clear"]), import_id)
     assert server.seen[-1].target == f"/one-integration/workflow/status?taskId={quoted}"
 
 
 @pytest.mark.parametrize("import_id", [".", ".."])
 @pytest.mark.parametrize("vendor", PATHS)
 def test_an_id_of_dots_is_refused_before_anything_is_sent(
-    connect: Connect, serve: Serve, look: Look, vendor: str, import_id: str
+    connect: Connect, serve: Serve, poll: Poll, vendor: str, import_id: str
 ) -> None:
     server = serve(any_vendor)
     with pytest.raises(ImportSettingsError):
-        look(connect(vendor, host=server.url, extra=READY.get(vendor, {})), import_id)
+        poll(connect(vendor, host=server.url, extra=READY.get(vendor, {})), import_id)
     assert server.seen == []
 
 
@@ -77,59 +77,59 @@ def test_an_id_of_dots_is_refused_before_anything_is_sent(
 @pytest.mark.parametrize("vendor", ["clear", "tao_advance", "zilliant"])
 @pytest.mark.usefixtures("connections")
 def test_the_vendor_finds_an_import_with_a_difficult_id(
-    sandbox: Sandbox, look: Look, vendor: str, import_id: str
+    sandbox: Sandbox, poll: Poll, vendor: str, import_id: str
 ) -> None:
     sandbox.submit(vendor, import_id=import_id, seconds=0)
-    assert look(f"{vendor}_default", import_id).import_id == import_id
+    assert poll(f"{vendor}_default", import_id).import_id == import_id
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_every_request_names_provider_and_airflow(
-    connect: Connect, serve: Serve, look: Look, vendor: str
+    connect: Connect, serve: Serve, poll: Poll, vendor: str
 ) -> None:
     server = serve(any_vendor)
-    look(connect(vendor, host=server.url, extra=READY.get(vendor, {})), "7")
+    poll(connect(vendor, host=server.url, extra=READY.get(vendor, {})), "7")
     agents = {seen.headers["user-agent"] for seen in server.seen}
     assert agents == {f"airflow-provider-importstatus/{__version__} Airflow/{airflow_version}"}
 
 
-def test_the_host_may_have_a_path(connect: Connect, serve: Serve, look: Look) -> None:
+def test_the_host_may_have_a_path(connect: Connect, serve: Serve, poll: Poll) -> None:
     server = serve(going_on)
-    look(connect("thalamus", host=f"{server.url}/thalamus/"), "7")
+    poll(connect("thalamus", host=f"{server.url}/thalamus/"), "7")
     assert server.seen[0].target == "/thalamus/api/v4/import/status/7"
 
 
-def test_host_schema_and_port_may_stand_apart(connect: Connect, serve: Serve, look: Look) -> None:
+def test_host_schema_and_port_may_stand_apart(connect: Connect, serve: Serve, poll: Poll) -> None:
     server = serve(going_on)
     host, _, port = server.address.partition(":")
-    look(connect("thalamus", host=host, schema="http", port=int(port)), "7")
+    poll(connect("thalamus", host=host, schema="http", port=int(port)), "7")
     assert len(server.seen) == 1
 
 
-def test_taos_older_deployments_have_no_prefix(connect: Connect, serve: Serve, look: Look) -> None:
+def test_taos_older_deployments_have_no_prefix(connect: Connect, serve: Serve, poll: Poll) -> None:
     server = serve(lambda seen: answer(TAO_ANSWERS[seen.method]))
-    look(connect("tao_advance", host=server.url, extra={"api_prefix": ""}), "7")
+    poll(connect("tao_advance", host=server.url, extra={"api_prefix": ""}), "7")
     assert [seen.target for seen in server.seen] == ["/v1/oauth2/tokens", "/api/v1/status/7"]
 
 
-def test_a_login_may_be_at_another_address(connect: Connect, serve: Serve, look: Look) -> None:
+def test_a_login_may_be_at_another_address(connect: Connect, serve: Serve, poll: Poll) -> None:
     login = serve(lambda _: answer('{"access_token": "t0ken"}'))
     vendor = serve(lambda _: answer('{"result": {"status": "pending"}}'))
-    look(connect("tao_advance", host=vendor.url, extra={"token_url": f"{login.url}/oauth"}), "7")
+    poll(connect("tao_advance", host=vendor.url, extra={"token_url": f"{login.url}/oauth"}), "7")
     assert [seen.target for seen in login.seen] == ["/oauth"]
 
 
-def test_cookies_are_not_kept(connect: Connect, serve: Serve, keep_looking: KeepLooking) -> None:
+def test_cookies_are_not_kept(connect: Connect, serve: Serve, keep_polling: KeepPolling) -> None:
     """A load balancer's cookie would bind one transport's looks to one node, and not the other's."""
     server = serve(lambda _: answer(GOING_ON, set_cookie="node=1; Path=/"))
     # aiohttp takes no cookies from bare addresses.
     conn_id = connect("thalamus", host=server.url.replace("127.0.0.1", "localhost"))
     for _ in range(2):
-        keep_looking(conn_id, "7")
+        keep_polling(conn_id, "7")
     assert [seen.headers.get("cookie") for seen in server.seen] == [None, None]
 
 
-def test_a_logins_cookies_are_not_kept(connect: Connect, serve: Serve, look: Look) -> None:
+def test_a_logins_cookies_are_not_kept(connect: Connect, serve: Serve, poll: Poll) -> None:
     server = serve(lambda seen: answer(TAO_ANSWERS[seen.method], set_cookie="node=1; Path=/"))
-    look(connect("tao_advance", host=server.url.replace("127.0.0.1", "localhost")), "7")
+    poll(connect("tao_advance", host=server.url.replace("127.0.0.1", "localhost")), "7")
     assert [seen.headers.get("cookie") for seen in server.seen] == [None, None]

@@ -18,7 +18,7 @@ from airflow_provider_importstatus.exceptions import (
 )
 from airflow_provider_importstatus.sandbox import Sandbox
 
-from .cases import READY, VENDORS, WITH_LOGIN, Connect, Look, Serve
+from .cases import READY, VENDORS, WITH_LOGIN, Connect, Poll, Serve
 from .servers import answer
 
 NO_IMPORT = dict.fromkeys(VENDORS, "no-such-import") | {"thalamus": "999"}
@@ -26,9 +26,9 @@ NO_IMPORT = dict.fromkeys(VENDORS, "no-such-import") | {"thalamus": "999"}
 
 @pytest.mark.parametrize("vendor", VENDORS)
 @pytest.mark.usefixtures("connections")
-def test_an_unknown_import_is_not_found(look: Look, vendor: str) -> None:
+def test_an_unknown_import_is_not_found(poll: Poll, vendor: str) -> None:
     with pytest.raises(ImportNotFoundError, match=NO_IMPORT[vendor]):
-        look(f"{vendor}_default", NO_IMPORT[vendor])
+        poll(f"{vendor}_default", NO_IMPORT[vendor])
 
 
 @pytest.mark.parametrize(
@@ -37,45 +37,45 @@ def test_an_unknown_import_is_not_found(look: Look, vendor: str) -> None:
     + [("thalamus", kind) for kind in ("408", "425", "500", "502", "504", "599")],
 )
 @pytest.mark.usefixtures("connections")
-def test_trouble_that_passes_is_unavailable(sandbox: Sandbox, look: Look, vendor: str, kind: str) -> None:
+def test_trouble_that_passes_is_unavailable(sandbox: Sandbox, poll: Poll, vendor: str, kind: str) -> None:
     import_id = sandbox.submit(vendor)
     # Always, since aiohttp itself asks once more where the connection was dropped.
     sandbox.fault(vendor, "status", kind, times=None)
     with pytest.raises(ImportUnavailableError) as error:
-        look(f"{vendor}_default", import_id)
+        poll(f"{vendor}_default", import_id)
     assert error.value.retry_after is None
 
 
 @pytest.mark.parametrize("kind", ["503", "drop", "cut"])
 @pytest.mark.usefixtures("connections")
 def test_a_report_that_cannot_be_had_just_now_makes_no_success(
-    sandbox: Sandbox, look: Look, kind: str
+    sandbox: Sandbox, poll: Poll, kind: str
 ) -> None:
     import_id = sandbox.submit("zilliant", ends="partial", seconds=0)
     sandbox.fault("zilliant", "report", kind, times=None)
     with pytest.raises(ImportUnavailableError):
-        look("zilliant_default", import_id)
+        poll("zilliant_default", import_id)
 
 
 @pytest.mark.parametrize("kind", ["429", "500", "drop"])
 @pytest.mark.parametrize("vendor", [*WITH_LOGIN, "clear"])
 def test_a_login_that_fails_in_passing_is_unavailable(
-    sandbox: Sandbox, connect: Connect, look: Look, vendor: str, kind: str
+    sandbox: Sandbox, connect: Connect, poll: Poll, vendor: str, kind: str
 ) -> None:
     sandbox.fault(vendor, "token", kind, times=None)
     with pytest.raises(ImportUnavailableError):
-        look(connect(vendor), sandbox.submit(vendor))
+        poll(connect(vendor), sandbox.submit(vendor))
 
 
 @pytest.mark.parametrize("vendor", ["clear", "thalamus"])
 def test_an_answer_that_comes_too_late_is_unavailable(
-    sandbox: Sandbox, connections: Connect, mint: Any, look: Look, vendor: str
+    sandbox: Sandbox, connections: Connect, mint: Any, poll: Poll, vendor: str
 ) -> None:
     ready = {"access_token": mint()} if vendor == "clear" else {}
     connections(vendor, extra={"timeout": 0.2, **ready})
     sandbox.fault(vendor, "status", "slow", seconds=2)
     with pytest.raises(ImportUnavailableError):
-        look(f"{vendor}_default", sandbox.submit(vendor))
+        poll(f"{vendor}_default", sandbox.submit(vendor))
 
 
 @pytest.mark.parametrize(
@@ -92,53 +92,53 @@ def test_an_answer_that_comes_too_late_is_unavailable(
 )
 @pytest.mark.usefixtures("connections")
 def test_the_vendor_says_when_to_come_back(
-    sandbox: Sandbox, look: Look, header: str, seconds: float | None
+    sandbox: Sandbox, poll: Poll, header: str, seconds: float | None
 ) -> None:
     import_id = sandbox.submit("thalamus")
     sandbox.fault("thalamus", "status", "429", retry_after=header)
     with pytest.raises(ImportUnavailableError) as error:
-        look("thalamus_default", import_id)
+        poll("thalamus_default", import_id)
     assert error.value.retry_after == seconds
 
 
 @pytest.mark.usefixtures("connections")
-def test_the_vendor_says_when_to_come_back_as_a_date(sandbox: Sandbox, look: Look) -> None:
+def test_the_vendor_says_when_to_come_back_as_a_date(sandbox: Sandbox, poll: Poll) -> None:
     import_id = sandbox.submit("thalamus")
     date = email.utils.formatdate(time.time() + 60, usegmt=True)
     sandbox.fault("thalamus", "status", "503", retry_after=date)
     with pytest.raises(ImportUnavailableError) as error:
-        look("thalamus_default", import_id)
+        poll("thalamus_default", import_id)
     assert error.value.retry_after == pytest.approx(60, abs=3)
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
 @pytest.mark.usefixtures("connections")
-def test_retry_after_is_understood_from_every_vendor(sandbox: Sandbox, look: Look, vendor: str) -> None:
+def test_retry_after_is_understood_from_every_vendor(sandbox: Sandbox, poll: Poll, vendor: str) -> None:
     import_id = sandbox.submit(vendor)
     sandbox.fault(vendor, "status", "429", retry_after="11")
     with pytest.raises(ImportUnavailableError) as error:
-        look(f"{vendor}_default", import_id)
+        poll(f"{vendor}_default", import_id)
     assert error.value.retry_after == 11
 
 
 @pytest.mark.parametrize("vendor", WITH_LOGIN)
 @pytest.mark.usefixtures("connections")
-def test_retry_after_is_understood_from_a_login(sandbox: Sandbox, look: Look, vendor: str) -> None:
+def test_retry_after_is_understood_from_a_login(sandbox: Sandbox, poll: Poll, vendor: str) -> None:
     sandbox.fault(vendor, "token", "429", retry_after="11")
     with pytest.raises(ImportUnavailableError) as error:
-        look(f"{vendor}_default", "any")
+        poll(f"{vendor}_default", "any")
     assert error.value.retry_after == 11
 
 
 @pytest.mark.parametrize("status", [500, 502])
 @pytest.mark.parametrize("vendor", READY)
 def test_the_http_status_of_an_html_page_decides(
-    connect: Connect, serve: Serve, look: Look, vendor: str, status: int
+    connect: Connect, serve: Serve, poll: Poll, vendor: str, status: int
 ) -> None:
     page = answer("<h1>Bad gateway</h1>", status, content_type="text/html", retry_after="3")
     conn_id = connect(vendor, host=serve(lambda _: page).url, extra=READY[vendor])
     with pytest.raises(ImportUnavailableError) as error:
-        look(conn_id, "7")
+        poll(conn_id, "7")
     assert error.value.retry_after == 3
 
 
@@ -148,19 +148,19 @@ def test_the_http_status_of_an_html_page_decides(
 )
 @pytest.mark.usefixtures("connections")
 def test_a_question_that_is_refused_is_our_mistake(
-    sandbox: Sandbox, look: Look, vendor: str, status: int
+    sandbox: Sandbox, poll: Poll, vendor: str, status: int
 ) -> None:
     import_id = sandbox.submit(vendor)
     sandbox.fault(vendor, "status", status)
     with pytest.raises(ImportRequestError, match=str(status)):
-        look(f"{vendor}_default", import_id)
+        poll(f"{vendor}_default", import_id)
 
 
-def test_a_refusal_is_told_in_the_vendors_words(connect: Connect, serve: Serve, look: Look) -> None:
+def test_a_refusal_is_told_in_the_vendors_words(connect: Connect, serve: Serve, poll: Poll) -> None:
     refusal = answer('{"message": "Only on weekdays."}', 422)
     conn_id = connect("zilliant", host=serve(lambda _: refusal).url, extra=READY["zilliant"])
     with pytest.raises(ImportRequestError, match=r"Only on weekdays\."):
-        look(conn_id, "7")
+        poll(conn_id, "7")
 
 
 CLEAR_ENVELOPES: list[tuple[str, dict[str, Any], type[Exception]]] = [
@@ -179,24 +179,24 @@ CLEAR_ENVELOPES: list[tuple[str, dict[str, Any], type[Exception]]] = [
     ("envelope", "error"), [case[1:] for case in CLEAR_ENVELOPES], ids=[case[0] for case in CLEAR_ENVELOPES]
 )
 def test_clears_envelope_is_read_before_its_result(
-    connect: Connect, serve: Serve, look: Look, envelope: dict[str, Any], error: type[Exception]
+    connect: Connect, serve: Serve, poll: Poll, envelope: dict[str, Any], error: type[Exception]
 ) -> None:
     vendor = serve(lambda _: answer(json.dumps(envelope)))
     with pytest.raises(error):
-        look(connect("clear", host=vendor.url, extra=READY["clear"]), "7")
+        poll(connect("clear", host=vendor.url, extra=READY["clear"]), "7")
 
 
 @pytest.mark.parametrize("kind", ["garbage", "huge"])
 @pytest.mark.parametrize("vendor", VENDORS)
 @pytest.mark.usefixtures("connections")
 def test_an_answer_without_sense_may_be_a_proxys_and_pass(
-    sandbox: Sandbox, look: Look, vendor: str, kind: str
+    sandbox: Sandbox, poll: Poll, vendor: str, kind: str
 ) -> None:
     import_id = sandbox.submit(vendor)
     sandbox.fault(vendor, "status", kind)
     with pytest.raises(ImportProtocolError) as error:
-        look(f"{vendor}_default", import_id)
-    assert error.value.passing
+        poll(f"{vendor}_default", import_id)
+    assert error.value.retryable
 
 
 BROKEN = {
@@ -218,20 +218,20 @@ BROKEN = {
     + [(vendor, kind) for vendor in ("clear", "thalamus") for kind in ("list", "no-state", "state-list")],
 )
 def test_an_answer_without_a_state_is_broken(
-    connect: Connect, serve: Serve, look: Look, vendor: str, kind: str
+    connect: Connect, serve: Serve, poll: Poll, vendor: str, kind: str
 ) -> None:
     conn_id = connect(vendor, host=serve(lambda _: answer(BROKEN[kind])).url, extra=READY[vendor])
     with pytest.raises(ImportProtocolError):
-        look(conn_id, "7")
+        poll(conn_id, "7")
 
 
 @pytest.mark.parametrize("vendor", READY)
 def test_bytes_that_are_no_http_are_passing_trouble(
-    connect: Connect, serve: Serve, look: Look, vendor: str
+    connect: Connect, serve: Serve, poll: Poll, vendor: str
 ) -> None:
     conn_id = connect(vendor, host=serve(lambda _: [b"\x00\x01SSH-2.0-x\r\n\r\n"]).url, extra=READY[vendor])
     with pytest.raises(ImportUnavailableError):
-        look(conn_id, "7")
+        poll(conn_id, "7")
 
 
 @pytest.mark.parametrize(
@@ -239,23 +239,23 @@ def test_bytes_that_are_no_http_are_passing_trouble(
     [(vendor, "status") for vendor in VENDORS] + [(vendor, "token") for vendor in ("clear", *WITH_LOGIN)],
 )
 def test_a_redirect_is_an_error_at_once(
-    sandbox: Sandbox, connect: Connect, mint: Any, look: Look, vendor: str, route: str
+    sandbox: Sandbox, connect: Connect, mint: Any, poll: Poll, vendor: str, route: str
 ) -> None:
     ready = {"access_token": mint()} if (vendor, route) == ("clear", "status") else {}
     sandbox.fault(vendor, route, "redirect")
     with pytest.raises(ImportProtocolError) as error:
-        look(connect(vendor, extra=ready), sandbox.submit(vendor))
-    assert not error.value.passing
+        poll(connect(vendor, extra=ready), sandbox.submit(vendor))
+    assert not error.value.retryable
     # Where the redirect led to.
     assert sandbox.requests(vendor)["storage"] == 0
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_no_kind_of_redirect_reaches_another_address(
-    connect: Connect, serve: Serve, look: Look, status: int
+    connect: Connect, serve: Serve, poll: Poll, status: int
 ) -> None:
     elsewhere = serve(lambda _: answer("{}"))
     vendor = serve(lambda _: answer("", status, location=f"{elsewhere.url}/"))
     with pytest.raises(ImportProtocolError):
-        look(connect("thalamus", host=vendor.url), "7")
+        poll(connect("thalamus", host=vendor.url), "7")
     assert (len(vendor.seen), elsewhere.seen) == (1, [])

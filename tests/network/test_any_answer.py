@@ -25,7 +25,7 @@ from airflow_provider_importstatus.exceptions import (
 from airflow_provider_importstatus.status import ImportState, ImportStatus
 
 from ..hooks.strategies import VENDORS, bodies, encoded, json_values, places, with_other
-from .cases import GOING_ON, READY, WITH_LOGIN, Connect, KeepLooking, Look, Serve
+from .cases import GOING_ON, READY, WITH_LOGIN, Connect, KeepPolling, Poll, Serve
 from .servers import Seen, Server, answer
 
 # After some broken headers urllib3 leaves its socket to the garbage collector.
@@ -203,7 +203,7 @@ def vendor_server(serve: Serve) -> Server:
 
 @pytest.fixture
 def polls(
-    connect: Connect, vendor_server: Server, keep_looking: KeepLooking
+    connect: Connect, vendor_server: Server, keep_polling: KeepPolling
 ) -> Callable[..., ImportStatus | ImportStatusError]:
     """Poll the server as one wait does, with these answers to the poll and to the report."""
 
@@ -211,7 +211,7 @@ def polls(
         login = answer(json.dumps(TOKEN_RESPONSE))
         vendor_server.script.answers = {"poll": [first.sent], "report": [second.sent], "login": login}  # type: ignore[attr-defined]
         conn_id = connect(vendor, host=vendor_server.url, extra={**READY.get(vendor, {}), "timeout": TIMEOUT})
-        return _ended(lambda: keep_looking(conn_id, "7"))
+        return _ended(lambda: keep_polling(conn_id, "7"))
 
     return poll
 
@@ -286,7 +286,7 @@ def test_broken_http_is_no_mistake_of_ours(polls: Any, vendor: str, name: str) -
 @any_answers
 @given(data=st.data())
 def test_any_answer_to_a_login_ends_in_what_can_be_stored(
-    connect: Connect, vendor_server: Server, look: Look, vendor: str, data: st.DataObject
+    connect: Connect, vendor_server: Server, poll: Poll, vendor: str, data: st.DataObject
 ) -> None:
     raw = data.draw(raw_answers((VENDORS[vendor].login,)))
     vendor_server.script.answers = {"poll": answer(GOING_ON), "login": [raw.sent]}  # type: ignore[attr-defined]
@@ -301,7 +301,7 @@ def test_any_answer_to_a_login_ends_in_what_can_be_stored(
         password=f"Zq-password-{number}",
         extra={"timeout": TIMEOUT, **({"token_url": f"{url}/token"} if vendor == "zilliant" else {})},
     )
-    ended = _ended(lambda: look(conn_id, "7"))
+    ended = _ended(lambda: poll(conn_id, "7"))
     _assert_storable(ended)
     if isinstance(ended, ImportStatus):
         assert ended.state is ImportState.RUNNING
@@ -316,13 +316,13 @@ _numbers = count()
 )
 @every_vendor
 def test_an_answer_that_stops_is_not_waited_for(
-    connect: Connect, serve: Serve, look: Look, vendor: str, sent: int
+    connect: Connect, serve: Serve, poll: Poll, vendor: str, sent: int
 ) -> None:
     whole = simple(encoded(VENDORS[vendor].answers[0])).sent
     login = answer(json.dumps(TOKEN_RESPONSE))
     server = serve(lambda seen: login if "token" in seen.target else [whole[:sent], PATIENCE])
     conn_id = connect(vendor, host=server.url, extra={**READY.get(vendor, {}), "timeout": 0.2})
-    ended = _ended(lambda: look(conn_id, "7"))
+    ended = _ended(lambda: poll(conn_id, "7"))
     assert isinstance(ended, ImportUnavailableError)
     _assert_storable(ended)
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_importstatus import json_body
-from airflow_provider_importstatus.conversation import LARGE_BODY
 from airflow_provider_importstatus.exceptions import ImportProtocolError, ImportStatusError
 from airflow_provider_importstatus.hooks.base import hook_for
+from airflow_provider_importstatus.protocol import json_body
+from airflow_provider_importstatus.protocol.flow import LARGE_BODY
 
-from .cases import Connect, Look, Serve
+from .cases import Connect, Poll, Serve
 from .servers import answer
 
 RECORD = {"state": "PROCESSED", "rows": 5}
@@ -73,30 +73,30 @@ def is_storable(text: str) -> bool:
     ],
 )
 def test_whatever_is_told_can_be_stored(
-    connect: Connect, serve: Serve, look: Look, status: int, head: bytes, body: bytes
+    connect: Connect, serve: Serve, poll: Poll, status: int, head: bytes, body: bytes
 ) -> None:
     lines = [f"HTTP/1.1 {status} Odd".encode(), head, f"Content-Length: {len(body)}".encode()]
     sent = b"\r\n".join([*lines, b"Connection: close", b"", body])
     conn_id = connect("thalamus", host=serve(lambda _: [sent]).url)
     try:
-        told = str(look(conn_id, "7").vendor_state)
+        told = str(poll(conn_id, "7").vendor_state)
     except ImportStatusError as error:
         told = str(error)
     assert is_storable(told)
 
 
 @pytest.mark.parametrize("vendor", ["tao_advance", "zilliant"])
-def test_a_gateways_404_is_not_the_vendors(connect: Connect, serve: Serve, look: Look, vendor: str) -> None:
+def test_a_gateways_404_is_not_the_vendors(connect: Connect, serve: Serve, poll: Poll, vendor: str) -> None:
     page = answer("<h1>default backend - 404</h1>", 404, content_type="text/html")
     token = json.dumps({"access_token": "t"})
     server = serve(lambda seen: answer(token) if seen.method == "POST" else page)
     conn_id = connect(vendor, host=server.url, extra={"token_url": f"{server.url}/token"})
     with pytest.raises(ImportProtocolError, match="default backend") as caught:
-        look(conn_id, "7")
-    assert caught.value.passing
+        poll(conn_id, "7")
+    assert caught.value.retryable
 
 
-def test_a_gateways_404_is_no_absent_report(connect: Connect, serve: Serve, look: Look) -> None:
+def test_a_gateways_404_is_no_absent_report(connect: Connect, serve: Serve, poll: Poll) -> None:
     """The import may be partial: only the report tells."""
 
     def vendor(seen: Any) -> Any:
@@ -109,4 +109,4 @@ def test_a_gateways_404_is_no_absent_report(connect: Connect, serve: Serve, look
     server = serve(vendor)
     conn_id = connect("zilliant", host=server.url, extra={"token_url": f"{server.url}/token"})
     with pytest.raises(ImportProtocolError, match="report: HTTP 404"):
-        look(conn_id, "7")
+        poll(conn_id, "7")

@@ -16,7 +16,7 @@ from airflow_provider_importstatus.exceptions import (
     ImportUnavailableError,
 )
 
-from .cases import GOING_ON, Connect, Look, Serve
+from .cases import GOING_ON, Connect, Poll, Serve
 from .servers import answer
 
 BODY = GOING_ON.encode()
@@ -55,9 +55,9 @@ ANSWERED: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("kind", ANSWERED)
-def test_an_answer_is_read(connect: Connect, serve: Serve, look: Look, kind: str) -> None:
+def test_an_answer_is_read(connect: Connect, serve: Serve, poll: Poll, kind: str) -> None:
     server = serve(lambda _: [ANSWERED[kind]])
-    assert look(connect("thalamus", host=server.url), "7").state == "running"
+    assert poll(connect("thalamus", host=server.url), "7").state == "running"
 
 
 GZIPPED = gzip.compress(BODY)
@@ -100,11 +100,11 @@ BROKEN: dict[str, tuple[bytes, type[ImportStatusError]]] = {
 
 @pytest.mark.parametrize("kind", BROKEN)
 @pytest.mark.usefixtures("forgiven")
-def test_a_broken_answer_is_one_of_our_errors(connect: Connect, serve: Serve, look: Look, kind: str) -> None:
+def test_a_broken_answer_is_one_of_our_errors(connect: Connect, serve: Serve, poll: Poll, kind: str) -> None:
     content, error = BROKEN[kind]
     server = serve(lambda _: [content])
     with pytest.raises(error):
-        look(connect("thalamus", host=server.url, extra={"timeout": 5}), "7")
+        poll(connect("thalamus", host=server.url, extra={"timeout": 5}), "7")
 
 
 FLOODS: dict[str, tuple[bytes, bytes]] = {
@@ -122,7 +122,7 @@ FLOODS: dict[str, tuple[bytes, bytes]] = {
 
 
 @pytest.mark.parametrize("kind", FLOODS)
-def test_a_flood_is_one_of_our_errors(connect: Connect, serve: Serve, look: Look, kind: str) -> None:
+def test_a_flood_is_one_of_our_errors(connect: Connect, serve: Serve, poll: Poll, kind: str) -> None:
     start, again = FLOODS[kind]
 
     def script(_: Any) -> Iterator[bytes | float]:
@@ -130,32 +130,32 @@ def test_a_flood_is_one_of_our_errors(connect: Connect, serve: Serve, look: Look
         yield from flood(again)
 
     with pytest.raises(ImportStatusError):
-        look(connect("thalamus", host=serve(script).url, extra={"timeout": 10}), "7")
+        poll(connect("thalamus", host=serve(script).url, extra={"timeout": 10}), "7")
 
 
 @pytest.mark.parametrize("status", [200, 404])
-def test_header_values_are_plain_text(connect: Connect, serve: Serve, look: Look, status: int) -> None:
+def test_header_values_are_plain_text(connect: Connect, serve: Serve, poll: Poll, status: int) -> None:
     """Errors quote the content type, and what they say is stored and printed."""
     head = b"HTTP/1.1 %d OK\r\nConnection: close\r\nContent-Type: text/caf\xe9\x85\xff\r\n\r\n" % status
     server = serve(lambda _: [head, b"<p>no JSON</p>"])
     with pytest.raises(ImportStatusError) as caught:
-        look(connect("thalamus", host=server.url), "7")
+        poll(connect("thalamus", host=server.url), "7")
     assert str(caught.value).encode()
     assert all(one.isprintable() for one in str(caught.value))
     if status == 200:
         assert "text/café ÿ" in str(caught.value)
 
 
-def test_a_header_that_comes_twice_is_read_alike(connect: Connect, serve: Serve, look: Look) -> None:
+def test_a_header_that_comes_twice_is_read_alike(connect: Connect, serve: Serve, poll: Poll) -> None:
     head = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: a/b\r\nContent-Type: c/d\r\n\r\n"
     server = serve(lambda _: [head, b"<p>no JSON</p>"])
     with pytest.raises(ImportProtocolError, match="a/b, c/d"):
-        look(connect("thalamus", host=server.url), "7")
+        poll(connect("thalamus", host=server.url), "7")
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
 def test_a_bomb_is_unpacked_no_further_than_the_limit(
-    connect: Connect, serve: Serve, look: Look, coding: str, monkeypatch: pytest.MonkeyPatch
+    connect: Connect, serve: Serve, poll: Poll, coding: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """512 MiB in half a megabyte; what zlib gives out is counted."""
     packer = zlib.compressobj(wbits=31 if coding == "gzip" else 15)
@@ -165,7 +165,7 @@ def test_a_bomb_is_unpacked_no_further_than_the_limit(
     largest = _counted(monkeypatch)
     conn_id = connect("thalamus", host=serve(lambda _: [head, bomb]).url)
     with pytest.raises(ImportProtocolError, match="more than"):
-        look(conn_id, "7")
+        poll(conn_id, "7")
     assert 0 < sum(largest) < 6 * 1024 * 1024
 
 
@@ -189,7 +189,7 @@ def _counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return sizes
 
 
-def test_only_what_can_be_unpacked_is_asked_for(connect: Connect, serve: Serve, look: Look) -> None:
+def test_only_what_can_be_unpacked_is_asked_for(connect: Connect, serve: Serve, poll: Poll) -> None:
     server = serve(lambda _: answer(json.dumps({"state": "PROCESSING"})))
-    look(connect("thalamus", host=server.url), "7")
+    poll(connect("thalamus", host=server.url), "7")
     assert [seen.headers["accept-encoding"] for seen in server.seen] == ["gzip, deflate"]

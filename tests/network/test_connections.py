@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_importstatus import shared_token
+from airflow_provider_importstatus.clients import token_store
 from airflow_provider_importstatus.get_provider_info import get_provider_info
 from airflow_provider_importstatus.hooks.base import hook_for
 from airflow_provider_importstatus.sandbox import Sandbox
@@ -241,8 +241,8 @@ def keep_shared(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[.
     """Put a token into the Variable that all processes read."""
 
     def keep(token: str, expires_at: float | None = None) -> None:
-        name = shared_token.name_for("clear", sandbox.url, CLEAR.client_secret)
-        kept = {"value": token, "minted_at": 0.0, "expires_at": expires_at}
+        name = token_store.token_variable_name("clear", sandbox.url, CLEAR.client_secret)
+        kept = {"value": token, "obtained_at": 0.0, "expires_at": expires_at}
         monkeypatch.setenv(f"AIRFLOW_VAR_{name.upper()}", json.dumps(kept))
 
     return keep
@@ -281,8 +281,8 @@ def test_somebody_else_is_not_taken_for_clear_where_no_token_is_tried(
     connect: Connect, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = serve(lambda _: answer("<h1>Forbidden</h1>", 403, content_type="text/html"))
-    name = shared_token.name_for("clear", server.url, CLEAR.client_secret)
-    expired = {"value": "expired", "minted_at": 0.0, "expires_at": 1.0}
+    name = token_store.token_variable_name("clear", server.url, CLEAR.client_secret)
+    expired = {"value": "expired", "obtained_at": 0.0, "expires_at": 1.0}
     monkeypatch.setenv(f"AIRFLOW_VAR_{name.upper()}", json.dumps(expired))
     is_right, words = outcome(connect("clear", host=server.url))
     assert (is_right, "Check Host" in words, "was not tried" in words) == (False, True, False), words

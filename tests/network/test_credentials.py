@@ -10,18 +10,19 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_importstatus import conversation, shared_token
+from airflow_provider_importstatus.clients import token_store
 from airflow_provider_importstatus.exceptions import (
     ImportAuthError,
     ImportSettingsError,
     ImportUnavailableError,
 )
 from airflow_provider_importstatus.hooks.base import hook_for
+from airflow_provider_importstatus.protocol import flow
 from airflow_provider_importstatus.sandbox import Sandbox
 from airflow_provider_importstatus.sandbox.credentials import CLEAR, TAO_ADVANCE
 from airflow_provider_importstatus.status import ImportState
 
-from .cases import PRESENTED, READY, WITH_LOGIN, Connect, KeepLooking, Look, Serve, going_on
+from .cases import PRESENTED, READY, WITH_LOGIN, Connect, KeepPolling, Poll, Serve, going_on
 
 WRONG: dict[str, dict[str, Any]] = {
     "clear": {"password": "wrong"},
@@ -35,49 +36,49 @@ WRONG: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("vendor", READY)
 def test_the_credential_is_presented_as_the_vendor_wants_it(
-    connect: Connect, serve: Serve, look: Look, vendor: str
+    connect: Connect, serve: Serve, poll: Poll, vendor: str
 ) -> None:
     server = serve(going_on)
-    look(connect(vendor, host=server.url, extra=READY[vendor]), "7")
+    poll(connect(vendor, host=server.url, extra=READY[vendor]), "7")
     name, value = PRESENTED[vendor]
     assert [seen.headers.get(name) for seen in server.seen] == [value]
 
 
 @pytest.mark.parametrize("encoding", ["multipart", "urlencoded"])
 def test_tao_takes_both_forms_of_a_token_request(
-    sandbox: Sandbox, connect: Connect, look: Look, encoding: str
+    sandbox: Sandbox, connect: Connect, poll: Poll, encoding: str
 ) -> None:
     conn_id = connect("tao_advance", extra={"token_request_encoding": encoding})
-    assert look(conn_id, sandbox.submit("tao_advance", seconds=0)).state is ImportState.SUCCEEDED
+    assert poll(conn_id, sandbox.submit("tao_advance", seconds=0)).state is ImportState.SUCCEEDED
 
 
 @pytest.mark.parametrize("vendor", WITH_LOGIN)
 @pytest.mark.usefixtures("connections")
-def test_two_looks_need_one_login(sandbox: Sandbox, keep_looking: KeepLooking, vendor: str) -> None:
+def test_two_looks_need_one_login(sandbox: Sandbox, keep_polling: KeepPolling, vendor: str) -> None:
     import_id = sandbox.submit(vendor)
     for _ in range(2):
-        keep_looking(f"{vendor}_default", import_id)
+        keep_polling(f"{vendor}_default", import_id)
     assert sandbox.requests(vendor)["token"] == 1
 
 
 @pytest.mark.parametrize("vendor", WITH_LOGIN)
 @pytest.mark.usefixtures("connections")
 def test_a_refused_credential_is_renewed_once(
-    sandbox: Sandbox, keep_looking: KeepLooking, vendor: str
+    sandbox: Sandbox, keep_polling: KeepPolling, vendor: str
 ) -> None:
     import_id = sandbox.submit(vendor, seconds=1000, queued=0)
-    keep_looking(f"{vendor}_default", import_id)
+    keep_polling(f"{vendor}_default", import_id)
     sandbox.revoke(vendor)
-    assert keep_looking(f"{vendor}_default", import_id).state is ImportState.RUNNING
+    assert keep_polling(f"{vendor}_default", import_id).state is ImportState.RUNNING
     requests = sandbox.requests(vendor)
     assert (requests["token"], requests["status"]) == (2, 3)
 
 
 @pytest.mark.usefixtures("connections")
-def test_a_credential_that_is_refused_for_the_report_is_renewed_once(sandbox: Sandbox, look: Look) -> None:
+def test_a_credential_that_is_refused_for_the_report_is_renewed_once(sandbox: Sandbox, poll: Poll) -> None:
     import_id = sandbox.submit("zilliant", ends="partial", seconds=0)
     sandbox.fault("zilliant", "report", "401")
-    assert look("zilliant_default", import_id).state is ImportState.PARTIAL
+    assert poll("zilliant_default", import_id).state is ImportState.PARTIAL
     assert sandbox.requests("zilliant")["token"] == 2
 
 
@@ -85,13 +86,13 @@ def test_a_credential_that_is_refused_for_the_report_is_renewed_once(sandbox: Sa
 @pytest.mark.parametrize("vendor", WITH_LOGIN)
 @pytest.mark.usefixtures("connections")
 def test_a_new_credential_that_is_refused_is_an_auth_error(
-    sandbox: Sandbox, look: Look, vendor: str, status: str
+    sandbox: Sandbox, poll: Poll, vendor: str, status: str
 ) -> None:
     """It lacks a right, and another one would too: two requests, not four."""
     import_id = sandbox.submit(vendor)
     sandbox.fault(vendor, "status", status, times=None)
     with pytest.raises(ImportAuthError, match=status):
-        look(f"{vendor}_default", import_id)
+        poll(f"{vendor}_default", import_id)
     requests = sandbox.requests(vendor)
     assert (requests["token"], requests["status"]) == (1, 1)
 
@@ -99,33 +100,33 @@ def test_a_new_credential_that_is_refused_is_an_auth_error(
 @pytest.mark.parametrize("vendor", WITH_LOGIN)
 @pytest.mark.usefixtures("connections")
 def test_a_credential_that_worked_and_is_refused_for_good_is_renewed_once(
-    sandbox: Sandbox, keep_looking: KeepLooking, vendor: str
+    sandbox: Sandbox, keep_polling: KeepPolling, vendor: str
 ) -> None:
     conn_id, import_id = f"{vendor}_default", sandbox.submit(vendor)
-    keep_looking(conn_id, import_id)
+    keep_polling(conn_id, import_id)
     sandbox.fault(vendor, "status", "403", times=None)
     with pytest.raises(ImportAuthError, match="403"):
-        keep_looking(conn_id, import_id)
+        keep_polling(conn_id, import_id)
     requests = sandbox.requests(vendor)
     assert (requests["token"], requests["status"]) == (2, 3)
 
 
-def test_a_client_without_the_right_is_an_auth_error(sandbox: Sandbox, connect: Connect, look: Look) -> None:
+def test_a_client_without_the_right_is_an_auth_error(sandbox: Sandbox, connect: Connect, poll: Poll) -> None:
     login, password = TAO_ADVANCE.unscoped_client_id, TAO_ADVANCE.unscoped_client_secret
     with pytest.raises(ImportAuthError, match="Insufficient scope"):
-        look(connect("tao_advance", login=login, password=password), sandbox.submit("tao_advance"))
+        poll(connect("tao_advance", login=login, password=password), sandbox.submit("tao_advance"))
 
 
 @pytest.mark.parametrize("vendor", ["clear", "thalamus"])
 @pytest.mark.usefixtures("connections")
 def test_a_ready_credential_that_is_refused_is_an_auth_error_at_once(
-    sandbox: Sandbox, look: Look, vendor: str
+    sandbox: Sandbox, poll: Poll, vendor: str
 ) -> None:
     import_id = sandbox.submit(vendor)
     before = sandbox.requests(vendor)
     sandbox.fault(vendor, "status", "401", times=None)
     with pytest.raises(ImportAuthError, match=f"{vendor}_default"):
-        look(f"{vendor}_default", import_id)
+        poll(f"{vendor}_default", import_id)
     after = sandbox.requests(vendor)
     assert {route: after[route] - before[route] for route in after if after[route] != before[route]} == {
         "status": 1
@@ -134,52 +135,52 @@ def test_a_ready_credential_that_is_refused_is_an_auth_error_at_once(
 
 @pytest.mark.parametrize("case", WRONG)
 def test_a_wrong_credential_is_an_auth_error(
-    sandbox: Sandbox, connect: Connect, look: Look, case: str
+    sandbox: Sandbox, connect: Connect, poll: Poll, case: str
 ) -> None:
     vendor = case.partition("-")[0]
     import_id = sandbox.submit(vendor)
     with pytest.raises(ImportAuthError):
-        look(connect(vendor, **WRONG[case]), import_id)
+        poll(connect(vendor, **WRONG[case]), import_id)
 
 
 @pytest.mark.parametrize("vendor", [*WITH_LOGIN, "clear"])
 def test_a_refused_login_is_not_repeated(
-    sandbox: Sandbox, connect: Connect, keep_looking: KeepLooking, vendor: str
+    sandbox: Sandbox, connect: Connect, keep_polling: KeepPolling, vendor: str
 ) -> None:
     conn_id, import_id = connect(vendor, password="wrong"), sandbox.submit(vendor)
     for _ in range(3):
         with pytest.raises(ImportAuthError):
-            keep_looking(conn_id, import_id)
+            keep_polling(conn_id, import_id)
     assert sandbox.requests(vendor)["token"] == 1
 
 
 def test_a_password_that_was_fixed_is_taken_at_once_where_there_is_no_login(
-    sandbox: Sandbox, connect: Connect, keep_looking: KeepLooking
+    sandbox: Sandbox, connect: Connect, keep_polling: KeepPolling
 ) -> None:
     conn_id, import_id = connect("thalamus", password="wrong"), sandbox.submit("thalamus", seconds=0)
     with pytest.raises(ImportAuthError):
-        keep_looking(conn_id, import_id)
+        keep_polling(conn_id, import_id)
     connect("thalamus")
-    assert keep_looking(conn_id, import_id).state is ImportState.SUCCEEDED
+    assert keep_polling(conn_id, import_id).state is ImportState.SUCCEEDED
 
 
 @pytest.mark.parametrize("vendor", WITH_LOGIN)
 def test_a_password_that_was_fixed_is_taken_after_a_minute(
     sandbox: Sandbox,
     connect: Connect,
-    keep_looking: KeepLooking,
+    keep_polling: KeepPolling,
     vendor: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Other processes know only that the login was rejected, not with which password."""
     conn_id, import_id = connect(vendor, password="wrong"), sandbox.submit(vendor, seconds=0)
     with pytest.raises(ImportAuthError):
-        keep_looking(conn_id, import_id)
+        keep_polling(conn_id, import_id)
     connect(vendor)
     with pytest.raises(ImportAuthError, match="not repeated within a minute"):
-        keep_looking(conn_id, import_id)
-    monkeypatch.setattr(conversation, "LOGIN_PAUSE", 0.0)
-    assert keep_looking(conn_id, import_id).state is ImportState.SUCCEEDED
+        keep_polling(conn_id, import_id)
+    monkeypatch.setattr(flow, "REJECTED_LOGIN_PAUSE", 0.0)
+    assert keep_polling(conn_id, import_id).state is ImportState.SUCCEEDED
 
 
 @pytest.mark.usefixtures("connections")
@@ -205,18 +206,18 @@ def test_the_hooks_own_methods_refuse_what_is_no_id(sandbox: Sandbox, import_id:
 
 
 @pytest.mark.usefixtures("connections")
-def test_the_hooks_own_methods_take_a_number(sandbox: Sandbox, look: Look) -> None:
+def test_the_hooks_own_methods_take_a_number(sandbox: Sandbox, poll: Poll) -> None:
     import_id = sandbox.submit("thalamus")
-    assert look("thalamus_default", int(import_id)).import_id == import_id
+    assert poll("thalamus_default", int(import_id)).import_id == import_id
 
 
 def test_a_token_that_was_replaced_in_the_connection_is_taken_at_once(
-    sandbox: Sandbox, connections: Connect, mint: Callable[[], str], keep_looking: KeepLooking
+    sandbox: Sandbox, connections: Connect, mint: Callable[[], str], keep_polling: KeepPolling
 ) -> None:
     import_id = sandbox.submit("clear", seconds=0)
-    keep_looking("clear_default", import_id)
+    keep_polling("clear_default", import_id)
     connections("clear", extra={"access_token": mint()})
-    assert keep_looking("clear_default", import_id).state is ImportState.SUCCEEDED
+    assert keep_polling("clear_default", import_id).state is ImportState.SUCCEEDED
 
 
 @pytest.mark.parametrize(
@@ -233,11 +234,11 @@ def test_a_token_that_was_replaced_in_the_connection_is_taken_at_once(
     ],
 )
 def test_a_connection_that_lacks_something_is_refused_before_anything_is_sent(
-    sandbox: Sandbox, connect: Connect, look: Look, vendor: str, fields: dict[str, Any]
+    sandbox: Sandbox, connect: Connect, poll: Poll, vendor: str, fields: dict[str, Any]
 ) -> None:
     missing = next(iter(fields.get("extra", fields)))
     with pytest.raises(ImportSettingsError, match=missing):
-        look(connect(vendor, **fields), "7")
+        poll(connect(vendor, **fields), "7")
     assert not any(sandbox.requests(vendor).values())
 
 
@@ -249,63 +250,63 @@ def keep_shared(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[[
     """Put a token into the Variable that all processes read, as one that was minted so many seconds ago."""
 
     def keep(token: str, age: float) -> None:
-        name = shared_token.name_for("clear", sandbox.url, CLEAR.client_secret)
-        kept = {"value": token, "minted_at": time.time() - age, "expires_at": None}
+        name = token_store.token_variable_name("clear", sandbox.url, CLEAR.client_secret)
+        kept = {"value": token, "obtained_at": time.time() - age, "expires_at": None}
         monkeypatch.setenv(f"AIRFLOW_VAR_{name.upper()}", json.dumps(kept))
 
     return keep
 
 
 def test_clear_mints_one_token_for_all_looks(
-    sandbox: Sandbox, connect: Connect, keep_looking: KeepLooking
+    sandbox: Sandbox, connect: Connect, keep_polling: KeepPolling
 ) -> None:
     conn_id, import_id = connect("clear"), sandbox.submit("clear", seconds=0)
     for _ in range(2):
-        assert keep_looking(conn_id, import_id).state is ImportState.SUCCEEDED
+        assert keep_polling(conn_id, import_id).state is ImportState.SUCCEEDED
     assert sandbox.requests("clear")["token"] == 1
 
 
 def test_clears_ready_token_is_used_as_it_is(
-    sandbox: Sandbox, connect: Connect, mint: Callable[[], str], look: Look
+    sandbox: Sandbox, connect: Connect, mint: Callable[[], str], poll: Poll
 ) -> None:
     conn_id, import_id = connect("clear", extra={"access_token": mint()}), sandbox.submit("clear", seconds=0)
-    look(conn_id, import_id)
+    poll(conn_id, import_id)
     assert sandbox.requests("clear")["token"] == 1  # the test's own
 
 
 def test_clears_shared_token_is_taken_before_another_is_minted(
-    sandbox: Sandbox, connect: Connect, mint: Callable[[], str], keep_shared: Any, look: Look
+    sandbox: Sandbox, connect: Connect, mint: Callable[[], str], keep_shared: Any, poll: Poll
 ) -> None:
     conn_id, import_id = connect("clear"), sandbox.submit("clear", seconds=0)
     keep_shared(mint(), age=10)
-    assert look(conn_id, import_id).state is ImportState.SUCCEEDED
+    assert poll(conn_id, import_id).state is ImportState.SUCCEEDED
     assert sandbox.requests("clear")["token"] == 1  # the test's own
 
 
 def test_a_token_that_another_process_has_shared_meanwhile_is_taken(
-    sandbox: Sandbox, connect: Connect, mint: Callable[[], str], keep_shared: Any, keep_looking: KeepLooking
+    sandbox: Sandbox, connect: Connect, mint: Callable[[], str], keep_shared: Any, keep_polling: KeepPolling
 ) -> None:
     conn_id, import_id = connect("clear"), sandbox.submit("clear", seconds=0)
-    keep_looking(conn_id, import_id)
+    keep_polling(conn_id, import_id)
     keep_shared(mint(), age=0)
-    assert keep_looking(conn_id, import_id).state is ImportState.SUCCEEDED
+    assert keep_polling(conn_id, import_id).state is ImportState.SUCCEEDED
     assert sandbox.requests("clear")["token"] == 2  # ours, and the other process's
 
 
 def test_an_old_token_that_clear_refuses_is_minted_anew(
-    sandbox: Sandbox, connect: Connect, keep_shared: Any, look: Look
+    sandbox: Sandbox, connect: Connect, keep_shared: Any, poll: Poll
 ) -> None:
     conn_id, import_id = connect("clear"), sandbox.submit("clear", seconds=0)
     keep_shared("revoked-long-ago", age=600)
-    assert look(conn_id, import_id).state is ImportState.SUCCEEDED
+    assert poll(conn_id, import_id).state is ImportState.SUCCEEDED
     assert sandbox.requests("clear")["token"] == 1
 
 
 def test_a_young_token_that_clear_refuses_is_not_minted_anew(
-    sandbox: Sandbox, connect: Connect, keep_shared: Any, look: Look
+    sandbox: Sandbox, connect: Connect, keep_shared: Any, poll: Poll
 ) -> None:
     conn_id, import_id = connect("clear"), sandbox.submit("clear", seconds=0)
     keep_shared("revoked-a-moment-ago", age=10)
     with pytest.raises(ImportUnavailableError, match="younger than five minutes"):
-        look(conn_id, import_id)
+        poll(conn_id, import_id)
     assert sandbox.requests("clear")["token"] == 0

@@ -19,7 +19,7 @@ import pytest
 from airflow_provider_importstatus.exceptions import ImportUnavailableError
 from airflow_provider_importstatus.hooks.base import hook_for
 
-from .cases import GOING_ON, Connect, Look, Serve, going_on
+from .cases import GOING_ON, Connect, Poll, Serve, going_on
 from .servers import Seen, answer
 from .test_trust import trusted  # noqa: F401 - a fixture
 
@@ -64,27 +64,27 @@ DRIBBLED: dict[str, tuple[bytes, bytes]] = {
 }
 
 
-def given_up(look: Look, conn_id: str) -> float:
+def given_up(poll: Poll, conn_id: str) -> float:
     """Return how long a look took that must end as an outage."""
     began = time.monotonic()
     with pytest.raises(ImportUnavailableError, match=r"timed out after 0\.4 seconds"):
-        look(conn_id, "7")
+        poll(conn_id, "7")
     return time.monotonic() - began
 
 
 @pytest.mark.parametrize("part", DRIBBLED)
 def test_an_answer_that_is_dribbled_is_given_up(
-    connect: Connect, serve: Serve, look: Look, part: str
+    connect: Connect, serve: Serve, poll: Poll, part: str
 ) -> None:
     at_once, again = DRIBBLED[part]
     server = serve(lambda _: itertools.chain([at_once], slowly(again)))
     conn_id = connect("thalamus", host=server.url, extra={"timeout": TIMEOUT})
-    assert given_up(look, conn_id) < PATIENCE
+    assert given_up(poll, conn_id) < PATIENCE
 
 
 @pytest.mark.usefixtures("forgiven")
 def test_a_proxy_that_dribbles_its_answer_to_connect_is_given_up(
-    connect: Connect, serve: Serve, look: Look
+    connect: Connect, serve: Serve, poll: Poll
 ) -> None:
     def script(_: Seen) -> Iterator[bytes | float]:
         yield b"HTTP/1.1 200 OK\r\nX-Slow: "
@@ -93,7 +93,7 @@ def test_a_proxy_that_dribbles_its_answer_to_connect_is_given_up(
     proxy = serve(script)
     extra = {"timeout": TIMEOUT, "proxy": proxy.url}
     conn_id = connect("thalamus", host="https://vendor.invalid", extra=extra)
-    assert given_up(look, conn_id) < PATIENCE
+    assert given_up(poll, conn_id) < PATIENCE
     assert [seen.method for seen in proxy.seen] == ["CONNECT"]
 
 
@@ -122,16 +122,16 @@ def handshaking() -> Iterator[str]:
 
 
 @pytest.mark.usefixtures("forgiven")
-def test_a_tls_handshake_that_is_dribbled_is_given_up(connect: Connect, handshaking: str, look: Look) -> None:
+def test_a_tls_handshake_that_is_dribbled_is_given_up(connect: Connect, handshaking: str, poll: Poll) -> None:
     conn_id = connect("thalamus", host=handshaking, extra={"timeout": TIMEOUT})
-    assert given_up(look, conn_id) < PATIENCE
+    assert given_up(poll, conn_id) < PATIENCE
 
 
 @pytest.mark.usefixtures("forgiven")
 def test_a_chunk_header_that_is_dribbled_over_tls_is_given_up(
     connect: Connect,
     serve: Serve,
-    look: Look,
+    poll: Poll,
     trusted: Path,  # noqa: F811
 ) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -143,7 +143,7 @@ def test_a_chunk_header_that_is_dribbled_over_tls_is_given_up(
 
     url = serve(script, tls=context).url
     conn_id = connect("thalamus", host=url, extra={"timeout": TIMEOUT, "verify": str(trusted)})
-    assert given_up(look, conn_id) < PATIENCE
+    assert given_up(poll, conn_id) < PATIENCE
 
 
 @pytest.fixture
@@ -165,7 +165,7 @@ def black_hole() -> Iterator[int]:
 
 
 def test_a_name_with_many_dead_addresses_is_given_up(
-    connect: Connect, black_hole: int, monkeypatch: pytest.MonkeyPatch, look: Look
+    connect: Connect, black_hole: int, monkeypatch: pytest.MonkeyPatch, poll: Poll
 ) -> None:
     """Each address was given the whole time."""
     resolve = socket.getaddrinfo
@@ -181,7 +181,7 @@ def test_a_name_with_many_dead_addresses_is_given_up(
     conn_id = connect("thalamus", host=f"http://vendor.example:{black_hole}", extra={"timeout": TIMEOUT})
     began = time.monotonic()
     with pytest.raises(ImportUnavailableError):
-        look(conn_id, "7")
+        poll(conn_id, "7")
     assert time.monotonic() - began < PATIENCE
 
 
@@ -194,7 +194,7 @@ def _only_to(port: int, connect: Any) -> Any:
 
 
 def test_a_living_address_after_a_dead_one_is_found(
-    connect: Connect, serve: Serve, monkeypatch: pytest.MonkeyPatch, look: Look
+    connect: Connect, serve: Serve, monkeypatch: pytest.MonkeyPatch, poll: Poll
 ) -> None:
     server = serve(going_on)
     port = int(server.address.partition(":")[2])
@@ -209,7 +209,7 @@ def test_a_living_address_after_a_dead_one_is_found(
         ]
 
     monkeypatch.setattr(socket, "getaddrinfo", two)
-    assert look(connect("thalamus", host=f"http://vendor.example:{port}"), "7").state == "running"
+    assert poll(connect("thalamus", host=f"http://vendor.example:{port}"), "7").state == "running"
 
 
 @pytest.mark.parametrize("is_slow", [False, True])

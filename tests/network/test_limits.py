@@ -16,75 +16,75 @@ from airflow_provider_importstatus.exceptions import ImportStatusError, ImportUn
 from airflow_provider_importstatus.hooks.base import hook_for
 from airflow_provider_importstatus.sandbox import Sandbox
 
-from .cases import GOING_ON, Connect, KeepLooking, Look, Serve
+from .cases import GOING_ON, Connect, KeepPolling, Poll, Serve
 from .servers import answer, dribbled
 
 
-def test_a_body_that_is_dribbled_is_given_up_in_time(sandbox: Sandbox, connect: Connect, look: Look) -> None:
+def test_a_body_that_is_dribbled_is_given_up_in_time(sandbox: Sandbox, connect: Connect, poll: Poll) -> None:
     connect("thalamus", extra={"timeout": 0.3})
     import_id = sandbox.submit("thalamus")
     # Some 100 bytes: the pause between two of them is far below the time limit.
     sandbox.fault("thalamus", "status", "dribble", seconds=4)
     began = time.monotonic()
     with pytest.raises(ImportUnavailableError):
-        look("thalamus_default", import_id)
+        poll("thalamus_default", import_id)
     assert time.monotonic() - began < 2
 
 
-def test_headers_that_are_dribbled_are_given_up(connect: Connect, serve: Serve, look: Look) -> None:
+def test_headers_that_are_dribbled_are_given_up(connect: Connect, serve: Serve, poll: Poll) -> None:
     server = serve(lambda _: dribbled(answer(GOING_ON), 0.15))
     conn_id = connect("thalamus", host=server.url, extra={"timeout": 0.3})
     began = time.monotonic()
     with pytest.raises(ImportUnavailableError):
-        look(conn_id, "7")
+        poll(conn_id, "7")
     # The whole would take some 15 seconds.
     assert time.monotonic() - began < 8
 
 
-def test_an_answer_that_is_dribbled_fast_enough_is_read(connect: Connect, serve: Serve, look: Look) -> None:
+def test_an_answer_that_is_dribbled_fast_enough_is_read(connect: Connect, serve: Serve, poll: Poll) -> None:
     conn_id = connect("thalamus", host=serve(lambda _: dribbled(answer(GOING_ON), 0.0005)).url)
-    assert look(conn_id, "7").state == "running"
+    assert poll(conn_id, "7").state == "running"
 
 
-def test_a_compressed_bomb_is_not_unpacked(connect: Connect, serve: Serve, look: Look) -> None:
+def test_a_compressed_bomb_is_not_unpacked(connect: Connect, serve: Serve, poll: Poll) -> None:
     bomb = gzip.compress(b'{"state": "PROCESSED"' + b" " * 64 * 1024 * 1024 + b"}")
     head = answer("", content_encoding="gzip", content_length=str(len(bomb)))
     conn_id = connect("thalamus", host=serve(lambda _: [*head, bomb]).url)
     with pytest.raises(ImportStatusError, match="more than"):
-        look(conn_id, "7")
+        poll(conn_id, "7")
 
 
-def test_a_compressed_answer_is_read(connect: Connect, serve: Serve, look: Look) -> None:
+def test_a_compressed_answer_is_read(connect: Connect, serve: Serve, poll: Poll) -> None:
     body = gzip.compress(GOING_ON.encode())
     head = answer("", content_encoding="gzip", content_length=str(len(body)))
     conn_id = connect("thalamus", host=serve(lambda _: [*head, body]).url)
-    assert look(conn_id, "7").state == "running"
+    assert poll(conn_id, "7").state == "running"
 
 
-def test_an_answer_without_a_length_is_read_to_its_end(connect: Connect, serve: Serve, look: Look) -> None:
+def test_an_answer_without_a_length_is_read_to_its_end(connect: Connect, serve: Serve, poll: Poll) -> None:
     head = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
     conn_id = connect("thalamus", host=serve(lambda _: [head, GOING_ON.encode()]).url)
-    assert look(conn_id, "7").state == "running"
+    assert poll(conn_id, "7").state == "running"
 
 
-def test_a_body_in_chunks_that_breaks_off_is_unavailable(connect: Connect, serve: Serve, look: Look) -> None:
+def test_a_body_in_chunks_that_breaks_off_is_unavailable(connect: Connect, serve: Serve, poll: Poll) -> None:
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     chunk = f"{len(GOING_ON):x}\r\n{GOING_ON}\r\n".encode()
     conn_id = connect("thalamus", host=serve(lambda _: [head, chunk]).url)
     with pytest.raises(ImportUnavailableError):
-        look(conn_id, "7")
+        poll(conn_id, "7")
 
 
-def test_nobody_listening_is_unavailable(connect: Connect, serve: Serve, look: Look) -> None:
+def test_nobody_listening_is_unavailable(connect: Connect, serve: Serve, poll: Poll) -> None:
     with serve(lambda _: []) as server:
         url = server.url
     with pytest.raises(ImportUnavailableError):
-        look(connect("thalamus", host=url), "7")
+        poll(connect("thalamus", host=url), "7")
 
 
-def test_a_name_that_does_not_resolve_is_unavailable(connect: Connect, look: Look) -> None:
+def test_a_name_that_does_not_resolve_is_unavailable(connect: Connect, poll: Poll) -> None:
     with pytest.raises(ImportUnavailableError):
-        look(connect("thalamus", host="http://nowhere.invalid", extra={"timeout": 3}), "7")
+        poll(connect("thalamus", host="http://nowhere.invalid", extra={"timeout": 3}), "7")
 
 
 @pytest.mark.parametrize("kind", ["none", "500", "drop", "cut", "slow", "huge", "redirect", "401"])
@@ -92,7 +92,7 @@ def test_a_name_that_does_not_resolve_is_unavailable(connect: Connect, look: Loo
 def test_nothing_is_left_open(
     sandbox: Sandbox,
     connect: Connect,
-    keep_looking: KeepLooking,
+    keep_polling: KeepPolling,
     caplog: pytest.LogCaptureFixture,
     kind: str,
 ) -> None:
@@ -104,7 +104,7 @@ def test_nothing_is_left_open(
         warnings.simplefilter("always")
         for _ in range(2):
             with pytest.raises(ImportStatusError) if kind != "none" else warnings.catch_warnings():
-                keep_looking("thalamus_default", import_id)
+                keep_polling("thalamus_default", import_id)
         gc.collect()
     assert [str(one.message) for one in warned if issubclass(one.category, ResourceWarning)] == []
     assert [record.message for record in caplog.records if record.name == "asyncio"] == []

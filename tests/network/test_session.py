@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 import requests
 
-from airflow_provider_importstatus.conversation import Credential
 from airflow_provider_importstatus.exceptions import ImportAuthError
 from airflow_provider_importstatus.hooks.base import USER_AGENT, ImportStatusHook, hook_for
+from airflow_provider_importstatus.protocol.flow import Credential
 from airflow_provider_importstatus.sandbox import Sandbox
-from airflow_provider_importstatus.transports.signing import SigningSession
+from airflow_provider_importstatus.transports.authenticated_session import AuthenticatedSession
 
 from .cases import PRESENTED, READY, Connect, Serve, going_on
 from .servers import Seen, Server, answer
@@ -352,13 +352,13 @@ class Readings:
     def __init__(self, before: ImportStatusHook, after: ImportStatusHook) -> None:
         self.now, self._after = before, after
 
-    def session(self) -> SigningSession:
-        return SigningSession(lambda: self.now, self._credential, USER_AGENT)
+    def session(self) -> AuthenticatedSession:
+        return AuthenticatedSession(lambda: self.now, self._credential, USER_AGENT)
 
     def _credential(self, vendor: Any, refused: Credential | None) -> tuple[Any, Credential]:
         if refused:
             self.now = vendor = self._after
-        given = vendor.given(vendor.settings)
+        given = vendor.static_credential(vendor.settings)
         assert given
         return vendor, given
 

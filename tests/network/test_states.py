@@ -11,7 +11,7 @@ from airflow_provider_importstatus.hooks.base import hook_for
 from airflow_provider_importstatus.sandbox import Sandbox
 from airflow_provider_importstatus.status import ImportState, RowCounts
 
-from .cases import VENDORS, Connect, Look
+from .cases import VENDORS, Connect, Poll
 
 ALWAYS = 1000
 QUEUED = {"seconds": ALWAYS, "queued": ALWAYS}
@@ -64,14 +64,14 @@ COURSES = [
 @pytest.mark.usefixtures("connections")
 def test_a_look_says_how_the_import_is_going(
     sandbox: Sandbox,
-    look: Look,
+    poll: Poll,
     vendor: str,
     course: dict[str, Any],
     state: str,
     word: str | None,
 ) -> None:
     import_id = sandbox.submit(vendor, **course)
-    status = look(f"{vendor}_default", import_id)
+    status = poll(f"{vendor}_default", import_id)
     assert (status.vendor, status.import_id, status.state) == (vendor, import_id, ImportState(state))
     assert word in (None, status.vendor_state)
 
@@ -87,10 +87,10 @@ def test_a_look_says_how_the_import_is_going(
 )
 @pytest.mark.usefixtures("connections")
 def test_rows_are_counted_as_far_as_the_vendor_counts(
-    sandbox: Sandbox, look: Look, vendor: str, rows: RowCounts
+    sandbox: Sandbox, poll: Poll, vendor: str, rows: RowCounts
 ) -> None:
     import_id = sandbox.submit(vendor, **ended("partial", rows=50, rejected=4, skipped=2))
-    assert look(f"{vendor}_default", import_id).rows == rows
+    assert poll(f"{vendor}_default", import_id).rows == rows
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
@@ -102,9 +102,9 @@ def test_both_transports_bring_the_same_status(sandbox: Sandbox, vendor: str) ->
 
 
 def test_an_integration_of_the_hook_wins_over_the_connections(
-    sandbox: Sandbox, connections: Connect, mint: Any, look: Look
+    sandbox: Sandbox, connections: Connect, mint: Any, poll: Poll
 ) -> None:
     connections("clear", login="an-integration-that-clear-does-not-know", extra={"access_token": mint()})
     import_id = sandbox.submit("clear", seconds=0)
-    status = look("clear_default", import_id, integration_id=sandbox.connections["clear_default"]["login"])
+    status = poll("clear_default", import_id, integration_id=sandbox.connections["clear_default"]["login"])
     assert status.state is ImportState.SUCCEEDED

@@ -23,7 +23,7 @@ from airflow_provider_importstatus.exceptions import (
 )
 from airflow_provider_importstatus.hooks.base import hook_for
 
-from .cases import GOING_ON, READY, VENDORS, Connect, Look, Serve, going_on
+from .cases import GOING_ON, READY, VENDORS, Connect, Poll, Serve, going_on
 from .servers import Server, answer, dribbled
 
 
@@ -56,7 +56,7 @@ def certificate(folder: Path, name: x509.GeneralName) -> Path:
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(x509.KeyUsage(digital_signature=True, key_cert_sign=True, **usage), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .sign(key, hashes.SHA256())
+        .apply_auth(key, hashes.SHA256())
     )
     file = folder / "certificate.pem"
     key_bytes = key.private_bytes(
@@ -85,35 +85,35 @@ def vendor(serve: Serve, trusted: Path) -> Server:
 
 
 def test_a_certificate_that_does_not_verify_is_our_mistake(
-    connect: Connect, vendor: Server, look: Look
+    connect: Connect, vendor: Server, poll: Poll
 ) -> None:
     with pytest.raises(ImportRequestError, match=r"certificate does not verify.*verify"):
-        look(connect("thalamus", host=vendor.url), "7")
+        poll(connect("thalamus", host=vendor.url), "7")
     assert vendor.seen == []
 
 
 def test_a_certificate_for_another_name_is_our_mistake(
-    connect: Connect, serve: Serve, tmp_path: Path, look: Look
+    connect: Connect, serve: Serve, tmp_path: Path, poll: Poll
 ) -> None:
     file = certificate(tmp_path, x509.DNSName("another.example"))
     vendor = with_certificate(serve, file)
     with pytest.raises(ImportRequestError, match="certificate does not verify"):
-        look(connect("thalamus", host=vendor.url, extra={"verify": str(file)}), "7")
+        poll(connect("thalamus", host=vendor.url, extra={"verify": str(file)}), "7")
     assert vendor.seen == []
 
 
 @pytest.mark.parametrize("off", [False, "false", "False", "0", "no"])
-def test_verification_can_be_switched_off(connect: Connect, vendor: Server, look: Look, off: Any) -> None:
+def test_verification_can_be_switched_off(connect: Connect, vendor: Server, poll: Poll, off: Any) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # urllib3's, for each such request
-        assert look(connect("thalamus", host=vendor.url, extra={"verify": off}), "7").state == "running"
+        assert poll(connect("thalamus", host=vendor.url, extra={"verify": off}), "7").state == "running"
 
 
 def test_the_connections_ca_file_is_trusted(
-    connect: Connect, vendor: Server, trusted: Path, look: Look
+    connect: Connect, vendor: Server, trusted: Path, poll: Poll
 ) -> None:
     conn_id = connect("thalamus", host=vendor.url, extra={"verify": str(trusted)})
-    assert look(conn_id, "7").state == "running"
+    assert poll(conn_id, "7").state == "running"
 
 
 @pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
@@ -122,11 +122,11 @@ def test_the_environments_ca_file_is_trusted(
     vendor: Server,
     trusted: Path,
     monkeypatch: pytest.MonkeyPatch,
-    look: Look,
+    poll: Poll,
     name: str,
 ) -> None:
     monkeypatch.setenv(name, str(trusted))
-    assert look(connect("thalamus", host=vendor.url), "7").state == "running"
+    assert poll(connect("thalamus", host=vendor.url), "7").state == "running"
 
 
 @pytest.mark.parametrize("verify", [True, "true"])
@@ -135,12 +135,12 @@ def test_the_environments_ca_file_is_trusted_where_the_connection_says_to_verify
     vendor: Server,
     trusted: Path,
     monkeypatch: pytest.MonkeyPatch,
-    look: Look,
+    poll: Poll,
     verify: Any,
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(trusted))
     conn_id = connect("thalamus", host=vendor.url, extra={"verify": verify})
-    assert look(conn_id, "7").state == "running"
+    assert poll(conn_id, "7").state == "running"
 
 
 def test_the_connections_ca_file_wins_over_the_environments(
@@ -149,31 +149,31 @@ def test_the_connections_ca_file_wins_over_the_environments(
     trusted: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    look: Look,
+    poll: Poll,
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate(tmp_path, x509.DNSName("x.example"))))
     conn_id = connect("thalamus", host=vendor.url, extra={"verify": str(trusted)})
-    assert look(conn_id, "7").state == "running"
+    assert poll(conn_id, "7").state == "running"
 
 
 @pytest.mark.parametrize("content", [None, "no certificate"])
 def test_a_ca_file_without_certificates_is_named(
-    connect: Connect, vendor: Server, tmp_path: Path, look: Look, content: str | None
+    connect: Connect, vendor: Server, tmp_path: Path, poll: Poll, content: str | None
 ) -> None:
     file = tmp_path / "ca.pem"
     if content:
         file.write_text(content)
     with pytest.raises(ImportSettingsError, match="verify names no file"):
-        look(connect("thalamus", host=vendor.url, extra={"verify": str(file)}), "7")
+        poll(connect("thalamus", host=vendor.url, extra={"verify": str(file)}), "7")
     assert vendor.seen == []
 
 
 def test_a_ca_file_of_the_environment_that_is_not_there_is_named(
-    connect: Connect, vendor: Server, monkeypatch: pytest.MonkeyPatch, look: Look
+    connect: Connect, vendor: Server, monkeypatch: pytest.MonkeyPatch, poll: Poll
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such/file.pem")
     with pytest.raises(ImportSettingsError, match="REQUESTS_CA_BUNDLE"):
-        look(connect("thalamus", host=vendor.url), "7")
+        poll(connect("thalamus", host=vendor.url), "7")
     assert vendor.seen == []
 
 

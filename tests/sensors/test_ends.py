@@ -50,19 +50,19 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def poked(sandbox: Sandbox, trouble: str | None, task: ImportStatusSensor) -> Any:
-    if trouble:
-        sandbox.fault("thalamus", "status", trouble, times=None)
+def poked(sandbox: Sandbox, last_error: str | None, task: ImportStatusSensor) -> Any:
+    if last_error:
+        sandbox.fault("thalamus", "status", last_error, times=None)
     return run(task)
 
 
-def resumed(sandbox: Sandbox, trouble: str | None, task: ImportStatusSensor) -> Any:
+def resumed(sandbox: Sandbox, last_error: str | None, task: ImportStatusSensor) -> Any:
     """Deferred while all was well and the import was young; its end is the trigger's news."""
     task.deferrable = True
     sandbox.fault("thalamus", "status", 503)
     deferred = defer(task)
-    if trouble:
-        sandbox.fault("thalamus", "status", trouble, times=None)
+    if last_error:
+        sandbox.fault("thalamus", "status", last_error, times=None)
     return resume(task, fired(deferred.trigger))
 
 
@@ -70,9 +70,9 @@ def resumed(sandbox: Sandbox, trouble: str | None, task: ImportStatusSensor) -> 
 def ended(request: pytest.FixtureRequest, sandbox: Sandbox) -> Callable[..., Any]:
     """Let a task run to its end in one of the two ways."""
 
-    def ended(course: dict[str, Any], trouble: str | None, **parameters: Any) -> Any:
+    def ended(course: dict[str, Any], last_error: str | None, **parameters: Any) -> Any:
         import_id = sandbox.submit("thalamus", **course)
-        return request.param(sandbox, trouble, sensor(import_id=import_id, **parameters))
+        return request.param(sandbox, last_error, sensor(import_id=import_id, **parameters))
 
     return ended
 
@@ -82,10 +82,10 @@ def ended(request: pytest.FixtureRequest, sandbox: Sandbox) -> Callable[..., Any
 def test_an_unsuccessful_end_is_the_same_in_every_mode(
     ended: Callable[..., Any], end: str, option: str
 ) -> None:
-    course, trouble, parameters, error, is_softened = ENDS[end]
+    course, last_error, parameters, error, is_softened = ENDS[end]
     is_skip = option == "never_fail" or (option == "soft_fail" and is_softened)
     with pytest.raises(AirflowException) as raised:
-        ended(course, trouble, **parameters, **OPTIONS[option])
+        ended(course, last_error, **parameters, **OPTIONS[option])
     assert type(raised.value) is (AirflowSkipException if is_skip else error)
 
 

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import BaseHook
 
-from airflow_provider_importstatus.compatibility import is_airflow
 from airflow_provider_importstatus.exceptions import (
     AirflowRescheduleException,
     AirflowSensorTimeout,
@@ -20,6 +19,7 @@ from airflow_provider_importstatus.exceptions import (
     ImportUnavailableError,
 )
 from airflow_provider_importstatus.sandbox import Sandbox
+from airflow_provider_importstatus.version_compat import is_airflow
 
 from .tasks import ENDLESS, Connect, Store, TaskInstance, defer, fired, resume, run, sensor
 

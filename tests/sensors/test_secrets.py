@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_importstatus import conversation
 from airflow_provider_importstatus.exceptions import ImportSettingsError
 from airflow_provider_importstatus.hooks.base import hook_for
+from airflow_provider_importstatus.protocol import flow
 from airflow_provider_importstatus.triggers.import_status import ImportStatusTrigger
 
 from ..network.servers import Seen, Server, answer
@@ -123,7 +123,7 @@ SCRIPTS = {
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let processes that are refused together by Clear not wait for each other."""
-    monkeypatch.setattr(conversation, "MAX_PAUSE", 0.0)
+    monkeypatch.setattr(flow, "MAX_REFRESH_DELAY", 0.0)
 
 
 def planted(case: str, server: Server, connect: Connect) -> str:
@@ -144,7 +144,7 @@ def tried(conn_id: str, mode: str) -> list[str]:
             told.append(repr(run(task, ti)))
         else:
             now = time.time()
-            course = {"first_look_at": now, "deadline": now + 0.06, "poke_interval": 0.03, **limits}
+            course = {"first_poll_at": now, "deadline": now + 0.06, "poke_interval": 0.03, **limits}
             trigger = ImportStatusTrigger(conn_id, "7", wait=course)
             told += [repr(trigger), repr(trigger.serialize())]
             event = fired(trigger)

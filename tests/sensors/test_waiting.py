@@ -131,9 +131,9 @@ def test_the_latest_status_is_written_before_the_task_defers(sandbox: Sandbox) -
     import_id = sandbox.submit("thalamus", **ENDLESS)
     defer(sensor(import_id=import_id, deferrable=True, poke_interval=20, timeout=3600), ti)
     latest = ti.xcoms["import_status"]
-    looked_at, next_look_at = (datetime.fromisoformat(latest[name]) for name in ("looked_at", "next_look_at"))
+    polled_at, next_poll_at = (datetime.fromisoformat(latest[name]) for name in ("polled_at", "next_poll_at"))
     assert (latest["state"], latest["import_id"]) == ("running", import_id)
-    assert timedelta(seconds=15) < next_look_at - looked_at < timedelta(seconds=25)
+    assert timedelta(seconds=15) < next_poll_at - polled_at < timedelta(seconds=25)
 
 
 @pytest.mark.parametrize("mode", ["poke", "resumed"])
@@ -145,7 +145,7 @@ def test_the_latest_status_is_the_end_after_the_end(sandbox: Sandbox, mode: str)
         resume(sensor(import_id=import_id), {"v": 1, "status": result}, ti)
     latest = ti.xcoms["import_status"]
     assert {name: latest[name] for name in result} == result
-    assert latest["next_look_at"] is None
+    assert latest["next_poll_at"] is None
 
 
 def test_without_a_task_instance_nothing_is_written(sandbox: Sandbox) -> None:

@@ -12,8 +12,8 @@ import pytest
 from airflow import __version__ as airflow_version
 from airflow.providers.common.compat.sdk import DAG, Asset, BaseOperator
 
-from airflow_provider_importstatus import zero_worker
 from airflow_provider_importstatus.sensors.import_status import ClearImportSensor, ImportStatusSensor
+from airflow_provider_importstatus.triggers import start_from_trigger
 
 IS_SUPPORTED = tuple(map(int, airflow_version.split(".")[:2])) >= (3, 3)
 since_3_3 = pytest.mark.skipif(not IS_SUPPORTED, reason=f"Airflow is {airflow_version}")
@@ -182,7 +182,7 @@ def test_a_hook_that_a_cluster_policy_sets_runs_on_a_worker(name: str) -> None:
     assert task.start_trigger_args.trigger_kwargs["end_from_trigger"] is True
     setattr(task, name, print)
     assert task.start_trigger_args.trigger_kwargs["end_from_trigger"] is False
-    assert zero_worker.obstacle_to_end(task)
+    assert start_from_trigger.reason_not_to_end(task)
 
 
 @since_3_3

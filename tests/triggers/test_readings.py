@@ -10,15 +10,21 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_importstatus.conversation import Conversation, Credential, Request, Response, ask
+from airflow_provider_importstatus.clients.async_client import HookSource, shared_client
 from airflow_provider_importstatus.exceptions import ImportUnavailableError
 from airflow_provider_importstatus.hooks import base
 from airflow_provider_importstatus.hooks.base import ImportStatusHook
 from airflow_provider_importstatus.hooks.tao import TaoAdvanceHook
+from airflow_provider_importstatus.protocol.flow import (
+    Credential,
+    Flow,
+    Request,
+    Response,
+    send_authenticated,
+)
+from airflow_provider_importstatus.protocol.settings import ConnectionSettings
 from airflow_provider_importstatus.sandbox import Sandbox
-from airflow_provider_importstatus.settings import Settings
 from airflow_provider_importstatus.status import ImportState, ImportStatus
-from airflow_provider_importstatus.triggers.client import Source, connected
 
 from ..network.servers import Server, answer
 from .waits import ENDLESS, Connect, events_of, waiting
@@ -90,7 +96,7 @@ def test_waits_of_before_an_edit_take_it_up_after_five_minutes(
         (event,) = await wait
         return event
 
-    monkeypatch.setattr("airflow_provider_importstatus.triggers.client.REREAD_AFTER", 0.3)
+    monkeypatch.setattr("airflow_provider_importstatus.clients.async_client.REREAD_AFTER", 0.3)
     with tao("old") as old, tao("new", status="processed") as new:
         assert run(edited_midway())["status"]["state"] == "succeeded"
     assert tokens_seen(new) == {"Bearer new-token"}
@@ -125,7 +131,7 @@ def test_a_poll_whose_connection_is_edited_begins_anew_with_the_new_one(connect:
         hook = TaoAdvanceHook(connect("tao_advance", host=old.url))
         assert poll().state is ImportState.RUNNING
         connect("tao_advance", host=new.url)
-        hook.credentials.held = Credential("revoked", minted_at=time.time() - 100, is_accepted=True)
+        hook.credentials.current = Credential("revoked", obtained_at=time.time() - 100, is_accepted=True)
         assert poll().state is ImportState.SUCCEEDED
         assert "Bearer new-token" not in tokens_seen(old)
         assert tokens_seen(new) == {"Bearer new-token"}
@@ -140,24 +146,24 @@ class RegionalHook(ImportStatusHook):
         super().__init__(conn_id)
         self.region = region
 
-    def read_settings(self) -> Settings:
+    def read_settings(self) -> ConnectionSettings:
         settings = super().read_settings()
-        return Settings(
+        return ConnectionSettings(
             settings.conn_id,
             self.conn_type,
-            host=settings.text(self.region),
+            host=settings.get_str(self.region),
             extra={"verify": False},
         )
 
-    def log_in(self, settings: Settings) -> Conversation[Credential]:
+    def authenticate(self, settings: ConnectionSettings) -> Flow[Credential]:
         response: Response = yield Request("POST", f"{settings.base_url}/token")
         return Credential(response.body.decode(), response.received_at)
 
-    def sign(self, request: Request, credential: Credential) -> Request:
+    def apply_auth(self, request: Request, credential: Credential) -> Request:
         return Request(request.method, request.url, {"Authorization": credential.value})
 
-    def look(self, import_id: str) -> Conversation[ImportStatus]:
-        response = yield from ask(self, Request("GET", f"/{import_id}"))
+    def poll(self, import_id: str) -> Flow[ImportStatus]:
+        response = yield from send_authenticated(self, Request("GET", f"/{import_id}"))
         return ImportStatus("regional", import_id, ImportState.SUCCEEDED, response.body.decode())
 
 
@@ -174,12 +180,13 @@ def test_two_hook_params_on_one_connection_share_no_credential_between_hosts(con
         return Server(script)
 
     async def both() -> None:
-        async with connected("tao_advance_default") as client:
+        async with shared_client("tao_advance_default") as client:
             sources = [
-                Source(lambda name=name: RegionalHook("tao_advance_default", region=name)) for name in "ab"
+                HookSource(lambda name=name: RegionalHook("tao_advance_default", region=name))
+                for name in "ab"
             ]
-            looks = [client.look(source, str(n)) for n in range(10) for source in sources]
-            await asyncio.gather(*looks)
+            polls = [client.poll(source, str(n)) for n in range(10) for source in sources]
+            await asyncio.gather(*polls)
 
     with region("a") as a, region("b") as b:
         connect("tao_advance", extra={"a": a.url, "b": b.url})

@@ -20,7 +20,7 @@ STORED_BY_0_1_0 = {
     "import_id": "274",
     "hook_params": None,
     "wait": {
-        "first_look_at": 1767225600.0,
+        "first_poll_at": 1767225600.0,
         "deadline": 4102444800.0,
         "execution_deadline": None,
         "poke_interval": 0.05,
@@ -29,7 +29,7 @@ STORED_BY_0_1_0 = {
         "not_found_grace": 60.0,
         "outage_tolerance": 900.0,
         "failing_since": None,
-        "has_answered": True,
+        "credential_accepted": True,
         "last": {
             "vendor": "thalamus",
             "import_id": "274",

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_importstatus.triggers.slots import FairSlots
+from airflow_provider_importstatus.clients.slots import FairSlots
 
 
 def run(test: Coroutine[Any, Any, None]) -> None:

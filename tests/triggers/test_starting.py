@@ -12,7 +12,7 @@ from jinja2 import UndefinedError
 
 from airflow_provider_importstatus.sandbox import Sandbox
 from airflow_provider_importstatus.triggers.import_status import ImportStatusTrigger
-from airflow_provider_importstatus.zero_worker import DEADLINE_MARGIN
+from airflow_provider_importstatus.triggers.start_from_trigger import DEADLINE_MARGIN
 
 from .waits import ENDLESS, Fire, events_of
 

@@ -20,7 +20,7 @@ def course(*, lasts: float = 10.0, **more: Any) -> dict[str, Any]:
     """A trigger's `wait`: begun now, with a look every 50 ms, for so many seconds at most."""
     now = time.time()
     usual = {
-        "first_look_at": now,
+        "first_poll_at": now,
         "deadline": now + lasts,
         "poke_interval": 0.05,
         "exponential_backoff": False,

@@ -21,7 +21,7 @@ from tests.ui.conftest import ROOT, SCREENSHOTS, LogIn, Screenshot
 #: What comes from an XCom, which another operator may have written.
 HOSTILE_FIELDS = (
     *("vendor", "import_id", "state", "vendor_state", "rows", "progress", "messages", "more_messages"),
-    *("stages", "more_stages", "started_at", "finished_at", "looked_at", "next_look_at"),
+    *("stages", "more_stages", "started_at", "finished_at", "polled_at", "next_poll_at"),
 )
 PHONE = {"width": 390, "height": 844}
 #: Milliseconds for a change at a vendor to be seen, with the scheduler's lag and a deferred task's hold.

@@ -119,8 +119,8 @@ def test_the_result_is_that_of_its_own_import_and_no_text(
     result = deployment.api.xcom(run, task_id)
     assert (result["import_id"], result["rows"]["total"]) == (imports[task_id], 120)
     latest = deployment.api.xcom(run, task_id, "import_status")
-    assert latest.pop("looked_at")
-    assert latest.pop("next_look_at") is None
+    assert latest.pop("polled_at")
+    assert latest.pop("next_poll_at") is None
     assert latest == result
 
 

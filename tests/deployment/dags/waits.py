@@ -5,8 +5,8 @@ from __future__ import annotations
 import pendulum
 from airflow.providers.common.compat.sdk import DAG
 
-from airflow_provider_importstatus.compatibility import is_airflow
 from airflow_provider_importstatus.sensors.import_status import ImportStatusSensor
+from airflow_provider_importstatus.version_compat import is_airflow
 
 MODES = {
     "deferred": {"deferrable": True},

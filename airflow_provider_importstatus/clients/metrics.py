@@ -10,17 +10,17 @@ from airflow.providers.common.compat.sdk import Stats
 from airflow_provider_importstatus.exceptions import ImportStatusError
 from airflow_provider_importstatus.status import ImportStatus
 
-__all__ = ["Poll", "refreshed", "waited", "waiting"]
+__all__ = ["PollTimer", "count_refresh", "gauge_waits", "time_wait"]
 
 
-class Poll:
+class PollTimer:
     """Counts one look by what comes of it (a state, or an error's class), and times it."""
 
     def __init__(self, vendor: str) -> None:
         self.vendor = vendor
         self.result = "crashed"
 
-    def __enter__(self) -> Poll:
+    def __enter__(self) -> PollTimer:
         self.began = time.perf_counter()
         return self
 
@@ -37,17 +37,17 @@ class Poll:
         return status
 
 
-def refreshed(vendor: str) -> None:
+def count_refresh(vendor: str) -> None:
     """Count one credential that was got in place of another, or of none."""
     Stats.incr("importstatus.refreshes", tags={"vendor": vendor})
 
 
-def waiting(conn_id: str, count: int) -> None:
+def gauge_waits(conn_id: str, count: int) -> None:
     """Tell how many waits on a connection are in flight in this process."""
     Stats.gauge("importstatus.waits", count, tags={"conn_id": conn_id})
 
 
-def waited(conn_id: str, result: str, seconds: float) -> None:
+def time_wait(conn_id: str, result: str, seconds: float) -> None:
     """Time one wait, from its first look to its end (a state, or an error's class)."""
     tags = {"conn_id": conn_id, "result": result}
     Stats.timing("importstatus.wait_duration", timedelta(seconds=seconds), tags=tags)

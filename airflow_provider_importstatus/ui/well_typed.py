@@ -34,7 +34,7 @@ def well_typed(value: Any) -> dict[str, Any] | None:
         "more_stages": _count(value.get("more_stages")) or 0,
         **{
             name: _instant(value.get(name))
-            for name in ("started_at", "finished_at", "looked_at", "next_look_at")
+            for name in ("started_at", "finished_at", "polled_at", "next_poll_at")
         },
     }
 

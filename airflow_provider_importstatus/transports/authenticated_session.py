@@ -8,13 +8,13 @@ from typing import Any, Generic, TypeVar
 import requests
 from requests.utils import rewind_body
 
-from airflow_provider_importstatus.conversation import Credential, Request, Response, Vendor
-from airflow_provider_importstatus.settings import Settings, origin
-from airflow_provider_importstatus.transports.blocking import Session
+from airflow_provider_importstatus.protocol.flow import Credential, Request, Response, Vendor
+from airflow_provider_importstatus.protocol.settings import ConnectionSettings, origin
 from airflow_provider_importstatus.transports.body import plain_headers
 from airflow_provider_importstatus.transports.deadline import Deadline
+from airflow_provider_importstatus.transports.requests_transport import Session
 
-__all__ = ["SigningSession"]
+__all__ = ["AuthenticatedSession"]
 
 #: A longer body is taken for a file's, in bytes: it may travel for longer than an ordinary call takes.
 MAX_SMALL_BODY = 64 * 1024
@@ -22,7 +22,7 @@ MAX_SMALL_BODY = 64 * 1024
 V = TypeVar("V", bound=Vendor)
 
 
-class SigningSession(Session, Generic[V]):
+class AuthenticatedSession(Session, Generic[V]):
     """Signs requests to the connection's own origin and to no other.
 
     Submitting often ends in a PUT to somebody else's storage, which must not see the vendor's credential.
@@ -85,7 +85,7 @@ class SigningSession(Session, Generic[V]):
         return self._send(_signed(request, vendor, credential), vendor.settings, kwargs)
 
     def _send(
-        self, request: requests.PreparedRequest, settings: Settings, chosen: dict[str, Any]
+        self, request: requests.PreparedRequest, settings: ConnectionSettings, chosen: dict[str, Any]
     ) -> requests.Response:
         options = {**chosen, **self.send_options(settings, request.url, chosen)}
         whole = settings.timeout
@@ -116,7 +116,7 @@ def _signed(request: requests.PreparedRequest, vendor: Vendor, credential: Crede
     signed = _Signed()
     signed.__dict__.update(request.copy().__dict__, original=request)
     plain = Request(request.method or "GET", request.url or "")
-    signed.headers.update(vendor.sign(plain, credential).headers)
+    signed.headers.update(vendor.apply_auth(plain, credential).headers)
     return signed
 
 
@@ -130,7 +130,7 @@ def _is_refused(reply: requests.Response, vendor: Vendor) -> bool:
     if reply.status_code != 400:
         return False
     response = Response(reply.status_code, plain_headers(reply.headers.items()), reply.content)
-    return vendor.meant_status(response) in (401, 403)
+    return vendor.effective_status(response) in (401, 403)
 
 
 def _may_be_a_file(request: requests.PreparedRequest) -> bool:

@@ -8,12 +8,12 @@ try:
 except ImportError:  # Airflow 2.11 and 3.0
     from airflow.utils.log.secrets_masker import mask_secret  # type: ignore[no-redef,import-not-found]
 
-from airflow_provider_importstatus.conversation import Credential
+from airflow_provider_importstatus.protocol.flow import Credential
 
-__all__ = ["mask"]
+__all__ = ["mask_credential"]
 
 
-def mask(credential: Credential) -> None:
+def mask_credential(credential: Credential) -> None:
     """Mask a credential from here on. Talks to Airflow: never on an event loop."""
     for secret in (credential.value, *credential.secrets):
         mask_secret(secret)

@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 
 from airflow_provider_importstatus.exceptions import ImportSettingsError
 
-__all__ = ["Settings", "origin"]
+__all__ = ["ConnectionSettings", "origin"]
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
-DEFAULT_TIMEOUT, MAX_TIMEOUT = 30.0, 3600.0
+DEFAULT_REQUEST_TIMEOUT, MAX_TIMEOUT = 30.0, 3600.0
 DEFAULT_TRANSFER_TIMEOUT, MAX_TRANSFER_TIMEOUT = 3600.0, 86400.0
 #: Enough for a thousand waits at one look a minute; more would only queue at the vendor.
 DEFAULT_MAX_CONCURRENCY, MAX_CONCURRENCY = 16, 1000
@@ -22,7 +22,7 @@ _TRUE, _FALSE = frozenset({"true", "yes", "on", "1"}), frozenset({"false", "no",
 
 
 @dataclass(frozen=True)
-class Settings:
+class ConnectionSettings:
     """What one Airflow connection holds. Texts are stripped; extras may come as text, as URIs give them."""
 
     conn_id: str
@@ -39,7 +39,7 @@ class Settings:
         """The vendor's address without a slash at its end: scheme, host, port and path."""
         host = self.host.strip()
         if not host:
-            raise self.wrong("host", "is empty", "give the vendor's address")
+            raise self.error("host", "is empty", "give the vendor's address")
         if "://" not in host:
             host = host.rstrip("/")
             host = f"[{host}]" if host.count(":") > 1 and "[" not in host else host
@@ -48,11 +48,11 @@ class Settings:
             parts = urlsplit(host)
             port = parts.port or self.port
         except ValueError:
-            raise self.wrong("host", "is no address", "give it as https://host:port/path") from None
+            raise self.error("host", "is no address", "give it as https://host:port/path") from None
         if parts.scheme not in DEFAULT_PORTS:
-            raise self.wrong("host", f"has the scheme {parts.scheme!r}", "use https or http")
+            raise self.error("host", f"has the scheme {parts.scheme!r}", "use https or http")
         if not parts.hostname or "@" in parts.netloc or parts.query or parts.fragment or " " in host:
-            raise self.wrong("host", "is no plain address", "give it as https://host:port/path")
+            raise self.error("host", "is no plain address", "give it as https://host:port/path")
         name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         is_default = not port or port == DEFAULT_PORTS[parts.scheme]
         return f"{parts.scheme}://{name}{'' if is_default else f':{port}'}{parts.path.rstrip('/')}"
@@ -60,7 +60,7 @@ class Settings:
     @property
     def timeout(self) -> float:
         """Seconds that one request may take in all; where it carries a file, seconds of silence."""
-        return self._number("timeout", DEFAULT_TIMEOUT, MAX_TIMEOUT)
+        return self._number("timeout", DEFAULT_REQUEST_TIMEOUT, MAX_TIMEOUT)
 
     @property
     def transfer_timeout(self) -> float:
@@ -75,7 +75,7 @@ class Settings:
     @property
     def proxy(self) -> str | None:
         """The proxy's address, or None for the environment's."""
-        return self.text("proxy") or None
+        return self.get_str("proxy") or None
 
     @property
     def verify(self) -> bool | str:
@@ -88,48 +88,48 @@ class Settings:
             return True
         return False if text.lower() in _FALSE else text
 
-    def text(self, name: str, default: str = "") -> str:
+    def get_str(self, name: str, default: str = "") -> str:
         """A field of the connection or of its extra as text, stripped; `default` where it is empty."""
         value = getattr(self, name) if name in ("login", "password") else self.extra.get(name)
         if isinstance(value, Mapping | list):
             value = json.dumps(value)
         if isinstance(value, bool) or not isinstance(value, str | int | float | None):
-            raise self.wrong(name, f"is of the kind {type(value).__name__}", "give a text")
+            raise self.error(name, f"is of the kind {type(value).__name__}", "give a text")
         # Passwords may begin or end with a space; nothing else here can.
         text = "" if value is None else str(value)
         return (text if name == "password" else text.strip()) or default
 
-    def header(self, name: str, default: str = "") -> str:
+    def get_header(self, name: str, default: str = "") -> str:
         """A field that travels in an HTTP header."""
-        text = self.text(name, default)
+        text = self.get_str(name, default)
         if not (text.isascii() and text.isprintable()):
-            raise self.wrong(name, "holds characters that no HTTP header may", "paste it again, in one line")
+            raise self.error(name, "holds characters that no HTTP header may", "paste it again, in one line")
         return text
 
     def require(self, *names: str) -> None:
         """Refuse the connection if one of these fields is empty."""
-        if missing := [name for name in names if not self.text(name)]:
+        if missing := [name for name in names if not self.get_str(name)]:
             where = f"Connection {self.conn_id!r} ({self.conn_type})"
             raise ImportSettingsError(f"{where} lacks {', '.join(missing)}. Fill it in; nothing was sent.")
 
-    def wrong(self, name: str, fact: str, remedy: str) -> ImportSettingsError:
+    def error(self, name: str, fact: str, remedy: str) -> ImportSettingsError:
         """The error that names the field, what is wrong with it and the remedy; never its value."""
         return ImportSettingsError(
             f"Connection {self.conn_id!r} ({self.conn_type}): {name} {fact}. To mend it, {remedy}."
         )
 
     def _number(self, name: str, default: float, most: float) -> float:
-        value, remedy = self.text(name), f"give a number above 0 and up to {most:g}"
+        value, remedy = self.get_str(name), f"give a number above 0 and up to {most:g}"
         try:
             number = float(value) if value else default
         except ValueError:
             kind = type(self.extra[name]).__name__
-            raise self.wrong(
+            raise self.error(
                 name, "is a text" if kind == "str" else f"is of the type {kind}", remedy
             ) from None
         # Written so that "not a number" is out of range.
         if not 0 < number <= most:
-            raise self.wrong(name, "is out of range", remedy)
+            raise self.error(name, "is out of range", remedy)
         return number
 
 

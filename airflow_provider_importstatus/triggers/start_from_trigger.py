@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from airflow import __version__ as airflow_version
 
-from airflow_provider_importstatus.compatibility import is_airflow
+from airflow_provider_importstatus.version_compat import is_airflow
 
 if TYPE_CHECKING:
     from airflow.triggers.base import StartTriggerArgs
 
     from airflow_provider_importstatus.sensors.import_status import ImportStatusSensor
 
-__all__ = ["database_timeout", "obstacle_to_end", "obstacle_to_start", "start_trigger_args", "warn"]
+__all__ = ["database_timeout", "reason_not_to_end", "reason_not_to_start", "start_trigger_args", "warn"]
 
 #: The database's deadline comes so much later than the trigger's, so that the message is ours, in seconds.
 DEADLINE_MARGIN = 120.0
@@ -45,7 +45,7 @@ RENDERED_ANYWHERE = frozenset(
 )
 
 
-def obstacle_to_start(sensor: ImportStatusSensor) -> str | None:
+def reason_not_to_start(sensor: ImportStatusSensor) -> str | None:
     """Why the scheduler cannot start this wait in the triggerer; None where it can."""
     if not is_airflow(3, 3):
         return f"Airflow is {airflow_version}, and it takes 3.3"
@@ -64,7 +64,7 @@ def obstacle_to_start(sensor: ImportStatusSensor) -> str | None:
     return next(_unrenderable(sensor), None)
 
 
-def obstacle_to_end(task: Any) -> str | None:
+def reason_not_to_end(task: Any) -> str | None:
     """Why a success must end on a worker; None where it can end in the triggerer.
 
     :param task: the sensor, or what the triggerer knows of it
@@ -103,7 +103,7 @@ def start_trigger_args(sensor: ImportStatusSensor) -> StartTriggerArgs:
             "execution_timeout": execution_timeout and execution_timeout.total_seconds(),
             **sensor.trigger_params(),
             # Once more, since a cluster policy may have set a hook, of which the triggerer will not know.
-            "end_from_trigger": sensor.end_from_trigger and obstacle_to_end(sensor) is None,
+            "end_from_trigger": sensor.end_from_trigger and reason_not_to_end(sensor) is None,
             "wait": sensor.schedule(),
         },
         next_method="execute_complete",

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from airflow_provider_importstatus.wait import Wait
+from airflow_provider_importstatus.polling.schedule import Wait
 
-__all__ = ["Memory"]
+__all__ = ["PollMemory"]
 
 #: Under which key of the task state store it stands.
 STORE_KEY = "importstatus_wait"
@@ -19,7 +19,7 @@ STORE_KEY = "importstatus_wait"
 KEPT_LONGER = 24 * 3600.0
 
 
-class Memory:
+class PollMemory:
     """The polls' memory. Where the store cannot be used, the wait goes on without.
 
     :param store: Airflow's accessor; None where there is none
@@ -52,7 +52,7 @@ class Memory:
         news = {**self._owner, **wait.memory()}
         if self._store is None or news == self._kept:
             return
-        retention = timedelta(seconds=wait.deadline - wait.first_look_at + KEPT_LONGER)
+        retention = timedelta(seconds=wait.deadline - wait.first_poll_at + KEPT_LONGER)
         try:
             self._store.set(STORE_KEY, news, retention=retention)
         except Exception as error:

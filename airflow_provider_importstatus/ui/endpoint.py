@@ -13,8 +13,8 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response,
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 
-from airflow_provider_importstatus.page import query
-from airflow_provider_importstatus.page.query import PAGE_SIZE, Filters
+from airflow_provider_importstatus.ui import query
+from airflow_provider_importstatus.ui.query import PAGE_SIZE, Filters
 
 __all__ = ["router"]
 
@@ -35,7 +35,7 @@ def imports(
     page: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 1,
 ) -> Response:
     """Answer one page of imports, how many there are, and what the filters may be set to."""
-    kinds = session.execute(readable.to_orm(query.kinds())).all()
+    kinds = session.execute(readable.to_orm(query.dags_and_vendors())).all()
     dag_ids = {dag_id for dag_id in {dag_id for dag_id, _ in kinds} if _may_read(request, user, dag_id)}
     if kinds and not dag_ids:
         raise HTTPException(status.HTTP_403_FORBIDDEN, "You may not read XComs.")

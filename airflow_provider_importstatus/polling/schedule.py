@@ -15,15 +15,15 @@ from airflow_provider_importstatus.exceptions import (
     ImportNotFoundError,
     ImportStatusError,
 )
-from airflow_provider_importstatus.outcome import describe
+from airflow_provider_importstatus.polling.policy import describe
 from airflow_provider_importstatus.status import ImportStatus
 
 __all__ = [
     "MIN_RESUME_DELAY",
+    "Finished",
     "GaveUp",
-    "LookAgain",
     "Outcome",
-    "Over",
+    "PollAgain",
     "Wait",
     "first_delay",
     "hold",
@@ -40,14 +40,14 @@ JITTER = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class LookAgain:
+class PollAgain:
     """Go on; the next look is due after `delay` seconds."""
 
     delay: float
 
 
 @dataclass(frozen=True, slots=True)
-class Over:
+class Finished:
     """The import has ended as `status` says."""
 
     status: ImportStatus
@@ -61,14 +61,14 @@ class GaveUp:
 
 
 #: What a look leads to.
-Outcome: TypeAlias = LookAgain | Over | GaveUp
+Outcome: TypeAlias = PollAgain | Finished | GaveUp
 
 
 @dataclass(slots=True)
 class Wait:
     """One wait, in seconds and in seconds since 1970.
 
-    :param first_look_at: when the import was first asked for
+    :param first_poll_at: when the import was first asked for
     :param deadline: when the sensor's ``timeout`` is up
     :param execution_deadline: when the task's ``execution_timeout`` is up
     :param poke_interval: the shortest time between two looks
@@ -79,14 +79,14 @@ class Wait:
     :param outage_tolerance: how long looks may go on failing
     :param failing_since: when the looks began to fail, while they do; later by the time that the vendor has
         asked us to stay away since
-    :param has_answered: whether the vendor has accepted the credential in this wait
+    :param credential_accepted: whether the vendor has accepted the credential in this wait
     :param last: what was last seen
     :param trouble: why the latest look brought nothing, if it did
     :param seen: whether the import was found in this wait
     :param away_until: until when the vendor has asked us to stay away
     """
 
-    first_look_at: float
+    first_poll_at: float
     deadline: float
     execution_deadline: float | None = None
     poke_interval: float = 10.0
@@ -95,9 +95,9 @@ class Wait:
     not_found_grace: float = 60.0
     outage_tolerance: float = 900.0
     failing_since: float | None = None
-    has_answered: bool = False
+    credential_accepted: bool = False
     last: ImportStatus | None = None
-    trouble: str | None = None
+    last_error: str | None = None
     seen: bool = False
     away_until: float | None = None
 
@@ -129,26 +129,26 @@ class Wait:
             if _is_instant(value):
                 setattr(self, name, value)
 
-    def saw(self, status: ImportStatus, now: float) -> Outcome:
+    def on_status(self, status: ImportStatus, now: float) -> Outcome:
         """Take note of an answer."""
         self._recover()
-        self.seen, self.last, self.trouble = True, status, None
+        self.seen, self.last, self.last_error = True, status, None
         if status.state.is_terminal:
-            return Over(status)
+            return Finished(status)
         return self._go_on(now)
 
-    def failed(self, error: ImportStatusError, now: float) -> LookAgain | GaveUp:
+    def on_error(self, error: ImportStatusError, now: float) -> PollAgain | GaveUp:
         """Take note of a look that brought no status."""
-        self.trouble = str(error)
+        self.last_error = str(error)
         if isinstance(error, ImportNotFoundError):
-            self.has_answered = True
+            self.credential_accepted = True
             return self._vanished(error, now) if self.seen else self._not_found_yet(error, now)
         # A credential that worked a moment ago is being rotated, most likely.
-        if not error.passing and not (isinstance(error, ImportAuthError) and self.has_answered):
+        if not error.retryable and not (isinstance(error, ImportAuthError) and self.credential_accepted):
             return GaveUp(error)
         return self._endure(error, now)
 
-    def time_is_up(self, now: float) -> GaveUp | None:
+    def check_deadlines(self, now: float) -> GaveUp | None:
         """The end of a wait for which there is no time left."""
         if self.execution_deadline is not None and now >= self.execution_deadline:
             return self.out_of_execution_timeout()
@@ -172,25 +172,25 @@ class Wait:
         """Seconds to the next look by the schedule alone."""
         if not self.exponential_backoff:
             return self.poke_interval
-        share = max((now - self.first_look_at) * SHARE_OF_WAIT, self.poke_interval)
+        share = max((now - self.first_poll_at) * SHARE_OF_WAIT, self.poke_interval)
         # A thousand waits that began together must not stay together.
         spread = random.uniform(max(share * (1 - JITTER), self.poke_interval), share * (1 + JITTER))
         return min(spread, max(self.max_wait, self.poke_interval))
 
     def _recover(self) -> None:
-        self.failing_since, self.away_until, self.has_answered = None, None, True
+        self.failing_since, self.away_until, self.credential_accepted = None, None, True
 
-    def _not_found_yet(self, error: ImportNotFoundError, now: float) -> LookAgain | GaveUp:
+    def _not_found_yet(self, error: ImportNotFoundError, now: float) -> PollAgain | GaveUp:
         self._recover()
-        if now - self.first_look_at >= self.not_found_grace:
+        if now - self.first_poll_at >= self.not_found_grace:
             return GaveUp(_with(error, f"not_found_grace ({self.not_found_grace:.0f} s) is over."))
         return self._go_on(now)
 
-    def _vanished(self, error: ImportNotFoundError, now: float) -> LookAgain | GaveUp:
+    def _vanished(self, error: ImportNotFoundError, now: float) -> PollAgain | GaveUp:
         # What was there a moment ago is hidden by trouble at the vendor, most likely.
         return self._endure(_with(error, "It was found earlier in this wait."), now)
 
-    def _endure(self, error: ImportStatusError, now: float) -> LookAgain | GaveUp:
+    def _endure(self, error: ImportStatusError, now: float) -> PollAgain | GaveUp:
         since = self._failing_since(now, error.outage_since)
         if now - since >= self.outage_tolerance:
             lasted, tolerated = now - since, self.outage_tolerance
@@ -212,18 +212,20 @@ class Wait:
             since -= max(self.away_until - now, 0.0)
         if shared is not None:
             # An outage from before this wait is no reason to end it sooner.
-            since = min(since, max(shared, self.first_look_at))
+            since = min(since, max(shared, self.first_poll_at))
         return min(since, now)
 
-    def _go_on(self, now: float, at_least: float = 0.0, at_most: float = math.inf) -> LookAgain | GaveUp:
-        if ended := self.time_is_up(now):
+    def _go_on(self, now: float, at_least: float = 0.0, at_most: float = math.inf) -> PollAgain | GaveUp:
+        if ended := self.check_deadlines(now):
             return ended
-        return LookAgain(min(max(self.next_interval(now), at_least), at_most, self.ends - now))
+        return PollAgain(min(max(self.next_interval(now), at_least), at_most, self.ends - now))
 
     def _last_known(self) -> str:
         known = describe(self.last) if self.last else _UNKNOWN[self.seen]
-        trouble = f" The latest look failed: {self.trouble}" if self.trouble else ""
-        return f"{known}{trouble} The import may still be going on at the vendor: only this wait has ended."
+        last_error = f" The latest look failed: {self.last_error}" if self.last_error else ""
+        return (
+            f"{known}{last_error} The import may still be going on at the vendor: only this wait has ended."
+        )
 
 
 def first_delay(wait: Wait, deferred_at: float | None, now: float) -> float:
@@ -233,7 +235,7 @@ def first_delay(wait: Wait, deferred_at: float | None, now: float) -> float:
     """
     if deferred_at is None:
         # A triggerer that takes the wait up later than an interval took it over, most likely.
-        if now - wait.first_look_at < wait.next_interval(now):
+        if now - wait.first_poll_at < wait.next_interval(now):
             return 0.0
     else:
         # An instant in the future is one of a worker whose clock is ahead.
@@ -268,9 +270,9 @@ def on_this_clock(wait: Wait, deferred_at: float, ends: float) -> tuple[Wait, fl
     return replace(wait, **moved), deferred_at + skew
 
 
-_FACTS = ("seen", "has_answered")
+_FACTS = ("seen", "credential_accepted")
 _OUTAGE = ("failing_since", "away_until")
-_INSTANTS = ("first_look_at", "deadline", "execution_deadline", *_OUTAGE)
+_INSTANTS = ("first_poll_at", "deadline", "execution_deadline", *_OUTAGE)
 _UNKNOWN = {
     False: "The vendor has not told a state yet.",
     True: "The import was found earlier in this wait; the log tells its last state.",

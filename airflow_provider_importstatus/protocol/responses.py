@@ -10,26 +10,26 @@ from typing import Any
 
 import pendulum
 
-from airflow_provider_importstatus.conversation import Response
 from airflow_provider_importstatus.exceptions import (
     ImportAuthError,
     ImportProtocolError,
     ImportRequestError,
     ImportUnavailableError,
 )
+from airflow_provider_importstatus.protocol.flow import Response
 from airflow_provider_importstatus.redaction import MAX_TEXT, is_nothing
 from airflow_provider_importstatus.status import MAX_COUNT, MAX_ID, MAX_MESSAGES, Messages
 
 __all__ = [
     "access_token",
-    "check",
-    "check_login",
-    "count",
-    "instant",
-    "items",
+    "extract_messages",
+    "flatten",
     "other_id",
+    "parse_count",
+    "parse_timestamp",
+    "parse_token_response",
+    "raise_for_status",
     "read_json",
-    "said",
     "too_many",
 ]
 
@@ -60,7 +60,7 @@ MAX_ECHO = 100
 MAX_DATE = 64
 
 
-def check(response: Response, what: str) -> None:
+def raise_for_status(response: Response, what: str) -> None:
     """Raise what an answer means that is none of success; `what` was asked for, in words."""
     if 200 <= response.status < 300:
         return
@@ -70,7 +70,7 @@ def check(response: Response, what: str) -> None:
             raise ImportProtocolError(
                 f"{what}: HTTP {status}, a redirect. It is not followed: credentials never go to another"
                 " address. Check the host of the connection.",
-                passing=False,
+                retryable=False,
             )
         case status if status >= 500 or status in PASSING_STATUSES:
             fact = "wants fewer requests" if status == 429 else "is busy or down"
@@ -85,7 +85,7 @@ def check(response: Response, what: str) -> None:
     raise ImportRequestError(f"{told}. The vendor refuses the question: check the import_id and the host.")
 
 
-def check_login(response: Response, what: str) -> Mapping[str, Any]:
+def parse_token_response(response: Response, what: str) -> Mapping[str, Any]:
     """The JSON object of a token endpoint, of which nothing is ever quoted but an OAuth error code."""
     if response.status in (400, 401, 403):
         code = _oauth_error(response)
@@ -94,7 +94,7 @@ def check_login(response: Response, what: str) -> Mapping[str, Any]:
         raise ImportRequestError(
             f"{what}: HTTP {response.status}. Check host and token_url of the connection."
         )
-    check(replace(response, body=b"its text is withheld"), what)
+    raise_for_status(replace(response, body=b"its text is withheld"), what)
     return read_json(response, what, quote_body=False)
 
 
@@ -124,14 +124,14 @@ def read_json(response: Response, what: str, quote_body: bool = True) -> Mapping
     return data
 
 
-def said(response: Response, *values: Any) -> Messages:
+def extract_messages(response: Response, *values: Any) -> Messages:
     """What the vendor says in these values, without secrets: of lists each item, of objects their JSON.
 
     Only the first messages are read; the rest is counted.
     """
     kept: list[str] = []
     more = 0
-    for value in items(values):
+    for value in flatten(values):
         if len(kept) == MAX_MESSAGES:
             more += 1
         elif not is_nothing(text := _in_words(value, response)):
@@ -139,7 +139,7 @@ def said(response: Response, *values: Any) -> Messages:
     return Messages.of(kept, more)
 
 
-def items(values: Iterable[Any]) -> Iterator[Any]:
+def flatten(values: Iterable[Any]) -> Iterator[Any]:
     """Return all that says something in these values and in the lists among them, in order."""
     left = MAX_ITEMS
     nested = [iter(values)]
@@ -173,7 +173,7 @@ def _in_words(value: Any, response: Response) -> str:
     return response.clean(text)
 
 
-def count(value: Any) -> int | None:
+def parse_count(value: Any) -> int | None:
     """A number of rows; None where it is none."""
     if isinstance(value, str) and len(value) < len(str(MAX_COUNT)) and value.strip().isdecimal():
         value = int(value)
@@ -181,7 +181,7 @@ def count(value: Any) -> int | None:
     return value if is_number and 0 <= value <= MAX_COUNT else None
 
 
-def instant(value: Any) -> datetime | None:
+def parse_timestamp(value: Any) -> datetime | None:
     """An instant given as ISO 8601 or as milliseconds since 1970, in UTC; None where it is none."""
     try:
         # What has no year, such as a time alone, would be read as one of today.

@@ -16,11 +16,17 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import Variable
 
-from airflow_provider_importstatus.conversation import Credential, LoginRejection
+from airflow_provider_importstatus.clients.masking import mask_credential
 from airflow_provider_importstatus.exceptions import ImportUnavailableError
-from airflow_provider_importstatus.masking import mask
+from airflow_provider_importstatus.protocol.flow import Credential, LoginRejection
 
-__all__ = ["load_rejection", "name_for", "recall", "share", "store_rejection"]
+__all__ = [
+    "load_login_rejection",
+    "load_token",
+    "store_login_rejection",
+    "store_token",
+    "token_variable_name",
+]
 
 log = logging.getLogger(__name__)
 
@@ -39,13 +45,13 @@ REJECTION_DESCRIPTION = (
 _own_rejections: dict[str, LoginRejection] = {}
 
 
-def name_for(vendor: str, base_url: str, secret: str) -> str:
+def token_variable_name(vendor: str, base_url: str, secret: str) -> str:
     """The name of the Variable for one secret at one address; it tells neither."""
     fingerprint = hashlib.sha256(f"{base_url}\n{secret}".encode()).hexdigest()[:16]
     return f"importstatus_token_{vendor}_{fingerprint}"
 
 
-def recall(name: str) -> Credential | None:
+def load_token(name: str) -> Credential | None:
     """The credential kept under `name`, if there is one. Talks to Airflow: never on an event loop.
 
     :raises ImportUnavailableError: when the Variable is there but cannot be read: that is not "none"
@@ -56,11 +62,11 @@ def recall(name: str) -> Credential | None:
     credential = _credential(text)
     if credential is None:
         raise ImportUnavailableError(f"Variable {name} holds no token of ours. Delete it.")
-    mask(credential)
+    mask_credential(credential)
     return credential
 
 
-def share(name: str, credential: Credential, instead_of: Credential | None = None) -> Credential | None:
+def store_token(name: str, credential: Credential, instead_of: Credential | None = None) -> Credential | None:
     """Keep a credential under `name` for other processes, in place of `instead_of`.
 
     Talks to Airflow: never on an event loop. What is there is read first: a credential that another process
@@ -68,14 +74,14 @@ def share(name: str, credential: Credential, instead_of: Credential | None = Non
     obtained, works here, and obtaining another would revoke it.
     """
     try:
-        there = recall(name)
+        there = load_token(name)
     except ImportUnavailableError:
         there = None
     if there is not None and there != instead_of and there != credential:
         return there
     data = {
         "value": credential.value,
-        "minted_at": credential.minted_at,
+        "obtained_at": credential.obtained_at,
         "expires_at": credential.expires_at,
     }
     if problem := _write(name, data, SHARED_DESCRIPTION):
@@ -85,7 +91,7 @@ def share(name: str, credential: Credential, instead_of: Credential | None = Non
     return None
 
 
-def load_rejection(name: str) -> LoginRejection | None:
+def load_login_rejection(name: str) -> LoginRejection | None:
     """The latest rejection of the login with this `name`, this process's or another's.
 
     Talks to Airflow: never on an event loop. Nothing depends on it but sparing the vendor a login: what
@@ -100,7 +106,7 @@ def load_rejection(name: str) -> LoginRejection | None:
     return shared if own is None or own.rejected_at < shared.rejected_at else own
 
 
-def store_rejection(name: str, reason: str) -> None:
+def store_login_rejection(name: str, reason: str) -> None:
     """Tell other processes that a login was rejected now. Talks to Airflow: never on an event loop."""
     rejection = LoginRejection(time.time(), reason[:MAX_REASON])
     _own_rejections[name] = rejection
@@ -114,11 +120,11 @@ def store_rejection(name: str, reason: str) -> None:
 def _credential(text: str) -> Credential | None:
     try:
         data = json.loads(text)
-        value, minted_at, expires_at = data["value"], float(data["minted_at"]), data.get("expires_at")
+        value, obtained_at, expires_at = data["value"], float(data["obtained_at"]), data.get("expires_at")
         expires_at = None if expires_at is None else float(expires_at)
     except (ValueError, LookupError, TypeError, AttributeError, OverflowError):
         return None
-    return Credential(value, minted_at, expires_at) if isinstance(value, str) and value else None
+    return Credential(value, obtained_at, expires_at) if isinstance(value, str) and value else None
 
 
 def _write(name: str, data: Mapping[str, Any], description: str) -> str | None:

@@ -14,41 +14,41 @@ from hashlib import sha256
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 from urllib.parse import quote, urlencode
 
-from airflow_provider_importstatus import json_body
 from airflow_provider_importstatus.exceptions import (
     ImportAuthError,
     ImportSettingsError,
     ImportStatusError,
     ImportUnavailableError,
 )
+from airflow_provider_importstatus.protocol import json_body
+from airflow_provider_importstatus.protocol.settings import ConnectionSettings
 from airflow_provider_importstatus.redaction import MAX_TEXT, clean_text, redact_secrets
-from airflow_provider_importstatus.settings import Settings
 from airflow_provider_importstatus.status import ImportStatus
 
 __all__ = [
     "ConnectionEdited",
-    "Conversation",
     "Credential",
-    "Finished",
-    "LoadRejection",
+    "CredentialCache",
+    "Effect",
+    "Flow",
+    "LoadLoginRejection",
+    "LoadSharedToken",
     "LoginRejection",
     "NeedCredential",
-    "Purse",
-    "Recall",
+    "ReloadConnection",
     "Request",
-    "Reread",
     "Response",
-    "Share",
-    "Step",
-    "StoreRejection",
+    "Returned",
+    "StoreLoginRejection",
+    "StoreSharedToken",
     "Vendor",
-    "ask",
-    "expiry",
-    "form",
-    "log_in",
-    "rejection_name",
-    "segment",
-    "step",
+    "advance",
+    "authenticate_once",
+    "form_request",
+    "login_rejection_name",
+    "quote_path_segment",
+    "refresh_at",
+    "send_authenticated",
 ]
 
 T = TypeVar("T")
@@ -61,17 +61,17 @@ LARGE_BODY = 64 * 1024
 #: Clear allows 288 logins a day, one in five minutes: who is refused sooner must not log in again.
 MIN_TOKEN_AGE = 300.0
 #: Salesforce locks a user after a few refused logins: none is repeated sooner, in seconds.
-LOGIN_PAUSE = 60.0
+REJECTED_LOGIN_PAUSE = 60.0
 #: A credential younger than this that was never accepted lacks rights: a new one would too, in seconds.
 MIN_REFRESH_AGE = 30.0
 #: The one in hand, those that other processes have stored meanwhile, our own.
 MAX_CREDENTIALS = 5
 #: After so many seconds a stored credential is read again: another process may have stored over it.
-READ_BACK = 2.0
+READ_BACK_DELAY = 2.0
 #: And once more, after so many seconds, for a write that came later than that.
-CONFIRM_AFTER = 10.0
+CONFIRM_DELAY = 10.0
 #: Processes that are refused together pause for so long at most, so that one logs in and the others see it.
-MAX_PAUSE = 2.0
+MAX_REFRESH_DELAY = 2.0
 EXCERPT = 200
 
 
@@ -145,15 +145,15 @@ class Response:
 class Credential:
     """A credential, when it was obtained and when it expires, in seconds since 1970.
 
-    :param value: what `Vendor.sign` presents
-    :param minted_at: when it was obtained
+    :param value: what `Vendor.apply_auth` presents
+    :param obtained_at: when it was obtained
     :param expires_at: when it must not be used any more; None where the vendor does not say
     :param secrets: the parts of it that nobody may read, where `value` as a whole is not all
     :param is_accepted: whether the vendor has answered a request that carried it
     """
 
     value: str = field(repr=False)
-    minted_at: float = field(default=0.0, compare=False)
+    obtained_at: float = field(default=0.0, compare=False)
     expires_at: float | None = field(default=None, compare=False)
     secrets: tuple[str, ...] = field(default=(), repr=False, compare=False)
     is_accepted: bool = field(default=False, compare=False)
@@ -185,12 +185,12 @@ class NeedCredential:
 
 
 @dataclass(frozen=True, slots=True)
-class Reread:
+class ReloadConnection:
     """Wants the Settings of the connection as it is now."""
 
 
 @dataclass(frozen=True, slots=True)
-class Recall:
+class LoadSharedToken:
     """Wants the Credential that processes share under `name`, or None, after so many seconds."""
 
     name: str
@@ -198,7 +198,7 @@ class Recall:
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class StoreSharedToken:
     """Wants `credential` kept under `name` where `instead_of` is kept now.
 
     The answer is None, or the Credential that another process has stored there meanwhile.
@@ -210,14 +210,14 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
-class LoadRejection:
+class LoadLoginRejection:
     """Wants the LoginRejection that processes share under `name`, or None."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
-class StoreRejection:
+class StoreLoginRejection:
     """Wants a rejection that happens now kept under `name`, for other processes."""
 
     name: str
@@ -225,52 +225,60 @@ class StoreRejection:
 
 
 @dataclass(frozen=True, slots=True)
-class Finished(Generic[T]):
+class Returned(Generic[T]):
     """What a conversation has returned."""
 
     result: T
 
 
 #: What a script may ask of its owner.
-Step: TypeAlias = Request | NeedCredential | Reread | Recall | Share | LoadRejection | StoreRejection
+Effect: TypeAlias = (
+    Request
+    | NeedCredential
+    | ReloadConnection
+    | LoadSharedToken
+    | StoreSharedToken
+    | LoadLoginRejection
+    | StoreLoginRejection
+)
 #: A script: run by its owner, or by hand in a test.
-Conversation: TypeAlias = Generator[Step, Any, T]
+Flow: TypeAlias = Generator[Effect, Any, T]
 
 
 class Vendor(Protocol):
     """What is particular to a vendor, bound to one reading of its connection."""
 
     @property
-    def settings(self) -> Settings:
+    def settings(self) -> ConnectionSettings:
         """The connection as it was read."""
 
     @property
     def hook_name(self) -> str:
         """The vendor's name, for people."""
 
-    def given(self, settings: Settings) -> Credential | None:
+    def static_credential(self, settings: ConnectionSettings) -> Credential | None:
         """The credential that stands ready in the connection."""
 
-    def log_in(self, settings: Settings) -> Conversation[Credential]:
+    def authenticate(self, settings: ConnectionSettings) -> Flow[Credential]:
         """Get a credential."""
 
-    def token_url(self, settings: Settings) -> str:
+    def token_url(self, settings: ConnectionSettings) -> str:
         """Where `log_in` gets a credential."""
 
-    def shared_as(self, settings: Settings) -> str | None:
+    def shared_token_name(self, settings: ConnectionSettings) -> str | None:
         """The name under which processes share one credential; None where each may have its own."""
 
-    def sign(self, request: Request, credential: Credential) -> Request:
+    def apply_auth(self, request: Request, credential: Credential) -> Request:
         """The request with the credential presented."""
 
-    def meant_status(self, response: Response) -> int:
+    def effective_status(self, response: Response) -> int:
         """The HTTP status that an answer means, whatever it was sent with."""
 
-    def look(self, import_id: str) -> Conversation[ImportStatus]:
+    def poll(self, import_id: str) -> Flow[ImportStatus]:
         """Ask once how an import is going."""
 
 
-def step(talk: Conversation[T], answer: Any = None) -> Step | Finished[T]:
+def advance(talk: Flow[T], answer: Any = None) -> Effect | Returned[T]:
     """Hand over the answer, or the error in its place; get the next wish, or the result."""
     try:
         if isinstance(answer, ImportStatusError):
@@ -278,14 +286,14 @@ def step(talk: Conversation[T], answer: Any = None) -> Step | Finished[T]:
             return talk.throw(answer)
         return talk.send(answer)
     except StopIteration as stop:
-        return Finished(stop.value)
+        return Returned(stop.value)
 
 
 class ConnectionEdited(Exception):
     """The connection was edited in mid-poll: the poll begins anew, with the new reading only."""
 
 
-def ask(vendor: Vendor, request: Request) -> Conversation[Response]:
+def send_authenticated(vendor: Vendor, request: Request) -> Flow[Response]:
     """The answer to `request`; a refused credential is replaced as long as there is another."""
     need = NeedCredential()
     for _ in range(MAX_CREDENTIALS):
@@ -301,21 +309,21 @@ def ask(vendor: Vendor, request: Request) -> Conversation[Response]:
     )
 
 
-def _send(vendor: Vendor, request: Request, credential: Credential) -> Conversation[Response]:
+def _send(vendor: Vendor, request: Request, credential: Credential) -> Flow[Response]:
     url = vendor.settings.base_url + request.url if request.url.startswith("/") else request.url
-    response: Response = yield vendor.sign(replace(request, url=url), credential)
+    response: Response = yield vendor.apply_auth(replace(request, url=url), credential)
     return replace(
         response,
-        status=vendor.meant_status(response),
+        status=vendor.effective_status(response),
         secrets=(credential.value, *credential.secrets, vendor.settings.password),
     )
 
 
-class Purse:
+class CredentialCache:
     """The credential of one reading of a connection, for all its polls, and how it is replaced."""
 
     def __init__(self) -> None:
-        self.held: Credential | None = None
+        self.current: Credential | None = None
         #: Our own, while one that another process has stored is tried first.
         self._spare: Credential | None = None
         #: Under which name ours was stored, and when to read it back once more: a write may come late.
@@ -323,144 +331,142 @@ class Purse:
         #: Whether the latest try brought none: somebody may have edited the connection since.
         self._has_failed = False
 
-    def ready(self, refused: Credential | None, now: float) -> Credential | None:
+    def usable(self, refused: Credential | None, now: float) -> Credential | None:
         """The credential in hand, if it was not refused and has not expired."""
-        held = self.held
+        held = self.current
         is_usable = held and held != refused and held.is_fresh(now)
         return held if is_usable and not self._is_to_be_confirmed(now) else None
 
-    def credential(self, vendor: Vendor, need: NeedCredential, now: float) -> Conversation[Credential]:
+    def credential(self, vendor: Vendor, need: NeedCredential, now: float) -> Flow[Credential]:
         """The credential in hand, or one in its place where it was refused or has expired.
 
         :raises ConnectionEdited: the connection is no longer what `vendor` is bound to
         :raises ImportAuthError: with the vendor's words, where there is no other credential to try
         """
-        if ready := self.ready(need.refused, now):
+        if ready := self.usable(need.refused, now):
             return ready
         if self._stored and self._is_to_be_confirmed(now):
             yield from self._confirm(self._stored[0])
             return (yield from self.credential(vendor, need, now))
-        if (need.refused or self._has_failed) and (yield Reread()) != vendor.settings:
+        if (need.refused or self._has_failed) and (yield ReloadConnection()) != vendor.settings:
             raise ConnectionEdited
         self._has_failed = True
-        self.held = yield from self._another(vendor, need, now)
+        self.current = yield from self._another(vendor, need, now)
         self._has_failed = False
-        return self.held
+        return self.current
 
-    def _another(self, vendor: Vendor, need: NeedCredential, now: float) -> Conversation[Credential]:
+    def _another(self, vendor: Vendor, need: NeedCredential, now: float) -> Flow[Credential]:
         settings, refused = vendor.settings, need.refused
-        if given := vendor.given(settings):
+        if given := vendor.static_credential(settings):
             if given == refused:
                 raise ImportAuthError(
                     f"{vendor.hook_name} rejected the credential in connection {settings.conn_id!r}:"
                     f" {need.reason}. Replace it there: it is picked up without a restart."
                 )
             return given
-        if name := vendor.shared_as(settings):
+        if name := vendor.shared_token_name(settings):
             return (yield from self._shared(vendor, name, need, now))
-        is_new = refused and not refused.is_accepted and now - refused.minted_at < MIN_REFRESH_AGE
+        is_new = refused and not refused.is_accepted and now - refused.obtained_at < MIN_REFRESH_AGE
         if is_new and not need.insists:
             raise ImportAuthError(
                 f"{vendor.hook_name} rejected a credential that it had just issued: {need.reason}."
                 f" Check the rights and the fields of connection {settings.conn_id!r}."
             )
-        return (yield from log_in(vendor, now))
+        return (yield from authenticate_once(vendor, now))
 
-    def _shared(
-        self, vendor: Vendor, name: str, need: NeedCredential, now: float
-    ) -> Conversation[Credential]:
-        refused = need.refused or self.held
+    def _shared(self, vendor: Vendor, name: str, need: NeedCredential, now: float) -> Flow[Credential]:
+        refused = need.refused or self.current
         if self._spare and need.refused and not need.refused.is_accepted:
             # It was another process's that was rejected: ours is the newer one.
             return (yield from self._share(name, self._spare, instead_of=need.refused, now=now))
         self._spare = None
-        for pause in (0.0, random.uniform(0.0, MAX_PAUSE)):
-            shared: Credential | None = yield Recall(name, after=pause)
+        for pause in (0.0, random.uniform(0.0, MAX_REFRESH_DELAY)):
+            shared: Credential | None = yield LoadSharedToken(name, after=pause)
             if shared and shared.is_fresh(now) and shared != refused:
                 return shared
-            if refused and refused.is_fresh(now) and now - refused.minted_at < MIN_TOKEN_AGE:
+            if refused and refused.is_fresh(now) and now - refused.obtained_at < MIN_TOKEN_AGE:
                 # Whoever has revoked it stores another; and five minutes on, anybody may request one.
                 raise ImportUnavailableError(
                     f"{vendor.hook_name} rejected a token that is younger than five minutes: {need.reason}."
                     " If that goes on, either a right is missing or somebody else gets tokens with the"
                     f" secret of connection {vendor.settings.conn_id!r}."
                 )
-        credential = yield from log_in(vendor, now)
+        credential = yield from authenticate_once(vendor, now)
         return (yield from self._share(name, credential, instead_of=shared, now=now))
 
     def _is_to_be_confirmed(self, now: float) -> bool:
         return self._stored is not None and now >= self._stored[1]
 
-    def _confirm(self, name: str) -> Conversation[None]:
+    def _confirm(self, name: str) -> Flow[None]:
         """Take the credential that another process has stored over ours, late."""
-        self._stored, mine = None, self.held
+        self._stored, mine = None, self.current
         other = (yield from _read_back(name, mine, None)) if mine else None
         if other:
-            self.held, self._spare = other, mine
+            self.current, self._spare = other, mine
 
     def _share(
         self, name: str, mine: Credential, instead_of: Credential | None, now: float
-    ) -> Conversation[Credential]:
+    ) -> Flow[Credential]:
         """Store our own credential, unless another process has stored one meanwhile: that is tried first."""
-        other: Credential | None = yield Share(name, mine, instead_of)
+        other: Credential | None = yield StoreSharedToken(name, mine, instead_of)
         if other is None:
-            other = yield from _read_back(name, mine, instead_of, after=READ_BACK)
+            other = yield from _read_back(name, mine, instead_of, after=READ_BACK_DELAY)
         self._spare = mine if other else None
-        self._stored = (name, now + CONFIRM_AFTER)
+        self._stored = (name, now + CONFIRM_DELAY)
         return other or mine
 
 
 def _read_back(
     name: str, mine: Credential, instead_of: Credential | None, after: float = 0.0
-) -> Conversation[Credential | None]:
+) -> Flow[Credential | None]:
     """What another process has stored over ours: reading and writing a Variable are two steps."""
     try:
-        found: Credential | None = yield Recall(name, after)
+        found: Credential | None = yield LoadSharedToken(name, after)
     except ImportUnavailableError:
         return None
     is_other = found is not None and found != mine and found != instead_of
     return found if is_other else None
 
 
-def log_in(vendor: Vendor, now: float) -> Conversation[Credential]:
+def authenticate_once(vendor: Vendor, now: float) -> Flow[Credential]:
     """A new credential, unless the same login was rejected a moment ago, by whichever process."""
     settings = vendor.settings
-    name = rejection_name(vendor)
-    rejection: LoginRejection | None = yield LoadRejection(name)
-    if rejection and 0 <= now - rejection.rejected_at < LOGIN_PAUSE:
-        left = LOGIN_PAUSE - (now - rejection.rejected_at)
+    name = login_rejection_name(vendor)
+    rejection: LoginRejection | None = yield LoadLoginRejection(name)
+    if rejection and 0 <= now - rejection.rejected_at < REJECTED_LOGIN_PAUSE:
+        left = REJECTED_LOGIN_PAUSE - (now - rejection.rejected_at)
         raise ImportAuthError(
             f"{rejection.reason} The login is not repeated within a minute, since vendors lock users:"
             f" it is tried again in {left:.0f} s at the earliest."
         )
     try:
-        return (yield from vendor.log_in(settings))
+        return (yield from vendor.authenticate(settings))
     except ImportAuthError as error:
         reason = f"{error} Check login, password and extras of connection {settings.conn_id!r}."
-        yield StoreRejection(name, reason)
+        yield StoreLoginRejection(name, reason)
         raise ImportAuthError(reason) from error
 
 
-def rejection_name(vendor: Vendor) -> str:
+def login_rejection_name(vendor: Vendor) -> str:
     """The name under which processes share that a login was rejected. It holds no digest of a secret."""
     settings = vendor.settings
-    login = settings.text("login") or f"connection {settings.conn_id}"
+    login = settings.get_str("login") or f"connection {settings.conn_id}"
     fingerprint = sha256(f"{vendor.token_url(settings)}\n{login}".encode()).hexdigest()[:16]
     return f"importstatus_login_{settings.conn_type}_{fingerprint}"
 
 
-def expiry(minted_at: float, life: float) -> float:
+def refresh_at(obtained_at: float, life: float) -> float:
     """When to get another credential: a little early, so that none dies on a request's way."""
-    return minted_at + life - min(60.0, life * 0.1)
+    return obtained_at + life - min(60.0, life * 0.1)
 
 
-def form(url: str, fields: Mapping[str, str]) -> Request:
+def form_request(url: str, fields: Mapping[str, str]) -> Request:
     """A urlencoded POST."""
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
     return Request("POST", url, headers, urlencode(fields).encode())
 
 
-def segment(import_id: str) -> str:
+def quote_path_segment(import_id: str) -> str:
     """The id as one segment of a path."""
     if import_id in (".", ".."):
         raise ImportSettingsError(
@@ -469,6 +475,6 @@ def segment(import_id: str) -> str:
     return quote(import_id, safe="")
 
 
-def scrub(text: str, secrets: tuple[str, ...]) -> str:
+def redact(text: str, secrets: tuple[str, ...]) -> str:
     """The text without the secrets."""
     return redact_secrets(text, secrets)

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from airflow_provider_importstatus.exceptions import ImportRequestError, ImportSettingsError
 
-__all__ = ["authorities", "below", "cause_of", "untrusted", "unusable_environment"]
+__all__ = ["ca_context", "certificate_error", "environment_error", "root_cause", "underlying_error"]
 
 
-def cause_of(error: BaseException) -> str:
+def root_cause(error: BaseException) -> str:
     """What went wrong at the bottom, in words that quote nothing of ours."""
     bottom = error
-    while cause := below(bottom):
+    while cause := underlying_error(bottom):
         bottom = cause
     # A URL or a header may stand in an error's text; the operating system's words hold neither.
     told = (
@@ -24,14 +24,14 @@ def cause_of(error: BaseException) -> str:
     return f"{type(error).__name__}, {told or type(bottom).__name__}"
 
 
-def below(error: BaseException) -> BaseException | None:
+def underlying_error(error: BaseException) -> BaseException | None:
     """The error that led to this one, as each library hands it on."""
     reason = getattr(error, "reason", None)
     candidates = (reason, *error.args, error.__cause__, error.__context__)
     return next((one for one in candidates if isinstance(one, BaseException)), None)
 
 
-def untrusted(where: str, error: ssl.SSLCertVerificationError) -> ImportRequestError:
+def certificate_error(where: str, error: ssl.SSLCertVerificationError) -> ImportRequestError:
     """The error for a certificate that does not verify."""
     return ImportRequestError(
         f"{where}: the certificate does not verify ({error.verify_message}); nothing was sent."
@@ -39,7 +39,7 @@ def untrusted(where: str, error: ssl.SSLCertVerificationError) -> ImportRequestE
     )
 
 
-def authorities(path: str) -> ssl.SSLContext:
+def ca_context(path: str) -> ssl.SSLContext:
     """Trust in the certificates of a file or directory.
 
     :raises OSError: where it holds none
@@ -49,7 +49,7 @@ def authorities(path: str) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=path)
 
 
-def unusable_environment(error: OSError) -> ImportSettingsError:
+def environment_error(error: OSError) -> ImportSettingsError:
     """The error for a CA file that the environment names and that cannot be used."""
     return ImportSettingsError(
         "The CA file that REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names cannot be used"

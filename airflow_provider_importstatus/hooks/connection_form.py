@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Advice", "behaviour", "described", "labels", "widgets"]
+__all__ = ["Advice", "field_behaviour", "field_labels", "form_widgets", "metadata_entry"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Advice:
     untried: str = ""
 
 
-def described(hook_class: type) -> Mapping[str, Any]:
+def metadata_entry(hook_class: type) -> Mapping[str, Any]:
     """What some provider's metadata says of the connection type with this hook; empty where none does."""
     # Needed in Airflow's servers only, and slow to import.
     from airflow.providers_manager import ProvidersManager
@@ -42,7 +42,7 @@ def described(hook_class: type) -> Mapping[str, Any]:
     return {}
 
 
-def widgets(entry: Mapping[str, Any]) -> dict[str, Any]:
+def form_widgets(entry: Mapping[str, Any]) -> dict[str, Any]:
     """The fields for extras."""
     # No part of Airflow 3, whose UI puts stand-ins in their place.
     from flask_appbuilder.fieldwidgets import (  # type: ignore[import-not-found]
@@ -61,7 +61,7 @@ def widgets(entry: Mapping[str, Any]) -> dict[str, Any]:
     return made
 
 
-def behaviour(entry: Mapping[str, Any]) -> dict[str, Any]:
+def field_behaviour(entry: Mapping[str, Any]) -> dict[str, Any]:
     """What becomes of the fields that every connection has."""
     said = entry.get("ui-field-behaviour", {})
     return {
@@ -71,7 +71,7 @@ def behaviour(entry: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def labels(entry: Mapping[str, Any]) -> dict[str, str]:
+def field_labels(entry: Mapping[str, Any]) -> dict[str, str]:
     """What the form calls each field."""
     usual = {"host": "Host", "port": "Port", "login": "Login", "password": "Password"}
     extras = {name: field["label"] for name, field in entry.get("conn-fields", {}).items()}

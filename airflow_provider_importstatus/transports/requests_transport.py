@@ -11,25 +11,30 @@ from typing import Any, TypeVar
 import requests
 import urllib3
 
-from airflow_provider_importstatus.conversation import (
-    Conversation,
-    Finished,
-    Request,
-    Response,
-    Step,
-    step,
-)
 from airflow_provider_importstatus.exceptions import (
     ImportRequestError,
     ImportStatusError,
     ImportUnavailableError,
 )
-from airflow_provider_importstatus.settings import Settings
+from airflow_provider_importstatus.protocol.flow import (
+    Effect,
+    Flow,
+    Request,
+    Response,
+    Returned,
+    advance,
+)
+from airflow_provider_importstatus.protocol.settings import ConnectionSettings
 from airflow_provider_importstatus.transports.body import ACCEPT_ENCODING, Body, plain_headers
 from airflow_provider_importstatus.transports.deadline import Deadline, DeadlineAdapter, DeadlinePassedError
-from airflow_provider_importstatus.transports.trust import below, cause_of, untrusted, unusable_environment
+from airflow_provider_importstatus.transports.tls import (
+    certificate_error,
+    environment_error,
+    root_cause,
+    underlying_error,
+)
 
-__all__ = ["Session", "converse", "exchange"]
+__all__ = ["Session", "exchange", "run_flow"]
 
 T = TypeVar("T")
 CHUNK = 64 * 1024
@@ -38,7 +43,7 @@ CHUNK = 64 * 1024
 class Session(requests.Session):
     """A session that takes proxy and certificates from a connection, and nothing from ``.netrc``."""
 
-    def __init__(self, settings: Settings, user_agent: str) -> None:
+    def __init__(self, settings: ConnectionSettings, user_agent: str) -> None:
         super().__init__()
         self.headers["User-Agent"] = user_agent
         self.auth = _unchanged
@@ -66,7 +71,9 @@ class Session(requests.Session):
         chosen = {"proxies": proxies, "stream": stream, "verify": verify, "cert": cert}
         return self.send_options(self._settings, url, chosen)
 
-    def send_options(self, settings: Settings, url: Any, chosen: Mapping[str, Any]) -> dict[str, Any]:
+    def send_options(
+        self, settings: ConnectionSettings, url: Any, chosen: Mapping[str, Any]
+    ) -> dict[str, Any]:
         """Return how to send a request: as the caller chose, else the connection, else the environment."""
         proxies, verify = dict(chosen.get("proxies") or {}), chosen.get("verify")
         # Asked now: requests puts the environment's proxies into the same dictionary.
@@ -85,16 +92,16 @@ def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
-def converse(talk: Conversation[T], answer: Callable[[Step], Any]) -> T:
+def run_flow(talk: Flow[T], answer: Callable[[Effect], Any]) -> T:
     """Run a conversation to its result; `answer` gives what it asks for."""
     with closing(talk):
-        turn = step(talk)
-        while not isinstance(turn, Finished):
+        turn = advance(talk)
+        while not isinstance(turn, Returned):
             try:
                 reply = answer(turn)
             except ImportStatusError as error:
                 reply = error
-            turn = step(talk, reply)
+            turn = advance(talk, reply)
         return turn.result
 
 
@@ -113,15 +120,15 @@ def exchange(request: Request, session: requests.Session, timeout: float) -> Res
     except requests.exceptions.SSLError as error:
         raise _tls_error(error, where) from error
     except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
-        raise ImportUnavailableError(f"{where} brought no answer: {cause_of(error)}.") from error
+        raise ImportUnavailableError(f"{where} brought no answer: {root_cause(error)}.") from error
     except (requests.RequestException, ValueError) as error:
-        if isinstance(below(error), urllib3.exceptions.InvalidHeader):
+        if isinstance(underlying_error(error), urllib3.exceptions.InvalidHeader):
             raise ImportUnavailableError(f"{where} brought no HTTP: InvalidHeader.") from error
         # Its text quotes headers, and so credentials.
         raise ImportRequestError(f"{where} cannot be sent: {type(error).__name__}.") from None
     except OSError as error:
         # The connection's own file was tried when the connection was read.
-        raise unusable_environment(error) from error
+        raise environment_error(error) from error
 
 
 def _exchange(request: Request, session: requests.Session, timeout: float, where: str) -> Response:
@@ -146,6 +153,6 @@ def _tls_error(error: BaseException, where: str) -> ImportStatusError:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return untrusted(where, cause)
-        cause = below(cause)
-    return ImportUnavailableError(f"{where} brought no answer: {cause_of(error)}.")
+            return certificate_error(where, cause)
+        cause = underlying_error(cause)
+    return ImportUnavailableError(f"{where} brought no answer: {root_cause(error)}.")

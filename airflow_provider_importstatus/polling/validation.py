@@ -9,7 +9,7 @@ from typing import Any
 from unicodedata import category
 
 from airflow_provider_importstatus.exceptions import ImportSettingsError
-from airflow_provider_importstatus.outcome import Action, Policy
+from airflow_provider_importstatus.polling.policy import Action, Policy
 
 __all__ = ["check_hook_params", "check_seconds", "read_import_id", "read_policy", "read_seconds"]
 

@@ -14,19 +14,9 @@ from weakref import WeakKeyDictionary, WeakSet
 import aiohttp
 from asgiref.sync import sync_to_async
 
-from airflow_provider_importstatus import metrics, shared_token
-from airflow_provider_importstatus.conversation import (
-    ConnectionEdited,
-    Credential,
-    LoadRejection,
-    NeedCredential,
-    Recall,
-    Request,
-    Reread,
-    Share,
-    Step,
-    StoreRejection,
-)
+from airflow_provider_importstatus.clients import metrics, token_store
+from airflow_provider_importstatus.clients.masking import mask_credential
+from airflow_provider_importstatus.clients.slots import FairSlots
 from airflow_provider_importstatus.exceptions import ImportStatusError, ImportUnavailableError
 from airflow_provider_importstatus.hooks.base import (
     MAX_READINGS,
@@ -37,43 +27,53 @@ from airflow_provider_importstatus.hooks.base import (
     hook_for,
     only_our_errors,
 )
-from airflow_provider_importstatus.masking import mask
-from airflow_provider_importstatus.outage import SharedOutage
+from airflow_provider_importstatus.polling.outage import SharedOutage
+from airflow_provider_importstatus.protocol.flow import (
+    ConnectionEdited,
+    Credential,
+    Effect,
+    LoadLoginRejection,
+    LoadSharedToken,
+    NeedCredential,
+    ReloadConnection,
+    Request,
+    StoreLoginRejection,
+    StoreSharedToken,
+)
 from airflow_provider_importstatus.status import ImportStatus
-from airflow_provider_importstatus.transports.asynchronous import Route, converse, exchange
-from airflow_provider_importstatus.triggers.slots import FairSlots
+from airflow_provider_importstatus.transports.aiohttp_transport import RequestOptions, exchange, run_flow
 
-__all__ = ["Client", "Source", "connected"]
+__all__ = ["AsyncClient", "HookSource", "shared_client"]
 
-_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Client]] = WeakKeyDictionary()
+_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, AsyncClient]] = WeakKeyDictionary()
 
 
 @asynccontextmanager
-async def connected(conn_id: str) -> AsyncIterator[Client]:
+async def shared_client(conn_id: str) -> AsyncIterator[AsyncClient]:
     """The client for a connection: it appears with the first user and closes with the last."""
     clients = _clients.setdefault(asyncio.get_running_loop(), {})
     if conn_id not in clients:
-        clients[conn_id] = Client(conn_id)
+        clients[conn_id] = AsyncClient(conn_id)
     client = clients[conn_id]
     client.users += 1
-    metrics.waiting(conn_id, client.users)
+    metrics.gauge_waits(conn_id, client.users)
     try:
         yield client
     finally:
         client.users -= 1
-        metrics.waiting(conn_id, client.users)
+        metrics.gauge_waits(conn_id, client.users)
         if not client.users:
             del clients[conn_id]
             await client.close()
 
 
-class Client:
+class AsyncClient:
     """The pool of connections, and what else the waits on one Airflow connection share."""
 
     def __init__(self, conn_id: str) -> None:
         self.conn_id = conn_id
         self.users = 0
-        self._sources: dict[str, Source] = {}
+        self._sources: dict[str, HookSource] = {}
         #: Sources and polls hold them.
         self._lanes: WeakSet[Lane] = WeakSet()
         self._session = aiohttp.ClientSession(
@@ -84,25 +84,25 @@ class Client:
             headers={"User-Agent": USER_AGENT},
         )
 
-    def source(self, hook_params: Mapping[str, Any] | None) -> Source:
+    def source(self, hook_params: Mapping[str, Any] | None) -> HookSource:
         """What gives the hook that the connection's type chooses."""
         key = json.dumps(hook_params, sort_keys=True) if hook_params else ""
         if key not in self._sources:
-            self._sources[key] = Source(lambda: hook_for(self.conn_id, hook_params))
+            self._sources[key] = HookSource(lambda: hook_for(self.conn_id, hook_params))
         return self._sources[key]
 
-    def own(self, hook: ImportStatusHook) -> Source:
+    def own(self, hook: ImportStatusHook) -> HookSource:
         """What gives a caller's own hook, which keeps its credential from call to call."""
 
         def read_again() -> ImportStatusHook:
             hook.read_again()
             return hook.bound()
 
-        return Source(read_again, first=hook.bound)
+        return HookSource(read_again, first=hook.bound)
 
-    async def look(
+    async def poll(
         self,
-        source: Source,
+        source: HookSource,
         import_id: str,
         *,
         since: float = 0.0,
@@ -123,7 +123,7 @@ class Client:
             check(hook)
             lane = await self._lane(source, hook)
             try:
-                return await lane.look(Poll(hook, lane, source, deadline), import_id, self.users, dag_id)
+                return await lane.poll(Poll(hook, lane, source, deadline), import_id, self.users, dag_id)
             except ConnectionEdited:
                 continue
         raise edited_too_often(self.conn_id)
@@ -132,13 +132,13 @@ class Client:
         """Close the pool."""
         await self._session.close()
 
-    async def _lane(self, source: Source, hook: ImportStatusHook) -> Lane:
+    async def _lane(self, source: HookSource, hook: ImportStatusHook) -> Lane:
         if source.lane is None or source.lane.settings != hook.settings:
             source.lane = self._find_lane(hook) or await self._new_lane(hook)
         return source.lane
 
     async def _new_lane(self, hook: ImportStatusHook) -> Lane:
-        route = await sync_to_async(Route)(hook.settings)
+        route = await sync_to_async(RequestOptions)(hook.settings)
         # Another wait may have opened it meanwhile.
         lane = self._find_lane(hook) or Lane(hook, route, self._session)
         self._lanes.add(lane)
@@ -148,7 +148,7 @@ class Client:
         return next((lane for lane in self._lanes if lane.settings == hook.settings), None)
 
 
-class Source:
+class HookSource:
     """Gives a hook that keeps to one reading of the connection, and another one when that is too old.
 
     :param open_hook: reads the connection; talks to Airflow
@@ -204,17 +204,17 @@ class Source:
 class Lane:
     """What the polls with one reading of the connection share: slots, credential, renewal, outage."""
 
-    def __init__(self, hook: ImportStatusHook, route: Route, session: aiohttp.ClientSession) -> None:
+    def __init__(self, hook: ImportStatusHook, route: RequestOptions, session: aiohttp.ClientSession) -> None:
         self.settings = hook.settings
         self.route = route
         self.session = session
-        self.purse = hook.credentials
+        self.credentials = hook.credentials
         self.renewal = asyncio.Lock()
         self.failure: tuple[float, ImportStatusError] | None = None
         self._slots = FairSlots(hook.settings.max_concurrency)
         self._outage = SharedOutage()
 
-    async def look(self, poll: Poll, import_id: str, waits: int, dag_id: str) -> ImportStatus:
+    async def poll(self, poll: Poll, import_id: str, waits: int, dag_id: str) -> ImportStatus:
         """Look at an import once, unless there is an outage that another wait is probing."""
         # Taken before the credential is: who stands in line here does not go out with a revoked one.
         await _until(poll.deadline, self._slots.acquire(dag_id))
@@ -232,7 +232,7 @@ class Lane:
             yield
         except ImportStatusError as error:
             # Otherwise it was Airflow that was out of reach.
-            if poll.has_sent and error.passing:
+            if poll.has_sent and error.retryable:
                 self._outage.failed(import_id, error, time.time(), waits)
             elif poll.has_sent:
                 self._outage.answered()
@@ -248,7 +248,9 @@ class Poll:
     :param deadline: when the wait ends, in seconds since 1970
     """
 
-    def __init__(self, hook: ImportStatusHook, lane: Lane, source: Source, deadline: float | None) -> None:
+    def __init__(
+        self, hook: ImportStatusHook, lane: Lane, source: HookSource, deadline: float | None
+    ) -> None:
         self.deadline = deadline
         self.has_sent = False
         self._hook = hook
@@ -258,31 +260,31 @@ class Poll:
 
     async def run(self, import_id: str) -> ImportStatus:
         """Run the script that looks at an import."""
-        with metrics.Poll(self._hook.conn_type) as poll, only_our_errors(self._hook.hook_name):
-            return poll.answered(await converse(self._hook.look(import_id), self._answer))
+        with metrics.PollTimer(self._hook.conn_type) as poll, only_our_errors(self._hook.hook_name):
+            return poll.answered(await run_flow(self._hook.poll(import_id), self._answer))
 
-    async def _answer(self, step: Step) -> Any:
+    async def _answer(self, step: Effect) -> Any:
         match step:
             case Request():
                 self.has_sent = True
                 return await exchange(step, self._lane.session, self._lane.route)
             case NeedCredential():
                 return await self._credential(step)
-            case Reread():
+            case ReloadConnection():
                 return (await self._source.hook(since=time.monotonic())).settings
-            case Recall(name, after):
+            case LoadSharedToken(name, after):
                 await asyncio.sleep(after)
-                return await sync_to_async(shared_token.recall)(name)
-            case Share(name, credential, instead_of):
-                return await sync_to_async(shared_token.share)(name, credential, instead_of)
-            case LoadRejection(name):
-                return await sync_to_async(shared_token.load_rejection)(name)
-            case StoreRejection(name, reason):
-                return await sync_to_async(shared_token.store_rejection)(name, reason)
+                return await sync_to_async(token_store.load_token)(name)
+            case StoreSharedToken(name, credential, instead_of):
+                return await sync_to_async(token_store.store_token)(name, credential, instead_of)
+            case LoadLoginRejection(name):
+                return await sync_to_async(token_store.load_login_rejection)(name)
+            case StoreLoginRejection(name, reason):
+                return await sync_to_async(token_store.store_login_rejection)(name, reason)
 
     async def _credential(self, need: NeedCredential) -> Credential:
         lane = self._lane
-        if ready := lane.purse.ready(need.refused, time.time()):
+        if ready := lane.credentials.usable(need.refused, time.time()):
             return ready
         await _until(self.deadline, lane.renewal.acquire())
         try:
@@ -297,12 +299,12 @@ class Poll:
             lane.renewal.release()
 
     async def _renewed(self, need: NeedCredential) -> Credential:
-        purse = self._lane.purse
-        before = purse.held
-        credential = await converse(purse.credential(self._hook, need, time.time()), self._answer)
+        purse = self._lane.credentials
+        before = purse.current
+        credential = await run_flow(purse.credential(self._hook, need, time.time()), self._answer)
         if credential != before:
-            metrics.refreshed(self._hook.conn_type)
-            await sync_to_async(mask)(credential)
+            metrics.count_refresh(self._hook.conn_type)
+            await sync_to_async(mask_credential)(credential)
         return credential
 
 

@@ -19,11 +19,11 @@ from airflow.utils.state import State
 from fastapi import Query
 from sqlalchemy import ColumnElement, Select, and_, case, false, func, or_, select
 
-from airflow_provider_importstatus.page.well_typed import is_storable, well_typed
-from airflow_provider_importstatus.progress import XCOM_KEY
+from airflow_provider_importstatus.polling.reporting import XCOM_KEY
 from airflow_provider_importstatus.status import ImportStatus
+from airflow_provider_importstatus.ui.well_typed import is_storable, well_typed
 
-__all__ = ["PAGE_SIZE", "WAITING", "Filters", "as_json", "count", "kinds", "page"]
+__all__ = ["PAGE_SIZE", "WAITING", "Filters", "as_json", "count", "dags_and_vendors", "page"]
 
 PAGE_SIZE = 50
 #: What may be asked for in place of a state: the imports that a task still waits for, whatever their state.
@@ -64,8 +64,8 @@ class Filters:
             XComModel.run_id: self.run_id,
             XComModel.task_id: self.task_id,
             XComModel.map_index: self.map_index,
-            _told("vendor"): self.vendor,
-            _told("state"): None if self.state == WAITING else self.state,
+            _json_field("vendor"): self.vendor,
+            _json_field("state"): None if self.state == WAITING else self.state,
         }
         yield from (column == value for column, value in columns.items() if value not in (None, ""))
         if self.state == WAITING:
@@ -74,9 +74,9 @@ class Filters:
             yield _contains(self.text)
 
 
-def kinds() -> Select[Any]:
+def dags_and_vendors() -> Select[Any]:
     """Which DAGs wait for imports of which vendors."""
-    return _imports(XComModel.dag_id, _told("vendor")).distinct()
+    return _imports(XComModel.dag_id, _json_field("vendor")).distinct()
 
 
 def count(dag_ids: Iterable[str], filters: Filters) -> Select[Any]:
@@ -106,8 +106,8 @@ def as_json(row: Any) -> dict[str, Any] | None:
         return None
     return {
         **ImportStatus.from_dict(value).to_dict(),
-        "looked_at": value["looked_at"],
-        "next_look_at": value["next_look_at"],
+        "polled_at": value["polled_at"],
+        "next_poll_at": value["next_poll_at"],
         "dag_id": row.dag_id,
         "run_id": row.run_id,
         "task_id": row.task_id,
@@ -126,7 +126,7 @@ def _imports(*columns: Any) -> Select[Any]:
         TaskInstance.run_id == XComModel.run_id,
         TaskInstance.map_index == XComModel.map_index,
     )
-    is_ours = (XComModel.key == XCOM_KEY, _told("looked_at").is_not(None))
+    is_ours = (XComModel.key == XCOM_KEY, _json_field("polled_at").is_not(None))
     return select(*columns).select_from(XComModel).join(TaskInstance, is_its_task).where(*is_ours)
 
 
@@ -134,16 +134,22 @@ def _within(query: Select[Any], dag_ids: Iterable[str], filters: Filters) -> Sel
     return query.where(XComModel.dag_id.in_(dag_ids), *filters.conditions())
 
 
-def _told(name: str) -> ColumnElement[str]:
+def _json_field(name: str) -> ColumnElement[str]:
     value: ColumnElement[str] = XComModel.value[name].as_string()
     return value
 
 
 def _contains(text: str) -> ColumnElement[bool]:
-    plain = (XComModel.dag_id, XComModel.run_id, XComModel.task_id, _told("import_id"), _told("vendor_state"))
+    plain = (
+        XComModel.dag_id,
+        XComModel.run_id,
+        XComModel.task_id,
+        _json_field("import_id"),
+        _json_field("vendor_state"),
+    )
     # In a list SQLite keeps JSON's escapes, the others do not.
     words = {text, json.dumps(text)[1:-1]}
-    in_messages = (_told("messages").icontains(word, autoescape=True) for word in words)
+    in_messages = (_json_field("messages").icontains(word, autoescape=True) for word in words)
     return or_(*(column.icontains(text, autoescape=True) for column in plain), *in_messages)
 
 

@@ -9,7 +9,7 @@ import random
 from dataclasses import dataclass, field
 
 from airflow_provider_importstatus.exceptions import ImportStatusError, ImportUnavailableError
-from airflow_provider_importstatus.wait import MAX_RETRY_AFTER
+from airflow_provider_importstatus.polling.schedule import MAX_RETRY_AFTER
 
 __all__ = ["SharedOutage"]
 

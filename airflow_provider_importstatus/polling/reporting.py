@@ -8,20 +8,20 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from airflow_provider_importstatus.exceptions import ImportStatusError
-from airflow_provider_importstatus.outcome import describe
+from airflow_provider_importstatus.polling.policy import describe
+from airflow_provider_importstatus.polling.schedule import Finished, GaveUp, Outcome, PollAgain, Wait
 from airflow_provider_importstatus.status import ImportState, ImportStatus
-from airflow_provider_importstatus.wait import GaveUp, LookAgain, Outcome, Over, Wait
 
-__all__ = ["RESULT_KEY", "XCOM_KEY", "Progress", "entry"]
+__all__ = ["RESULT_KEY", "XCOM_KEY", "StatusReporter", "xcom_value"]
 
 #: Under which XCom key a task's result stands.
 RESULT_KEY = "return_value"
 #: Under which XCom key the latest status stands while the task waits, and after.
 XCOM_KEY = "import_status"
 #: Seconds between two lines of the log when nothing changes.
-SIGN_OF_LIFE = 300.0
+LOG_INTERVAL = 300.0
 #: Seconds between two writes of the XCom when nothing changes.
-REFRESH = 60.0
+PUBLISH_INTERVAL = 60.0
 
 
 class Log(Protocol):
@@ -32,61 +32,63 @@ class Log(Protocol):
 
 
 @dataclass(slots=True)
-class Progress:
+class StatusReporter:
     """What has been told of one wait so far."""
 
     wait: Wait
     log: Log
-    told: ImportStatus | None = None
-    told_at: float = 0.0
-    trouble: str | None = None
+    logged: ImportStatus | None = None
+    logged_at: float = 0.0
+    last_error: str | None = None
     published: ImportStatus | None = None
     published_at: float = 0.0
 
-    def note(
+    def record(
         self, answer: ImportStatus | ImportStatusError, now: float
     ) -> tuple[Outcome, dict[str, Any] | None]:
         """What a look's answer leads to, and what the XCom must say now, if anything."""
         if isinstance(answer, ImportStatusError):
-            outcome: Outcome = self.wait.failed(answer, now)
-            if isinstance(outcome, LookAgain):
-                self.tell_trouble(answer, now)
+            outcome: Outcome = self.wait.on_error(answer, now)
+            if isinstance(outcome, PollAgain):
+                self.log_error(answer, now)
             return outcome, None
-        outcome = self.wait.saw(answer, now)
-        if isinstance(outcome, Over):
+        outcome = self.wait.on_status(answer, now)
+        if isinstance(outcome, Finished):
             return outcome, None
-        self.tell(answer, now)
+        self.log_status(answer, now)
         if isinstance(outcome, GaveUp):
-            return outcome, entry(answer, now, None)
-        return outcome, entry(answer, now, now + outcome.delay) if self.is_due(answer, now) else None
+            return outcome, xcom_value(answer, now, None)
+        return outcome, xcom_value(answer, now, now + outcome.delay) if self.should_publish(
+            answer, now
+        ) else None
 
-    def tell(self, status: ImportStatus, now: float) -> None:
+    def log_status(self, status: ImportStatus, now: float) -> None:
         """Log the status if it is news, or if nothing was logged for long."""
-        is_news = status != self.told
-        if self.trouble:
+        is_news = status != self.logged
+        if self.last_error:
             self.log.log(logging.INFO, "The vendor answers again.")
-        if is_news or self.trouble or now - self.told_at >= SIGN_OF_LIFE:
+        if is_news or self.last_error or now - self.logged_at >= LOG_INTERVAL:
             level = logging.WARNING if is_news and self._needs_a_person(status) else logging.INFO
             self.log.log(level, "%s%s", describe(status), _ADVICE.get(status.state, ""))
-            self.told_at = now
-        self.told, self.trouble = status, None
+            self.logged_at = now
+        self.logged, self.last_error = status, None
 
-    def tell_trouble(self, error: ImportStatusError, now: float) -> None:
+    def log_error(self, error: ImportStatusError, now: float) -> None:
         """Log why a look brought nothing if it is news, or if nothing was logged for long."""
-        if str(error) != self.trouble or now - self.told_at >= SIGN_OF_LIFE:
+        if str(error) != self.last_error or now - self.logged_at >= LOG_INTERVAL:
             self.log.log(logging.WARNING, "The wait goes on although a look failed: %s", error)
-            self.told_at = now
-        self.trouble = str(error)
+            self.logged_at = now
+        self.last_error = str(error)
 
-    def is_due(self, status: ImportStatus, now: float) -> bool:
+    def should_publish(self, status: ImportStatus, now: float) -> bool:
         """Whether the XCom should be written now."""
-        is_due = status != self.published or now - self.published_at >= REFRESH
-        if is_due:
+        should_publish = status != self.published or now - self.published_at >= PUBLISH_INTERVAL
+        if should_publish:
             self.published, self.published_at = status, now
-        return is_due
+        return should_publish
 
     def _needs_a_person(self, status: ImportStatus) -> bool:
-        is_new_word = self.told is None or status.vendor_state != self.told.vendor_state
+        is_new_word = self.logged is None or status.vendor_state != self.logged.vendor_state
         return is_new_word and status.state in _ADVICE
 
 
@@ -96,12 +98,12 @@ _ADVICE = {
 }
 
 
-def entry(status: ImportStatus, looked_at: float, next_look_at: float | None) -> dict[str, Any]:
+def xcom_value(status: ImportStatus, polled_at: float, next_poll_at: float | None) -> dict[str, Any]:
     """The value of the XCom `import_status`."""
     return {
         **status.within().to_dict(),
-        "looked_at": _iso(looked_at),
-        "next_look_at": None if next_look_at is None else _iso(next_look_at),
+        "polled_at": _iso(polled_at),
+        "next_poll_at": None if next_poll_at is None else _iso(next_poll_at),
     }
 
 

@@ -8,16 +8,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from airflow_provider_importstatus import connection_form, shared_token
-from airflow_provider_importstatus.answers import read_json
-from airflow_provider_importstatus.conversation import (
-    Conversation,
-    Credential,
-    NeedCredential,
-    Request,
-    Response,
-    Step,
-)
+from airflow_provider_importstatus.clients import token_store
+from airflow_provider_importstatus.clients.masking import mask_credential
 from airflow_provider_importstatus.exceptions import (
     ImportAuthError,
     ImportNotFoundError,
@@ -27,17 +19,26 @@ from airflow_provider_importstatus.exceptions import (
     ImportStatusError,
     ImportUnavailableError,
 )
+from airflow_provider_importstatus.hooks import connection_form
 from airflow_provider_importstatus.hooks.base import USER_AGENT, ImportStatusHook
-from airflow_provider_importstatus.masking import mask
-from airflow_provider_importstatus.transports import blocking
+from airflow_provider_importstatus.protocol.flow import (
+    Credential,
+    Effect,
+    Flow,
+    NeedCredential,
+    Request,
+    Response,
+)
+from airflow_provider_importstatus.protocol.responses import read_json
+from airflow_provider_importstatus.transports import requests_transport
 
-__all__ = ["Trial"]
+__all__ = ["ConnectionTest"]
 
 #: Presented where getting a credential would revoke somebody else's: the vendor refuses it, and so answers.
-NO_CREDENTIAL = Credential("connection-test")
+PLACEHOLDER_CREDENTIAL = Credential("connection-test")
 
 
-class Trial:
+class ConnectionTest:
     """One test of a connection: a login at most, and the vendor's `probe`.
 
     It runs the same scripts as a wait, but all its requests together take no longer than the connection's
@@ -50,7 +51,7 @@ class Trial:
         self._hook = hook
         self._ends = 0.0
         self._is_logging_in = False
-        self._credential = NO_CREDENTIAL
+        self._credential = PLACEHOLDER_CREDENTIAL
         self._request: Request | None = None
         self._response: Response | None = None
 
@@ -60,8 +61,8 @@ class Trial:
         try:
             base_url = hook.base_url  # Before anybody logs in in vain.
             self._ends = time.monotonic() + hook.settings.timeout
-            with blocking.Session(hook.settings, USER_AGENT) as session:
-                blocking.converse(hook.probe(), partial(self._answer, session))
+            with requests_transport.Session(hook.settings, USER_AGENT) as session:
+                requests_transport.run_flow(hook.probe(), partial(self._answer, session))
         except ImportNotFoundError:
             if not self._is_json():
                 return False, self._not_the_vendor()
@@ -69,44 +70,46 @@ class Trial:
             return False, self._in_words(error)
         return True, f"{hook.hook_name} at {base_url} answers and accepts the credential."
 
-    def _answer(self, session: blocking.Session, step: Step) -> Any:
+    def _answer(self, session: requests_transport.Session, step: Effect) -> Any:
         match step:
             case Request():
                 return self._send(session, step)
             case NeedCredential(refused=None):
                 self._is_logging_in = True
-                self._credential = blocking.converse(self._first_credential(), partial(self._answer, session))
+                self._credential = requests_transport.run_flow(
+                    self._first_credential(), partial(self._answer, session)
+                )
                 self._is_logging_in = False
                 return self._credential
             case NeedCredential():
                 raise self._refusal()
         raise TypeError(f"A test of a connection does not answer {type(step).__name__}.")
 
-    def _send(self, session: blocking.Session, request: Request) -> Response:
+    def _send(self, session: requests_transport.Session, request: Request) -> Response:
         self._request, self._response = request, None
         left = self._ends - time.monotonic()
         if left <= 0:
             raise ImportUnavailableError(f"{_where(request)} was not sent: the timeout is over.")
-        response = blocking.exchange(request, session, left)
+        response = requests_transport.exchange(request, session, left)
         secrets = (self._credential.value, *self._credential.secrets, self._hook.settings.password)
         self._response = replace(response, secrets=secrets)
         return response
 
-    def _first_credential(self) -> Conversation[Credential]:
+    def _first_credential(self) -> Flow[Credential]:
         settings = self._hook.settings
-        credential = self._hook.given(settings)
-        if credential is None and (name := self._hook.shared_as(settings)):
+        credential = self._hook.static_credential(settings)
+        if credential is None and (name := self._hook.shared_token_name(settings)):
             settings.require("password")
-            if shared := shared_token.recall(name):
-                return shared if shared.is_fresh(time.time()) else NO_CREDENTIAL
+            if shared := token_store.load_token(name):
+                return shared if shared.is_fresh(time.time()) else PLACEHOLDER_CREDENTIAL
         if credential is None:
-            credential = yield from self._hook.log_in(settings)
-        mask(credential)
+            credential = yield from self._hook.authenticate(settings)
+        mask_credential(credential)
         return credential
 
     def _refusal(self) -> ImportAuthError:
         hook = self._hook
-        if self._credential is not NO_CREDENTIAL:
+        if self._credential is not PLACEHOLDER_CREDENTIAL:
             return ImportAuthError(
                 f"{hook.hook_name} refused the credential. {self._answered()} {self._advice('refusal')}"
             )
@@ -161,7 +164,7 @@ class Trial:
         return advice.format_map(self._labels())
 
     def _labels(self) -> dict[str, str]:
-        return connection_form.labels(connection_form.described(type(self._hook)))
+        return connection_form.field_labels(connection_form.metadata_entry(type(self._hook)))
 
     def _of_this_connection(self, words: str) -> str:
         """The words without the connection's id, which Airflow makes up for a test."""

@@ -14,37 +14,37 @@ import aiohttp
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies, select_proxy
 from yarl import URL
 
-from airflow_provider_importstatus.conversation import (
-    Conversation,
-    Finished,
-    Request,
-    Response,
-    Step,
-    step,
-)
 from airflow_provider_importstatus.exceptions import (
     ImportRequestError,
     ImportStatusError,
     ImportUnavailableError,
 )
-from airflow_provider_importstatus.settings import Settings
+from airflow_provider_importstatus.protocol.flow import (
+    Effect,
+    Flow,
+    Request,
+    Response,
+    Returned,
+    advance,
+)
+from airflow_provider_importstatus.protocol.settings import ConnectionSettings
 from airflow_provider_importstatus.transports.body import ACCEPT_ENCODING, MAX_HEADER, Body, plain_headers
-from airflow_provider_importstatus.transports.trust import (
-    authorities,
-    cause_of,
-    untrusted,
-    unusable_environment,
+from airflow_provider_importstatus.transports.tls import (
+    ca_context,
+    certificate_error,
+    environment_error,
+    root_cause,
 )
 
-__all__ = ["Route", "converse", "exchange"]
+__all__ = ["RequestOptions", "exchange", "run_flow"]
 
 T = TypeVar("T")
 
 
-class Route:
+class RequestOptions:
     """How a connection's requests go out: certificates, proxy, time limit. It reads files: not for a loop."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ConnectionSettings) -> None:
         self.timeout = aiohttp.ClientTimeout(total=settings.timeout)
         self.trust = _trust(settings.verify)
         self._proxy = settings.proxy
@@ -65,9 +65,9 @@ def _trust(verify: bool | str) -> ssl.SSLContext | bool:
     if verify is False:
         return False
     try:
-        return authorities(verify if isinstance(verify, str) else _environment_bundle())
+        return ca_context(verify if isinstance(verify, str) else _environment_bundle())
     except OSError as error:
-        raise unusable_environment(error) from error
+        raise environment_error(error) from error
 
 
 def _environment_bundle() -> str:
@@ -76,20 +76,20 @@ def _environment_bundle() -> str:
     return chosen or DEFAULT_CA_BUNDLE_PATH
 
 
-async def converse(talk: Conversation[T], answer: Callable[[Step], Awaitable[Any]]) -> T:
+async def run_flow(talk: Flow[T], answer: Callable[[Effect], Awaitable[Any]]) -> T:
     """Run a conversation to its result; `answer` gives what it asks for."""
     with closing(talk):
-        turn = step(talk)
-        while not isinstance(turn, Finished):
+        turn = advance(talk)
+        while not isinstance(turn, Returned):
             try:
                 reply = await answer(turn)
             except ImportStatusError as error:
                 reply = error
-            turn = step(talk, reply)
+            turn = advance(talk, reply)
         return turn.result
 
 
-async def exchange(request: Request, session: aiohttp.ClientSession, route: Route) -> Response:
+async def exchange(request: Request, session: aiohttp.ClientSession, route: RequestOptions) -> Response:
     """Send one request and read the answer, all within the route's time limit."""
     where = f"{request.method} {request.url.partition('?')[0]}"
     try:
@@ -120,14 +120,14 @@ async def exchange(request: Request, session: aiohttp.ClientSession, route: Rout
     except aiohttp.ClientConnectorCertificateError as error:
         cause = error.certificate_error
         if isinstance(cause, ssl.SSLCertVerificationError):
-            raise untrusted(where, cause) from error
-        raise ImportUnavailableError(f"{where} brought no answer: {cause_of(error)}.") from error
+            raise certificate_error(where, cause) from error
+        raise ImportUnavailableError(f"{where} brought no answer: {root_cause(error)}.") from error
     except TimeoutError as error:
         raise ImportUnavailableError(
             f"{where} brought no answer: timed out after {route.timeout.total:g} seconds."
         ) from error
     except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError) as error:
-        raise ImportUnavailableError(f"{where} brought no answer: {cause_of(error)}.") from error
+        raise ImportUnavailableError(f"{where} brought no answer: {root_cause(error)}.") from error
     except aiohttp.ClientResponseError as error:
         raise ImportUnavailableError(f"{where} brought no HTTP: {type(error).__name__}.") from error
     except (aiohttp.ClientError, ValueError) as error:
