@@ -135,7 +135,7 @@ def connections(connect: Connect, mint: Callable[[], str]) -> Connect:
 def poll(request: pytest.FixtureRequest) -> Poll:
     """Look at an import once, with a new hook: as workers do, or as triggerers do."""
     # Parts of Airflow: not for the tests that need none of it.
-    from airflow_provider_importstatus.hooks.base import hook_for
+    from airflow_provider_importstatus.hooks.lookup import hook_for
 
     def poll(conn_id: str, import_id: str, **hook_params: Any) -> Any:
         hook = hook_for(conn_id, hook_params)

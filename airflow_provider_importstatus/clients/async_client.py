@@ -16,20 +16,18 @@ from asgiref.sync import sync_to_async
 
 from airflow_provider_importstatus.clients import metrics, token_store
 from airflow_provider_importstatus.clients.masking import mask_credential
-from airflow_provider_importstatus.clients.slots import FairSlots
-from airflow_provider_importstatus.exceptions import ImportStatusError, ImportUnavailableError
-from airflow_provider_importstatus.hooks.base import (
+from airflow_provider_importstatus.clients.readings import (
     MAX_READINGS,
     REREAD_AFTER,
-    USER_AGENT,
-    ImportStatusHook,
+    PolledVendor,
     edited_too_often,
-    hook_for,
     only_our_errors,
 )
+from airflow_provider_importstatus.clients.slots import FairSlots
+from airflow_provider_importstatus.exceptions import ImportStatusError, ImportUnavailableError
 from airflow_provider_importstatus.polling.outage import SharedOutage
-from airflow_provider_importstatus.protocol.flow import (
-    ConnectionEdited,
+from airflow_provider_importstatus.protocol.flow import ConnectionEdited
+from airflow_provider_importstatus.protocol.messages import (
     Credential,
     Effect,
     LoadLoginRejection,
@@ -42,6 +40,7 @@ from airflow_provider_importstatus.protocol.flow import (
 )
 from airflow_provider_importstatus.status import ImportStatus
 from airflow_provider_importstatus.transports.aiohttp_transport import RequestOptions, exchange, run_flow
+from airflow_provider_importstatus.transports.user_agent import USER_AGENT
 
 __all__ = ["AsyncClient", "HookSource", "shared_client"]
 
@@ -84,17 +83,20 @@ class AsyncClient:
             headers={"User-Agent": USER_AGENT},
         )
 
-    def source(self, hook_params: Mapping[str, Any] | None) -> HookSource:
-        """What gives the hook that the connection's type chooses."""
-        key = json.dumps(hook_params, sort_keys=True) if hook_params else ""
-        if key not in self._sources:
-            self._sources[key] = HookSource(lambda: hook_for(self.conn_id, hook_params))
-        return self._sources[key]
+    def source(
+        self, hook_params: Mapping[str, Any] | None, open_hook: Callable[[], PolledVendor]
+    ) -> HookSource:
+        """What gives the hook for these parameters; waits with equal parameters share it.
 
-    def own(self, hook: ImportStatusHook) -> HookSource:
+        :param open_hook: reads the connection; talks to Airflow
+        """
+        key = json.dumps(hook_params, sort_keys=True) if hook_params else ""
+        return self._sources.setdefault(key, HookSource(open_hook))
+
+    def own(self, hook: PolledVendor) -> HookSource:
         """What gives a caller's own hook, which keeps its credential from call to call."""
 
-        def read_again() -> ImportStatusHook:
+        def read_again() -> PolledVendor:
             hook.read_again()
             return hook.bound()
 
@@ -106,7 +108,7 @@ class AsyncClient:
         import_id: str,
         *,
         since: float = 0.0,
-        check: Callable[[ImportStatusHook], None] = lambda _: None,
+        conn_type: str = "",
         deadline: float | None = None,
         dag_id: str = "",
     ) -> ImportStatus:
@@ -114,13 +116,13 @@ class AsyncClient:
 
         :param source: what gives the hook
         :param since: an earlier reading of the connection than this will not do, on the monotonic clock
-        :param check: refuses a hook, before anything is sent
+        :param conn_type: the only connection type that will do; empty for any
         :param deadline: when the wait ends, in seconds since 1970: nobody stands in line for longer
         :param dag_id: whose line to stand in
         """
         for _ in range(MAX_READINGS):
             hook = await source.hook(since)
-            check(hook)
+            hook.check_conn_type(conn_type)
             lane = await self._lane(source, hook)
             try:
                 return await lane.poll(Poll(hook, lane, source, deadline), import_id, self.users, dag_id)
@@ -132,19 +134,19 @@ class AsyncClient:
         """Close the pool."""
         await self._session.close()
 
-    async def _lane(self, source: HookSource, hook: ImportStatusHook) -> Lane:
+    async def _lane(self, source: HookSource, hook: PolledVendor) -> Lane:
         if source.lane is None or source.lane.settings != hook.settings:
             source.lane = self._find_lane(hook) or await self._new_lane(hook)
         return source.lane
 
-    async def _new_lane(self, hook: ImportStatusHook) -> Lane:
+    async def _new_lane(self, hook: PolledVendor) -> Lane:
         route = await sync_to_async(RequestOptions)(hook.settings)
         # Another wait may have opened it meanwhile.
         lane = self._find_lane(hook) or Lane(hook, route, self._session)
         self._lanes.add(lane)
         return lane
 
-    def _find_lane(self, hook: ImportStatusHook) -> Lane | None:
+    def _find_lane(self, hook: PolledVendor) -> Lane | None:
         return next((lane for lane in self._lanes if lane.settings == hook.settings), None)
 
 
@@ -157,17 +159,17 @@ class HookSource:
 
     def __init__(
         self,
-        open_hook: Callable[[], ImportStatusHook],
-        first: Callable[[], ImportStatusHook] | None = None,
+        open_hook: Callable[[], PolledVendor],
+        first: Callable[[], PolledVendor] | None = None,
     ) -> None:
-        self.latest: ImportStatusHook | None = None
+        self.latest: PolledVendor | None = None
         self.lane: Lane | None = None
         self._open_hook = open_hook
         self._first = first or open_hook
         self._read_at = 0.0
         self._reading = asyncio.Lock()
 
-    async def hook(self, since: float = 0.0) -> ImportStatusHook:
+    async def hook(self, since: float = 0.0) -> PolledVendor:
         """The hook as of a reading that began at `since` or later, and less than five minutes ago."""
         if self.latest and self._is_new_enough(since):
             return self.latest
@@ -180,7 +182,7 @@ class HookSource:
     def _is_new_enough(self, since: float) -> bool:
         return self._read_at >= since and time.monotonic() - self._read_at < REREAD_AFTER
 
-    async def _read(self, or_keep: bool) -> ImportStatusHook:
+    async def _read(self, or_keep: bool) -> PolledVendor:
         began = time.monotonic()
         try:
             hook = await sync_to_async(self._opened)()
@@ -194,7 +196,7 @@ class HookSource:
         self.latest, self._read_at = hook, began
         return hook
 
-    def _opened(self) -> ImportStatusHook:
+    def _opened(self) -> PolledVendor:
         hook = self._first() if self.latest is None else self._open_hook()
         # Read here, where it may block.
         hook.settings.base_url  # noqa: B018 - cached from here on
@@ -204,7 +206,7 @@ class HookSource:
 class Lane:
     """What the polls with one reading of the connection share: slots, credential, renewal, outage."""
 
-    def __init__(self, hook: ImportStatusHook, route: RequestOptions, session: aiohttp.ClientSession) -> None:
+    def __init__(self, hook: PolledVendor, route: RequestOptions, session: aiohttp.ClientSession) -> None:
         self.settings = hook.settings
         self.route = route
         self.session = session
@@ -248,9 +250,7 @@ class Poll:
     :param deadline: when the wait ends, in seconds since 1970
     """
 
-    def __init__(
-        self, hook: ImportStatusHook, lane: Lane, source: HookSource, deadline: float | None
-    ) -> None:
+    def __init__(self, hook: PolledVendor, lane: Lane, source: HookSource, deadline: float | None) -> None:
         self.deadline = deadline
         self.has_sent = False
         self._hook = hook
@@ -263,13 +263,13 @@ class Poll:
         with metrics.PollTimer(self._hook.conn_type) as poll, only_our_errors(self._hook.hook_name):
             return poll.answered(await run_flow(self._hook.poll(import_id), self._answer))
 
-    async def _answer(self, step: Effect) -> Any:
-        match step:
+    async def _answer(self, effect: Effect) -> Any:
+        match effect:
             case Request():
                 self.has_sent = True
-                return await exchange(step, self._lane.session, self._lane.route)
+                return await exchange(effect, self._lane.session, self._lane.route)
             case NeedCredential():
-                return await self._credential(step)
+                return await self._credential(effect)
             case ReloadConnection():
                 return (await self._source.hook(since=time.monotonic())).settings
             case LoadSharedToken(name, after):

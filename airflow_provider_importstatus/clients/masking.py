@@ -8,7 +8,7 @@ try:
 except ImportError:  # Airflow 2.11 and 3.0
     from airflow.utils.log.secrets_masker import mask_secret  # type: ignore[no-redef,import-not-found]
 
-from airflow_provider_importstatus.protocol.flow import Credential
+from airflow_provider_importstatus.protocol.messages import Credential
 
 __all__ = ["mask_credential"]
 

@@ -7,7 +7,6 @@ rejected logins, so a login that one process was refused is not repeated by the 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import time
@@ -18,14 +17,13 @@ from airflow.providers.common.compat.sdk import Variable
 
 from airflow_provider_importstatus.clients.masking import mask_credential
 from airflow_provider_importstatus.exceptions import ImportUnavailableError
-from airflow_provider_importstatus.protocol.flow import Credential, LoginRejection
+from airflow_provider_importstatus.protocol.messages import Credential, LoginRejection
 
 __all__ = [
     "load_login_rejection",
     "load_token",
     "store_login_rejection",
     "store_token",
-    "token_variable_name",
 ]
 
 log = logging.getLogger(__name__)
@@ -43,12 +41,6 @@ REJECTION_DESCRIPTION = (
 
 #: The rejections that this process has met, for where the Variable cannot be written.
 _own_rejections: dict[str, LoginRejection] = {}
-
-
-def token_variable_name(vendor: str, base_url: str, secret: str) -> str:
-    """The name of the Variable for one secret at one address; it tells neither."""
-    fingerprint = hashlib.sha256(f"{base_url}\n{secret}".encode()).hexdigest()[:16]
-    return f"importstatus_token_{vendor}_{fingerprint}"
 
 
 def load_token(name: str) -> Credential | None:

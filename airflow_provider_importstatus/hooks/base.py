@@ -4,85 +4,28 @@ from __future__ import annotations
 
 import copy
 import inspect
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, ClassVar, TypeVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
 
 import requests
-from airflow import __version__ as airflow_version
-from airflow.providers.common.compat.sdk import (
-    AirflowException,
-    AirflowNotFoundException,
-    BaseHook,
-    Connection,
-)
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, Connection
 
-from airflow_provider_importstatus import __version__
-from airflow_provider_importstatus.clients import metrics, token_store
-from airflow_provider_importstatus.clients.masking import mask_credential
-from airflow_provider_importstatus.exceptions import (
-    ImportProtocolError,
-    ImportSettingsError,
-    ImportStatusError,
-    ImportUnavailableError,
-)
+from airflow_provider_importstatus.clients import metrics
+from airflow_provider_importstatus.clients.readings import Reading, only_our_errors
+from airflow_provider_importstatus.clients.sync_client import SyncClient
+from airflow_provider_importstatus.exceptions import ImportSettingsError, ImportUnavailableError
 from airflow_provider_importstatus.hooks import connection_form
 from airflow_provider_importstatus.hooks.connection_form import Advice
 from airflow_provider_importstatus.polling.validation import read_import_id
-from airflow_provider_importstatus.protocol.flow import (
-    ConnectionEdited,
-    Credential,
-    CredentialCache,
-    Effect,
-    Flow,
-    LoadLoginRejection,
-    LoadSharedToken,
-    NeedCredential,
-    ReloadConnection,
-    Request,
-    Response,
-    StoreLoginRejection,
-    StoreSharedToken,
-)
+from airflow_provider_importstatus.protocol.credentials import CredentialCache
+from airflow_provider_importstatus.protocol.flow import Flow
+from airflow_provider_importstatus.protocol.messages import Credential, Request, Response
 from airflow_provider_importstatus.protocol.settings import ConnectionSettings
 from airflow_provider_importstatus.status import ImportStatus
-from airflow_provider_importstatus.transports import requests_transport
 from airflow_provider_importstatus.transports.tls import ca_context
+from airflow_provider_importstatus.transports.user_agent import USER_AGENT
 
-__all__ = ["ImportStatusHook", "hook_for", "only_our_errors"]
-
-T = TypeVar("T")
-
-USER_AGENT = f"airflow-provider-importstatus/{__version__} Airflow/{airflow_version}"
-#: While waits go on, their connection is read again so often, in seconds: secrets backends bill each reading.
-REREAD_AFTER = 300.0
-#: A connection that is edited more often within one poll is not usable now.
-MAX_READINGS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """One reading of a connection, and the credential that belongs to it. It is replaced as a whole.
-
-    :param read_at: when, on the monotonic clock
-    """
-
-    settings: ConnectionSettings
-    credentials: CredentialCache = field(default_factory=CredentialCache)
-    read_at: float = field(default_factory=time.monotonic)
-
-    @property
-    def is_old(self) -> bool:
-        """Whether the connection should be read again."""
-        return time.monotonic() - self.read_at >= REREAD_AFTER
-
-    def again(self, settings: ConnectionSettings) -> Reading:
-        """The reading that follows; it keeps the credential where the connection is the same."""
-        is_same = settings == self.settings
-        return Reading(self.settings, self.credentials) if is_same else Reading(settings)
+__all__ = ["ImportStatusHook", "read_connection"]
 
 
 class ImportStatusHook(BaseHook):
@@ -187,9 +130,9 @@ class ImportStatusHook(BaseHook):
         At most one login and the `probe`, within the timeout. It replaces no token that processes share.
         """
         # Airflow's servers only.
-        from airflow_provider_importstatus.clients.connection_test import ConnectionTest
+        from airflow_provider_importstatus.hooks.connection_test import ConnectionTest
 
-        return ConnectionTest(self).outcome()
+        return ConnectionTest(self).run()
 
     # What a DAG uses.
 
@@ -220,7 +163,7 @@ class ImportStatusHook(BaseHook):
         """
         import_id = read_import_id(import_id)
         with metrics.PollTimer(self.conn_type) as poll, only_our_errors(self.hook_name):
-            return poll.answered(_Owner(self).converse(lambda hook: hook.poll(import_id)))
+            return poll.answered(SyncClient(self).converse(lambda hook: hook.poll(import_id)))
 
     async def aget_import_status(self, import_id: str | int) -> ImportStatus:
         """Look at an import once, without blocking the event loop."""
@@ -239,10 +182,10 @@ class ImportStatusHook(BaseHook):
         """
         from airflow_provider_importstatus.transports.authenticated_session import AuthenticatedSession
 
-        owner = _Owner(self)
+        owner = SyncClient(self)
         return AuthenticatedSession(self.bound, owner.credential_for, USER_AGENT)
 
-    def bound(self) -> ImportStatusHook:
+    def bound(self) -> Self:
         """A copy that keeps to one reading of the connection. It may talk to Airflow."""
         if self._reading is None or self._reading.is_old:
             self.read_again(or_keep=True)
@@ -266,7 +209,7 @@ class ImportStatusHook(BaseHook):
     def read_settings(self) -> ConnectionSettings:
         """The connection as it is now. Talks to Airflow: never on an event loop."""
         # The one that the hook was chosen by is used once.
-        connection, self._connection = self._connection or _read_connection(self.conn_id), None
+        connection, self._connection = self._connection or read_connection(self.conn_id), None
         settings = ConnectionSettings(
             conn_id=self.conn_id,
             conn_type=self.conn_type,
@@ -313,37 +256,7 @@ class ImportStatusHook(BaseHook):
             )
 
 
-def hook_for(conn_id: str, hook_params: Mapping[str, Any] | None = None) -> ImportStatusHook:
-    """The hook that the connection's type chooses. Talks to Airflow: never on an event loop.
-
-    :raises ImportSettingsError: for a connection of another kind, or parameters that its hook has not
-    """
-    if not isinstance(conn_id, str) or not conn_id.strip():
-        raise ImportSettingsError("conn_id is empty. Give the id of a connection; nothing was sent.")
-    connection = _read_connection(conn_id)
-    try:
-        hook = connection.get_hook()
-    except (AirflowException, ImportError, AttributeError):
-        # AttributeError: Airflow's own types without a hook, such as generic, name None as its class.
-        hook = None
-    if not isinstance(hook, ImportStatusHook):
-        raise ImportSettingsError(
-            f"Connection {conn_id!r} is of the type {connection.conn_type!r}, which has no hook for imports."
-            " Choose a connection of a vendor's type, such as clear, tao_advance, zilliant or thalamus."
-        )
-    if hook_params is not None and not isinstance(hook_params, Mapping):
-        # A template was rendered to a text.
-        raise ImportSettingsError(
-            f"hook_params is of the kind {type(hook_params).__name__}. Give a dictionary; nothing was sent."
-        )
-    params = dict(hook_params or {})
-    hook.check_params(params)
-    chosen = type(hook)(conn_id=conn_id, **params)
-    chosen._connection = connection
-    return chosen
-
-
-def _read_connection(conn_id: str) -> Connection:
+def read_connection(conn_id: str) -> Connection:
     try:
         return BaseHook.get_connection(conn_id)
     except AirflowNotFoundException:
@@ -355,82 +268,3 @@ def _read_connection(conn_id: str) -> Connection:
         raise ImportUnavailableError(
             f"Connection {conn_id!r} cannot be read: {type(error).__name__}."
         ) from error
-
-
-@contextmanager
-def only_our_errors(vendor: str) -> Iterator[None]:
-    """Turn whatever else a poll raises into an error of ours: no answer may end a wait."""
-    try:
-        yield
-    except (ImportStatusError, ConnectionEdited):
-        raise
-    except Exception as error:
-        raise ImportProtocolError(
-            f"{vendor}: the answer could not be read ({type(error).__name__}). Please report this as a bug."
-        ) from error
-
-
-class _Owner:
-    """Answers a hook's scripts on a worker."""
-
-    def __init__(self, hook: ImportStatusHook) -> None:
-        self._hook = hook
-
-    def converse(self, script: Callable[[ImportStatusHook], Flow[T]]) -> T:
-        """Run one of the hook's scripts to its result, from its beginning if the connection is edited."""
-        for _ in range(MAX_READINGS):
-            hook = self._hook.bound()
-            try:
-                with requests_transport.Session(hook.settings, USER_AGENT) as session:
-                    return requests_transport.run_flow(script(hook), partial(self._answer, hook, session))
-            except ConnectionEdited:
-                continue
-        raise edited_too_often(self._hook.conn_id)
-
-    def credential_for(
-        self, hook: ImportStatusHook, refused: Credential | None
-    ) -> tuple[ImportStatusHook, Credential]:
-        """A credential and the hook whose reading of the connection it belongs to."""
-        need = NeedCredential(refused, "by the answer to your own request", insists=True)
-        for _ in range(MAX_READINGS):
-            try:
-                with requests_transport.Session(hook.settings, USER_AGENT) as session:
-                    return hook, self._answer(hook, session, need)
-            except ConnectionEdited:
-                hook = self._hook.bound()
-        raise edited_too_often(self._hook.conn_id)
-
-    def _answer(self, hook: ImportStatusHook, session: requests_transport.Session, step: Effect) -> Any:
-        match step:
-            case Request():
-                return requests_transport.exchange(step, session, hook.settings.timeout)
-            case NeedCredential():
-                return self._credential(hook, session, step)
-            case ReloadConnection():
-                return self._hook.read_again().settings
-            case LoadSharedToken(name, after):
-                time.sleep(after)
-                return token_store.load_token(name)
-            case StoreSharedToken(name, credential, instead_of):
-                return token_store.store_token(name, credential, instead_of)
-            case LoadLoginRejection(name):
-                return token_store.load_login_rejection(name)
-            case StoreLoginRejection(name, reason):
-                return token_store.store_login_rejection(name, reason)
-
-    def _credential(
-        self, hook: ImportStatusHook, session: requests_transport.Session, need: NeedCredential
-    ) -> Credential:
-        purse = hook.credentials
-        before = purse.current
-        talk = purse.credential(hook, need, time.time())
-        credential = requests_transport.run_flow(talk, partial(self._answer, hook, session))
-        if credential != before:
-            metrics.count_refresh(hook.conn_type)
-            mask_credential(credential)
-        return credential
-
-
-def edited_too_often(conn_id: str) -> ImportUnavailableError:
-    """The error for a connection that changes whenever it is read."""
-    return ImportUnavailableError(f"Connection {conn_id!r} was edited {MAX_READINGS} times within one poll.")

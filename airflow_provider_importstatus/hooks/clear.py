@@ -11,7 +11,6 @@ from itertools import islice
 from typing import Any
 from urllib.parse import urlencode
 
-from airflow_provider_importstatus.clients import token_store
 from airflow_provider_importstatus.exceptions import (
     ImportNotFoundError,
     ImportProtocolError,
@@ -21,14 +20,9 @@ from airflow_provider_importstatus.exceptions import (
 )
 from airflow_provider_importstatus.hooks.base import ImportStatusHook
 from airflow_provider_importstatus.hooks.connection_form import Advice
-from airflow_provider_importstatus.protocol.flow import (
-    Credential,
-    Flow,
-    Request,
-    Response,
-    refresh_at,
-    send_authenticated,
-)
+from airflow_provider_importstatus.protocol.credentials import refresh_at, token_variable_name
+from airflow_provider_importstatus.protocol.flow import Flow, send_authenticated
+from airflow_provider_importstatus.protocol.messages import Credential, Request, Response
 from airflow_provider_importstatus.protocol.responses import (
     MAX_ITEMS,
     access_token,
@@ -120,9 +114,7 @@ class ClearHook(ImportStatusHook):
 
     def shared_token_name(self, settings: ConnectionSettings) -> str:
         """One token for all who use this secret."""
-        return token_store.token_variable_name(
-            self.conn_type, settings.base_url, settings.get_str("password")
-        )
+        return token_variable_name(self.conn_type, settings.base_url, settings.get_str("password"))
 
     def apply_auth(self, request: Request, credential: Credential) -> Request:
         """Present the token and the integration id."""

@@ -14,15 +14,14 @@ from urllib3.filepost import encode_multipart_formdata
 from airflow_provider_importstatus.exceptions import ImportNotFoundError, ImportProtocolError
 from airflow_provider_importstatus.hooks.base import ImportStatusHook
 from airflow_provider_importstatus.hooks.connection_form import Advice
+from airflow_provider_importstatus.protocol.credentials import refresh_at
 from airflow_provider_importstatus.protocol.flow import (
-    Credential,
     Flow,
-    Request,
     form_request,
     quote_path_segment,
-    refresh_at,
     send_authenticated,
 )
+from airflow_provider_importstatus.protocol.messages import Credential, Request
 from airflow_provider_importstatus.protocol.responses import (
     access_token,
     extract_messages,

@@ -16,7 +16,7 @@ from airflow_provider_importstatus.exceptions import (
     ImportRequestError,
     ImportUnavailableError,
 )
-from airflow_provider_importstatus.protocol.flow import Response
+from airflow_provider_importstatus.protocol.messages import Response
 from airflow_provider_importstatus.redaction import MAX_TEXT, is_nothing
 from airflow_provider_importstatus.status import MAX_COUNT, MAX_ID, MAX_MESSAGES, Messages
 

@@ -32,8 +32,8 @@ from airflow_provider_importstatus.exceptions import (
     ImportFailedError,
     ImportStatusError,
     TaskDeferralError,
-    error_from_event,
 )
+from airflow_provider_importstatus.polling.events import read_event
 from airflow_provider_importstatus.polling.memory import PollMemory
 from airflow_provider_importstatus.polling.policy import Action, judge
 from airflow_provider_importstatus.polling.reporting import RESULT_KEY, XCOM_KEY, StatusReporter, xcom_value
@@ -243,14 +243,10 @@ class ImportStatusSensor(BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """End the task as the trigger's event says."""
-        match event:
-            case {"v": 1, "status": dict(status)}:
-                return self._finish(ImportStatus.from_dict(status), context)
-            case {"v": 1, "error": {"type": str(kind), "message": str(message)}}:
-                raise error_from_event(kind, message)
-        raise ImportStatusError(
-            f"The trigger's event is of the kind {type(event).__name__} and tells no end."
-        )
+        end = read_event(event)
+        if isinstance(end, GaveUp):
+            raise end.error
+        return self._finish(end.status, context)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Go on after a deferral; the base class would skip under ``soft_fail`` what a retry can mend."""
@@ -334,7 +330,7 @@ class ImportStatusSensor(BaseSensorOperator):
         return first.timestamp() if first else None, memory
 
     def _hook(self) -> ImportStatusHook:
-        from airflow_provider_importstatus.hooks.base import hook_for
+        from airflow_provider_importstatus.hooks.lookup import hook_for
 
         hook = hook_for(self.conn_id, self.hook_params)
         hook.check_conn_type(self.conn_type)

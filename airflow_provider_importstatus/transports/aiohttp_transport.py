@@ -19,14 +19,8 @@ from airflow_provider_importstatus.exceptions import (
     ImportStatusError,
     ImportUnavailableError,
 )
-from airflow_provider_importstatus.protocol.flow import (
-    Effect,
-    Flow,
-    Request,
-    Response,
-    Returned,
-    advance,
-)
+from airflow_provider_importstatus.protocol.flow import Flow, Returned, advance
+from airflow_provider_importstatus.protocol.messages import Effect, Request, Response
 from airflow_provider_importstatus.protocol.settings import ConnectionSettings
 from airflow_provider_importstatus.transports.body import ACCEPT_ENCODING, MAX_HEADER, Body, plain_headers
 from airflow_provider_importstatus.transports.tls import (

@@ -8,7 +8,8 @@ from typing import Any, Generic, TypeVar
 import requests
 from requests.utils import rewind_body
 
-from airflow_provider_importstatus.protocol.flow import Credential, Request, Response, Vendor
+from airflow_provider_importstatus.protocol.flow import Vendor
+from airflow_provider_importstatus.protocol.messages import Credential, Request, Response
 from airflow_provider_importstatus.protocol.settings import ConnectionSettings, origin
 from airflow_provider_importstatus.transports.body import plain_headers
 from airflow_provider_importstatus.transports.deadline import Deadline

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterable
 
 from airflow_provider_importstatus.exceptions import ImportProtocolError, ImportUnavailableError
-from airflow_provider_importstatus.protocol.flow import MAX_BODY
+from airflow_provider_importstatus.protocol.messages import MAX_BODY
 
 __all__ = ["ACCEPT_ENCODING", "MAX_HEADER", "Body", "plain_headers"]
 

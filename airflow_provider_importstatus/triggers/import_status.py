@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import json
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -19,7 +19,9 @@ from jinja2 import Environment, StrictUndefined
 from airflow_provider_importstatus.clients import metrics
 from airflow_provider_importstatus.clients.async_client import AsyncClient, shared_client
 from airflow_provider_importstatus.exceptions import ImportStatusError, ImportUnavailableError
+from airflow_provider_importstatus.hooks.lookup import hook_for
 from airflow_provider_importstatus.links import LINKS, import_path
+from airflow_provider_importstatus.polling.events import write_event
 from airflow_provider_importstatus.polling.policy import Action, describe, judge
 from airflow_provider_importstatus.polling.reporting import RESULT_KEY, XCOM_KEY, StatusReporter, xcom_value
 from airflow_provider_importstatus.polling.schedule import (
@@ -32,13 +34,11 @@ from airflow_provider_importstatus.polling.schedule import (
     on_this_clock,
 )
 from airflow_provider_importstatus.polling.validation import read_import_id, read_policy
-from airflow_provider_importstatus.status import MAX_RESULT_BYTES, ImportState, ImportStatus
+from airflow_provider_importstatus.status import ImportState, ImportStatus
 from airflow_provider_importstatus.triggers import start_from_trigger
 
 __all__ = ["ImportStatusTrigger"]
 
-#: Characters of an error in an event, which must stay below 8 KiB however they are encoded.
-MAX_ERROR = 1000
 #: A sleep that ends so much too late tells that the triggerer was paused, in seconds.
 LATE = 5.0
 #: Airflow's own default for a sensor's timeout, in seconds.
@@ -123,7 +123,7 @@ class ImportStatusTrigger(BaseTrigger):
             self.log.info("The task resumes in %.0f s: sooner, the scheduler might take it for lost.", held)
             await asyncio.sleep(held)
         is_told = isinstance(end, Finished) and await self._succeed(end.status)
-        yield TaskSuccessEvent() if is_told else TriggerEvent(_event(end))
+        yield TaskSuccessEvent() if is_told else TriggerEvent(write_event(end))
 
     async def _end(self, wait: Wait, deferred_at: float | None) -> Finished | GaveUp:
         progress = StatusReporter(wait, self.log, logged=wait.last, logged_at=time.time())
@@ -146,10 +146,10 @@ class ImportStatusTrigger(BaseTrigger):
             if self._import_id is None:
                 self._import_id = read_import_id(await self._pulled())
             return await client.poll(
-                client.source(self.hook_params),
+                client.source(self.hook_params, partial(hook_for, self.conn_id, self.hook_params)),
                 self._import_id,
                 since=since,
-                check=lambda hook: hook.check_conn_type(self.conn_type),
+                conn_type=self.conn_type,
                 deadline=wait.ends,
                 dag_id=getattr(self.task_instance, "dag_id", ""),
             )
@@ -258,12 +258,3 @@ def _result(end: Finished | GaveUp) -> str:
 
 def _words(end: Finished | GaveUp) -> str:
     return describe(end.status) if isinstance(end, Finished) else f"{type(end.error).__name__}: {end.error}"
-
-
-def _event(end: Finished | GaveUp) -> dict[str, Any]:
-    if isinstance(end, Finished):
-        return {"v": 1, "status": end.status.within().to_dict()}
-    message = str(end.error)[:MAX_ERROR]
-    while len(json.dumps(message)) > MAX_RESULT_BYTES:  # JSON may write a character in 12 bytes
-        message = message[: len(message) * 9 // 10]
-    return {"v": 1, "error": {"type": type(end.error).__name__, "message": message}}

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from airflow_provider_importstatus.exceptions import ImportStatusError
-from airflow_provider_importstatus.protocol.flow import (
+from airflow_provider_importstatus.protocol.credentials import CredentialCache
+from airflow_provider_importstatus.protocol.flow import Flow, Returned, advance
+from airflow_provider_importstatus.protocol.messages import (
     Credential,
-    CredentialCache,
     Effect,
-    Flow,
     LoadLoginRejection,
     LoadSharedToken,
     LoginRejection,
@@ -19,10 +19,8 @@ from airflow_provider_importstatus.protocol.flow import (
     ReloadConnection,
     Request,
     Response,
-    Returned,
     StoreLoginRejection,
     StoreSharedToken,
-    advance,
 )
 from airflow_provider_importstatus.protocol.settings import ConnectionSettings
 

@@ -14,7 +14,7 @@ from airflow_provider_importstatus.exceptions import (
     ImportStatusError,
     ImportUnavailableError,
 )
-from airflow_provider_importstatus.protocol.flow import Response
+from airflow_provider_importstatus.protocol.messages import Response
 from airflow_provider_importstatus.protocol.responses import (
     extract_messages,
     parse_count,
@@ -52,7 +52,7 @@ ANSWERS = [
 ]
 
 
-@pytest.mark.parametrize(("status", "error", "passing"), ANSWERS)
+@pytest.mark.parametrize(("status", "error", "retryable"), ANSWERS)
 def test_the_http_status_decides(status: int, error: type[ImportStatusError], retryable: bool) -> None:
     with pytest.raises(error, match=f"the status: HTTP {status}") as caught:
         raise_for_status(raw("<html>", status), "the status")

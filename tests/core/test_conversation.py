@@ -12,12 +12,19 @@ from airflow_provider_importstatus.exceptions import (
     ImportSettingsError,
     ImportUnavailableError,
 )
+from airflow_provider_importstatus.protocol.credentials import CredentialCache, login_rejection_name
 from airflow_provider_importstatus.protocol.flow import (
     MAX_CREDENTIALS,
     ConnectionEdited,
-    Credential,
-    CredentialCache,
     Flow,
+    Returned,
+    advance,
+    form_request,
+    quote_path_segment,
+    send_authenticated,
+)
+from airflow_provider_importstatus.protocol.messages import (
+    Credential,
     LoadLoginRejection,
     LoadSharedToken,
     LoginRejection,
@@ -25,17 +32,11 @@ from airflow_provider_importstatus.protocol.flow import (
     ReloadConnection,
     Request,
     Response,
-    Returned,
     StoreLoginRejection,
     StoreSharedToken,
-    advance,
-    form_request,
-    login_rejection_name,
-    quote_path_segment,
-    redact,
-    send_authenticated,
 )
 from airflow_provider_importstatus.protocol.settings import ConnectionSettings
+from airflow_provider_importstatus.redaction import redact_secrets
 from airflow_provider_importstatus.transports import aiohttp_transport, requests_transport
 
 from .playing import NOW, Owner, answer, play, play_to_error, raw
@@ -435,23 +436,23 @@ class TestAStoredToken:
         return purse.credential(self.vendor, NeedCredential(), at)
 
     def test_is_used_meanwhile(self) -> None:
-        assert play(self.needed(self.credentials(), NOW + 9))[0] == []
+        assert play(self.needed(self.purse(), NOW + 9))[0] == []
 
     def test_is_read_back_once_more(self) -> None:
-        purse = self.credentials()
+        purse = self.purse()
         mine = purse.current
         assert play(self.needed(purse, NOW + 10), mine) == ([LoadSharedToken("shelf")], mine)
         assert play(self.needed(purse, NOW + 20))[0] == []
 
     def test_that_was_written_over_is_tried_after_the_others(self) -> None:
-        purse, others = self.credentials(), Credential("others", obtained_at=NOW)
+        purse, others = self.purse(), Credential("others", obtained_at=NOW)
         mine = purse.current
         assert play(self.needed(purse, NOW + 10), others)[1] == others
         refused = purse.credential(self.vendor, NeedCredential(others), NOW + 11)
         assert play(refused, SETTINGS, None, None)[1] == mine
 
     def test_that_cannot_be_read_back_is_used(self) -> None:
-        purse = self.credentials()
+        purse = self.purse()
         assert play(self.needed(purse, NOW + 10), ImportUnavailableError("Variable"))[1].value == "mine"
 
 
@@ -593,7 +594,7 @@ def test_an_id_that_would_change_the_path_is_refused(import_id: str) -> None:
 
 
 def test_a_longer_secret_is_scrubbed_before_a_shorter_one_in_it() -> None:
-    assert redact("abcdefgh", ("abcde", "abcdefgh")) == "***"
+    assert redact_secrets("abcdefgh", ("abcde", "abcdefgh")) == "***"
 
 
 @pytest.mark.parametrize(
@@ -606,11 +607,11 @@ def test_a_longer_secret_is_scrubbed_before_a_shorter_one_in_it() -> None:
     ],
 )
 def test_a_secret_is_scrubbed_however_it_is_spelled(echo: str) -> None:
-    assert redact(f"said {echo}!", ('p"ä/ss+word',)) == "said ***!"
+    assert redact_secrets(f"said {echo}!", ('p"ä/ss+word',)) == "said ***!"
 
 
 def test_a_short_secret_blanks_out_no_ordinary_words() -> None:
-    assert redact("the test", ("test",)) == "the test"
+    assert redact_secrets("the test", ("test",)) == "the test"
 
 
 @pytest.mark.parametrize(

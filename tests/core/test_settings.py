@@ -215,12 +215,12 @@ def test_what_no_header_may_hold_is_refused_by_name(value: str) -> None:
     with pytest.raises(
         ImportSettingsError, match=r"'files'.*: token holds characters that no HTTP header may"
     ):
-        extra(token=value).header("token")
+        extra(token=value).get_header("token")
 
 
 def test_a_refused_header_is_not_quoted() -> None:
     with pytest.raises(ImportSettingsError) as caught:
-        extra(token="hunter22\nhunter22").header("token")
+        extra(token="hunter22\nhunter22").get_header("token")
     assert "hunter22" not in str(caught.value)
 
 

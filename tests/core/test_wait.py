@@ -512,11 +512,11 @@ class TestMemory:
     def test_an_outage_goes_on_in_the_next_process(self) -> None:
         earlier, later = wait(), wait()
         earlier.on_status(status(), NOW)
-        earlier.failed(down(retry_after=100.0), NOW + 10)
+        earlier.on_error(down(retry_after=100.0), NOW + 10)
         later.recall(json.loads(json.dumps(earlier.memory())))
         assert later.memory() == earlier.memory()
-        assert isinstance(later.failed(ImportAuthError("rotated"), NOW + 110), PollAgain)
-        assert isinstance(later.failed(ImportNotFoundError("gone"), NOW + 1011), GaveUp)
+        assert isinstance(later.on_error(ImportAuthError("rotated"), NOW + 110), PollAgain)
+        assert isinstance(later.on_error(ImportNotFoundError("gone"), NOW + 1011), GaveUp)
 
     def test_a_timeout_says_that_a_state_was_known(self) -> None:
         course = wait()

@@ -16,7 +16,7 @@ from airflow_provider_importstatus.hooks.clear import ClearHook
 from airflow_provider_importstatus.hooks.tao import TaoAdvanceHook
 from airflow_provider_importstatus.hooks.thalamus import ThalamusHook
 from airflow_provider_importstatus.hooks.zilliant import ZilliantHook
-from airflow_provider_importstatus.protocol.flow import Response
+from airflow_provider_importstatus.protocol.messages import Response
 from airflow_provider_importstatus.protocol.settings import ConnectionSettings
 from airflow_provider_importstatus.status import ImportState, ImportStatus, RowCounts, StageStatus
 

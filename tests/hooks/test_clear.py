@@ -16,7 +16,7 @@ from airflow_provider_importstatus.exceptions import (
     ImportUnavailableError,
 )
 from airflow_provider_importstatus.hooks.clear import ClearHook
-from airflow_provider_importstatus.protocol.flow import Credential, NeedCredential, Request, Response
+from airflow_provider_importstatus.protocol.messages import Credential, NeedCredential, Request, Response
 from airflow_provider_importstatus.protocol.settings import ConnectionSettings
 from airflow_provider_importstatus.status import ImportState, ImportStatus, StageStatus
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_importstatus.exceptions import ImportStatusError, ImportUnavailableError
 from airflow_provider_importstatus.polling.schedule import PollAgain, Wait
-from airflow_provider_importstatus.protocol.flow import Credential, Request, Response
+from airflow_provider_importstatus.protocol.messages import Credential, Request, Response
 from airflow_provider_importstatus.status import ImportState, ImportStatus
 
 from ..core.playing import NOW, Owner

@@ -18,13 +18,8 @@ from airflow_provider_importstatus.exceptions import (
     ImportUnavailableError,
 )
 from airflow_provider_importstatus.hooks.tao import TaoAdvanceHook
-from airflow_provider_importstatus.protocol.flow import (
-    Credential,
-    CredentialCache,
-    NeedCredential,
-    Request,
-    Response,
-)
+from airflow_provider_importstatus.protocol.credentials import CredentialCache
+from airflow_provider_importstatus.protocol.messages import Credential, NeedCredential, Request, Response
 from airflow_provider_importstatus.protocol.settings import ConnectionSettings
 from airflow_provider_importstatus.status import ImportState, ImportStatus
 

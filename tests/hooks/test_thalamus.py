@@ -17,7 +17,7 @@ from airflow_provider_importstatus.exceptions import (
     ImportUnavailableError,
 )
 from airflow_provider_importstatus.hooks.thalamus import ThalamusHook
-from airflow_provider_importstatus.protocol.flow import Credential, NeedCredential, Request, Response
+from airflow_provider_importstatus.protocol.messages import Credential, NeedCredential, Request, Response
 from airflow_provider_importstatus.protocol.settings import ConnectionSettings
 from airflow_provider_importstatus.status import ImportState, ImportStatus, RowCounts
 

@@ -14,7 +14,7 @@ import pytest
 
 from airflow_provider_importstatus.exceptions import ImportProtocolError, ImportStatusError
 from airflow_provider_importstatus.protocol import json_body
-from airflow_provider_importstatus.protocol.flow import MAX_BODY, Response
+from airflow_provider_importstatus.protocol.messages import MAX_BODY, Response
 from airflow_provider_importstatus.status import ImportState, ImportStatus, StageStatus
 
 from ..core.playing import NOW

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from airflow_provider_importstatus.clients.async_client import shared_client
-from airflow_provider_importstatus.hooks.base import ImportStatusHook, hook_for
-from airflow_provider_importstatus.protocol import flow
+from airflow_provider_importstatus.hooks.base import ImportStatusHook
+from airflow_provider_importstatus.hooks.lookup import hook_for
+from airflow_provider_importstatus.protocol import credentials
 
 from .cases import KeepPolling, Serve
 from .servers import Script, Server
@@ -22,8 +23,8 @@ from .servers import Script, Server
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let processes that are refused together by Clear not wait for each other."""
-    monkeypatch.setattr(flow, "MAX_REFRESH_DELAY", 0.0)
-    monkeypatch.setattr(flow, "READ_BACK_DELAY", 0.0)
+    monkeypatch.setattr(credentials, "MAX_REFRESH_DELAY", 0.0)
+    monkeypatch.setattr(credentials, "READ_BACK_DELAY", 0.0)
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from airflow_provider_importstatus.exceptions import ImportProtocolError, ImportStatusError
-from airflow_provider_importstatus.hooks.base import hook_for
+from airflow_provider_importstatus.hooks.lookup import hook_for
 from airflow_provider_importstatus.protocol import json_body
-from airflow_provider_importstatus.protocol.flow import LARGE_BODY
+from airflow_provider_importstatus.protocol.messages import LARGE_BODY
 
 from .cases import Connect, Poll, Serve
 from .servers import answer

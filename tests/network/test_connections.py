@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_importstatus.clients import token_store
 from airflow_provider_importstatus.get_provider_info import get_provider_info
-from airflow_provider_importstatus.hooks.base import hook_for
+from airflow_provider_importstatus.hooks.lookup import hook_for
+from airflow_provider_importstatus.protocol import credentials
 from airflow_provider_importstatus.sandbox import Sandbox
 from airflow_provider_importstatus.sandbox.credentials import CLEAR, TAO_ADVANCE
 
@@ -241,7 +241,7 @@ def keep_shared(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[.
     """Put a token into the Variable that all processes read."""
 
     def keep(token: str, expires_at: float | None = None) -> None:
-        name = token_store.token_variable_name("clear", sandbox.url, CLEAR.client_secret)
+        name = credentials.token_variable_name("clear", sandbox.url, CLEAR.client_secret)
         kept = {"value": token, "obtained_at": 0.0, "expires_at": expires_at}
         monkeypatch.setenv(f"AIRFLOW_VAR_{name.upper()}", json.dumps(kept))
 
@@ -281,7 +281,7 @@ def test_somebody_else_is_not_taken_for_clear_where_no_token_is_tried(
     connect: Connect, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = serve(lambda _: answer("<h1>Forbidden</h1>", 403, content_type="text/html"))
-    name = token_store.token_variable_name("clear", server.url, CLEAR.client_secret)
+    name = credentials.token_variable_name("clear", server.url, CLEAR.client_secret)
     expired = {"value": "expired", "obtained_at": 0.0, "expires_at": 1.0}
     monkeypatch.setenv(f"AIRFLOW_VAR_{name.upper()}", json.dumps(expired))
     is_right, words = outcome(connect("clear", host=server.url))

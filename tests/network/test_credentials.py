@@ -10,14 +10,13 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_importstatus.clients import token_store
 from airflow_provider_importstatus.exceptions import (
     ImportAuthError,
     ImportSettingsError,
     ImportUnavailableError,
 )
-from airflow_provider_importstatus.hooks.base import hook_for
-from airflow_provider_importstatus.protocol import flow
+from airflow_provider_importstatus.hooks.lookup import hook_for
+from airflow_provider_importstatus.protocol import credentials
 from airflow_provider_importstatus.sandbox import Sandbox
 from airflow_provider_importstatus.sandbox.credentials import CLEAR, TAO_ADVANCE
 from airflow_provider_importstatus.status import ImportState
@@ -179,7 +178,7 @@ def test_a_password_that_was_fixed_is_taken_after_a_minute(
     connect(vendor)
     with pytest.raises(ImportAuthError, match="not repeated within a minute"):
         keep_polling(conn_id, import_id)
-    monkeypatch.setattr(flow, "REJECTED_LOGIN_PAUSE", 0.0)
+    monkeypatch.setattr(credentials, "REJECTED_LOGIN_PAUSE", 0.0)
     assert keep_polling(conn_id, import_id).state is ImportState.SUCCEEDED
 
 
@@ -250,7 +249,7 @@ def keep_shared(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[[
     """Put a token into the Variable that all processes read, as one that was minted so many seconds ago."""
 
     def keep(token: str, age: float) -> None:
-        name = token_store.token_variable_name("clear", sandbox.url, CLEAR.client_secret)
+        name = credentials.token_variable_name("clear", sandbox.url, CLEAR.client_secret)
         kept = {"value": token, "obtained_at": time.time() - age, "expires_at": None}
         monkeypatch.setenv(f"AIRFLOW_VAR_{name.upper()}", json.dumps(kept))
 

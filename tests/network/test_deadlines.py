@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_importstatus.exceptions import ImportUnavailableError
-from airflow_provider_importstatus.hooks.base import hook_for
+from airflow_provider_importstatus.hooks.lookup import hook_for
 
 from .cases import GOING_ON, Connect, Poll, Serve, going_on
 from .servers import Seen, answer

@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 
 from airflow_provider_importstatus.exceptions import ImportStatusError, ImportUnavailableError
-from airflow_provider_importstatus.hooks.base import hook_for
+from airflow_provider_importstatus.hooks.lookup import hook_for
 from airflow_provider_importstatus.sandbox import Sandbox
 
 from .cases import GOING_ON, Connect, KeepPolling, Poll, Serve

@@ -15,10 +15,12 @@ import pytest
 import requests
 
 from airflow_provider_importstatus.exceptions import ImportAuthError
-from airflow_provider_importstatus.hooks.base import USER_AGENT, ImportStatusHook, hook_for
-from airflow_provider_importstatus.protocol.flow import Credential
+from airflow_provider_importstatus.hooks.base import ImportStatusHook
+from airflow_provider_importstatus.hooks.lookup import hook_for
+from airflow_provider_importstatus.protocol.messages import Credential
 from airflow_provider_importstatus.sandbox import Sandbox
 from airflow_provider_importstatus.transports.authenticated_session import AuthenticatedSession
+from airflow_provider_importstatus.transports.user_agent import USER_AGENT
 
 from .cases import PRESENTED, READY, Connect, Serve, going_on
 from .servers import Seen, Server, answer

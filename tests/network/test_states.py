@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_importstatus.hooks.base import hook_for
+from airflow_provider_importstatus.hooks.lookup import hook_for
 from airflow_provider_importstatus.sandbox import Sandbox
 from airflow_provider_importstatus.status import ImportState, RowCounts
 

@@ -21,7 +21,7 @@ from airflow_provider_importstatus.exceptions import (
     ImportSettingsError,
     ImportUnavailableError,
 )
-from airflow_provider_importstatus.hooks.base import hook_for
+from airflow_provider_importstatus.hooks.lookup import hook_for
 
 from .cases import GOING_ON, READY, VENDORS, Connect, Poll, Serve, going_on
 from .servers import Server, answer, dribbled

@@ -145,7 +145,7 @@ class Poll:
 
     def _outcomes(self) -> list[str]:
         from airflow_provider_importstatus.exceptions import ImportStatusError, ImportUnavailableError
-        from airflow_provider_importstatus.hooks.base import hook_for
+        from airflow_provider_importstatus.hooks.lookup import hook_for
 
         job, outcomes = self._job, []
         with _writing(job.get("writes", "at_once")):

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_importstatus.exceptions import ImportSettingsError
-from airflow_provider_importstatus.hooks.base import hook_for
-from airflow_provider_importstatus.protocol import flow
+from airflow_provider_importstatus.hooks.lookup import hook_for
+from airflow_provider_importstatus.protocol import credentials
 from airflow_provider_importstatus.triggers.import_status import ImportStatusTrigger
 
 from ..network.servers import Seen, Server, answer
@@ -123,7 +123,7 @@ SCRIPTS = {
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let processes that are refused together by Clear not wait for each other."""
-    monkeypatch.setattr(flow, "MAX_REFRESH_DELAY", 0.0)
+    monkeypatch.setattr(credentials, "MAX_REFRESH_DELAY", 0.0)
 
 
 def planted(case: str, server: Server, connect: Connect) -> str:

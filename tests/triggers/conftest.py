@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_importstatus.protocol import flow
+from airflow_provider_importstatus.protocol import credentials
 from airflow_provider_importstatus.triggers.import_status import ImportStatusTrigger
 
 from .waits import Fire, events_of
@@ -18,8 +18,8 @@ from .waits import Fire, events_of
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let processes that are refused together by Clear not wait for each other."""
-    monkeypatch.setattr(flow, "MAX_REFRESH_DELAY", 0.0)
-    monkeypatch.setattr(flow, "READ_BACK_DELAY", 0.0)
+    monkeypatch.setattr(credentials, "MAX_REFRESH_DELAY", 0.0)
+    monkeypatch.setattr(credentials, "READ_BACK_DELAY", 0.0)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from airflow_provider_importstatus.protocol import flow
+from airflow_provider_importstatus.protocol import credentials
 from airflow_provider_importstatus.sandbox import Sandbox
 
 from .waits import ENDLESS, SOON, Connect, Fire, waiting
@@ -175,7 +175,7 @@ def test_a_token_that_is_rotated_heals_a_running_wait(
 def test_a_password_that_is_fixed_heals_a_running_wait(
     sandbox: Sandbox, connect: Connect, fire: Fire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(flow, "REJECTED_LOGIN_PAUSE", 0.4)
+    monkeypatch.setattr(credentials, "REJECTED_LOGIN_PAUSE", 0.4)
 
     def break_it() -> None:
         connect("tao_advance", password="wrong")

@@ -9,19 +9,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import BaseHook
 
+from airflow_provider_importstatus.clients import readings
 from airflow_provider_importstatus.clients.async_client import HookSource, shared_client
-from airflow_provider_importstatus.exceptions import ImportUnavailableError
-from airflow_provider_importstatus.hooks import base
 from airflow_provider_importstatus.hooks.base import ImportStatusHook
 from airflow_provider_importstatus.hooks.tao import TaoAdvanceHook
-from airflow_provider_importstatus.protocol.flow import (
-    Credential,
-    Flow,
-    Request,
-    Response,
-    send_authenticated,
-)
+from airflow_provider_importstatus.protocol.flow import Flow, send_authenticated
+from airflow_provider_importstatus.protocol.messages import Credential, Request, Response
 from airflow_provider_importstatus.protocol.settings import ConnectionSettings
 from airflow_provider_importstatus.sandbox import Sandbox
 from airflow_provider_importstatus.status import ImportState, ImportStatus
@@ -112,7 +107,7 @@ def test_a_worker_takes_up_an_edit_after_five_minutes(
         assert hook.get_import_status("1").state is ImportState.RUNNING
         connect("tao_advance", host=new.url)
         assert hook.get_import_status("1").state is ImportState.RUNNING
-        monkeypatch.setattr(base, "REREAD_AFTER", 0.0)
+        monkeypatch.setattr(readings, "REREAD_AFTER", 0.0)
         assert hook.get_import_status("1").state is ImportState.SUCCEEDED
     assert tokens_seen(new) == {"Bearer new-token"}
 
@@ -219,7 +214,7 @@ def test_a_host_that_changes_between_status_and_report_gives_no_mixed_answer(con
 def test_a_thousand_new_waits_read_the_connection_a_few_times(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read, original = [], base._read_connection
+    read, original = [], BaseHook.get_connection
 
     def counted(conn_id: str) -> Any:
         read.append(conn_id)
@@ -230,7 +225,7 @@ def test_a_thousand_new_waits_read_the_connection_a_few_times(
         await asyncio.gather(*waits)
 
     import_id = sandbox.submit("thalamus", seconds=0)
-    monkeypatch.setattr(base, "_read_connection", counted)
+    monkeypatch.setattr(BaseHook, "get_connection", counted)
     run(many())
     assert 1 <= len(read) <= 10
 
@@ -240,13 +235,13 @@ def test_a_connection_that_cannot_be_read_again_is_used_as_it_was(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def down(_: str) -> Any:
-        raise ImportUnavailableError("Airflow's database")
+        raise RuntimeError("Airflow's database")
 
     with tao("old", status="pending") as server:
         hook = TaoAdvanceHook(connect("tao_advance", host=server.url))
         hook.get_import_status("1")
-        monkeypatch.setattr(base, "REREAD_AFTER", 0.0)
-        monkeypatch.setattr(base, "_read_connection", down)
+        monkeypatch.setattr(readings, "REREAD_AFTER", 0.0)
+        monkeypatch.setattr(BaseHook, "get_connection", down)
         assert hook.get_import_status("1").state is ImportState.RUNNING
 
 

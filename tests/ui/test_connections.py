@@ -12,8 +12,8 @@ import pytest
 import requests
 from playwright.sync_api import Locator, Page, expect
 
-from airflow_provider_importstatus.clients import token_store
 from airflow_provider_importstatus.get_provider_info import get_provider_info
+from airflow_provider_importstatus.protocol import credentials
 from airflow_provider_importstatus.sandbox import Sandbox
 from airflow_provider_importstatus.sandbox.credentials import CLEAR, TAO_ADVANCE, THALAMUS, ZILLIANT
 
@@ -239,7 +239,7 @@ def test_the_token_that_waits_share_is_tried_and_none_is_minted(
     conn_id = save("clear", password=CLEAR.client_secret, extra={"access_token": ""})
     value = json.dumps({"value": access_token, "obtained_at": 0.0, "expires_at": None})
     variable = {
-        "key": token_store.token_variable_name("clear", vendors.url, CLEAR.client_secret),
+        "key": credentials.token_variable_name("clear", vendors.url, CLEAR.client_secret),
         "value": value,
     }
     assert page.request.post("api/v2/variables", data=variable).status == 201

@@ -6,7 +6,7 @@ import re
 import time
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_importstatus.clients import token_store
 from airflow_provider_importstatus.clients.masking import mask_credential
@@ -20,17 +20,20 @@ from airflow_provider_importstatus.exceptions import (
     ImportUnavailableError,
 )
 from airflow_provider_importstatus.hooks import connection_form
-from airflow_provider_importstatus.hooks.base import USER_AGENT, ImportStatusHook
-from airflow_provider_importstatus.protocol.flow import (
+from airflow_provider_importstatus.protocol.flow import Flow
+from airflow_provider_importstatus.protocol.messages import (
     Credential,
     Effect,
-    Flow,
     NeedCredential,
     Request,
     Response,
 )
 from airflow_provider_importstatus.protocol.responses import read_json
 from airflow_provider_importstatus.transports import requests_transport
+from airflow_provider_importstatus.transports.user_agent import USER_AGENT
+
+if TYPE_CHECKING:
+    from airflow_provider_importstatus.hooks.base import ImportStatusHook
 
 __all__ = ["ConnectionTest"]
 
@@ -55,7 +58,7 @@ class ConnectionTest:
         self._request: Request | None = None
         self._response: Response | None = None
 
-    def outcome(self) -> tuple[bool, str]:
+    def run(self) -> tuple[bool, str]:
         """Whether the connection works, and what to say about it."""
         hook = self._hook
         try:
@@ -70,10 +73,10 @@ class ConnectionTest:
             return False, self._in_words(error)
         return True, f"{hook.hook_name} at {base_url} answers and accepts the credential."
 
-    def _answer(self, session: requests_transport.Session, step: Effect) -> Any:
-        match step:
+    def _answer(self, session: requests_transport.Session, effect: Effect) -> Any:
+        match effect:
             case Request():
-                return self._send(session, step)
+                return self._send(session, effect)
             case NeedCredential(refused=None):
                 self._is_logging_in = True
                 self._credential = requests_transport.run_flow(
@@ -83,7 +86,7 @@ class ConnectionTest:
                 return self._credential
             case NeedCredential():
                 raise self._refusal()
-        raise TypeError(f"A test of a connection does not answer {type(step).__name__}.")
+        raise TypeError(f"A test of a connection does not answer {type(effect).__name__}.")
 
     def _send(self, session: requests_transport.Session, request: Request) -> Response:
         self._request, self._response = request, None
