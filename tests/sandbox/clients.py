@@ -1,17 +1,18 @@
-"""Clients of the sandbox, how they get their credentials, and a clock that only a test moves."""
+"""HTTP clients of the sandbox, their logins, and a clock that only tests advance."""
 
 from __future__ import annotations
 
 import requests
 
-from airflow_provider_importstatus.sandbox.credentials import CLEAR, TAO_ADVANCE, ZILLIANT
+from airflow_provider_importstatus.sandbox.vendors.clear import CREDENTIALS as CLEAR
+from airflow_provider_importstatus.sandbox.vendors.tao import CREDENTIALS as TAO_ADVANCE
+from airflow_provider_importstatus.sandbox.vendors.zilliant import CREDENTIALS as ZILLIANT
 
-VENDORS = ("clear", "tao_advance", "zilliant", "thalamus")
 NOON = 1_800_000_000.0
 
 
 class FakeClock:
-    """Time passes only when a test says so."""
+    """A clock that returns the time that a test has set."""
 
     def __init__(self) -> None:
         self.now = NOON
@@ -21,7 +22,7 @@ class FakeClock:
 
 
 class Client(requests.Session):
-    """A session that resolves paths against the sandbox and takes nothing from the environment."""
+    """A session that resolves paths against the sandbox and ignores proxies and `.netrc`."""
 
     def __init__(self, base: str) -> None:
         super().__init__()
