@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import requests
 
 from airflow_provider_importstatus.sandbox.vendors.clear import CREDENTIALS as CLEAR
@@ -29,7 +31,10 @@ class Client(requests.Session):
         self.base = base
         self.trust_env = False
 
-    def request(self, method: str, url: str, *args: object, **kwargs: object) -> requests.Response:
+    def request(  # type: ignore[override]
+        self, method: str, url: str, *args: Any, **kwargs: Any
+    ) -> requests.Response:
+        """Send a request, with a timeout of 5 seconds by default."""
         kwargs = {"timeout": 5, **kwargs}
         return super().request(method, self.base + url if url.startswith("/") else url, *args, **kwargs)
 

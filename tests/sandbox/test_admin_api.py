@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -74,7 +75,7 @@ def test_a_chosen_import_id_is_not_issued_again(sandbox: Sandbox) -> None:
     ],
 )
 def test_an_invalid_submission_over_http_is_a_400_with_an_explanation(
-    anyone: Client, fields: dict, sentence: str
+    anyone: Client, fields: dict[str, Any], sentence: str
 ) -> None:
     answer = anyone.post("/_sandbox/imports", json=fields)
     assert answer.status_code == 400

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -16,8 +17,9 @@ INGEST = "/one-integration/api/v1/ingest"
 SECRET = {"x-clear-client-secret": CLEAR.client_secret}
 
 
-def poll(client: Client, task_id: str) -> dict:
-    return client.get(STATUS, params={"taskId": task_id}).json()
+def poll(client: Client, task_id: str) -> dict[str, Any]:
+    body: dict[str, Any] = client.get(STATUS, params={"taskId": task_id}).json()
+    return body
 
 
 def test_a_token_response_holds_the_expiry(anyone: Client) -> None:
@@ -55,7 +57,7 @@ def test_the_token_quota_restarts_every_day(anyone: Client, clock: FakeClock) ->
         pytest.param({"x-integration-id": "made up"}, id="an unknown integration"),
     ],
 )
-def test_an_unauthorized_request_gets_an_envelope_with_403(clear: Client, headers: dict) -> None:
+def test_an_unauthorized_request_gets_an_envelope_with_403(clear: Client, headers: dict[str, Any]) -> None:
     answer = clear.get(STATUS, params={"taskId": "1"}, headers=headers)
     body = answer.json()
     assert (answer.status_code, body["status"], body["success"], body["result"]) == (403, 403, False, None)
@@ -203,7 +205,9 @@ def test_an_incomplete_ingest_is_a_bad_request(clear: Client, body: object) -> N
 @pytest.mark.parametrize(
     ("query", "status"), [({}, 400), ({"filename": "x.exe"}, 406), ({"filename": "../x.csv"}, 406)]
 )
-def test_presign_accepts_only_the_file_types_of_the_page(clear: Client, query: dict, status: int) -> None:
+def test_presign_accepts_only_the_file_types_of_the_page(
+    clear: Client, query: dict[str, Any], status: int
+) -> None:
     assert clear.get("/one-integration/action/pre-sign", params=query).status_code == status
 
 

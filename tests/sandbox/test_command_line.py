@@ -51,7 +51,7 @@ def test_the_next_lines_are_connections_as_shell_commands() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_ends_cleanly_when_it_is_asked_to(number: signal.Signals) -> None:
+def test_the_process_exits_cleanly_on_a_signal(number: signal.Signals) -> None:
     with started() as (process, _):
         process.send_signal(number)
         _, errors = process.communicate(timeout=5)

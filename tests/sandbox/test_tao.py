@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import requests
 
@@ -19,8 +21,9 @@ GRANT = {
 }
 
 
-def poll(client: Client, reference_id: str) -> dict:
-    return client.get(STATUS + reference_id).json()["result"]
+def poll(client: Client, reference_id: str) -> dict[str, Any]:
+    body: dict[str, Any] = client.get(STATUS + reference_id).json()["result"]
+    return body
 
 
 @pytest.mark.parametrize("encoding", ["multipart", "urlencoded"])
@@ -39,7 +42,9 @@ def test_a_token_request_can_be_multipart_or_urlencoded(anyone: Client, encoding
         ({"grant_type": "password"}, 400, "unsupported_grant_type"),
     ],
 )
-def test_a_wrong_client_gets_an_oauth_error(anyone: Client, change: dict, status: int, error: str) -> None:
+def test_a_wrong_client_gets_an_oauth_error(
+    anyone: Client, change: dict[str, Any], status: int, error: str
+) -> None:
     answer = anyone.post(TOKEN, data={**GRANT, **change})
     assert (answer.status_code, answer.json()["error"]) == (status, error)
 
@@ -136,7 +141,7 @@ def test_an_unsupported_scenario_is_rejected_with_an_explanation(tao: Client) ->
         pytest.param({"data": b"login\nada\n"}, id="a bare body"),
     ],
 )
-def test_an_upload_requires_a_part_named_file(tao: Client, body: dict) -> None:
+def test_an_upload_requires_a_part_named_file(tao: Client, body: dict[str, Any]) -> None:
     assert tao.post(UPLOAD, **body).status_code == 400
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 import requests
@@ -25,8 +26,9 @@ stateInternationalizableKey internationalizedState
 """
 
 
-def poll(client: Client, import_id: str) -> dict:
-    return client.get(f"{STATUS}/{import_id}").json()
+def poll(client: Client, import_id: str) -> dict[str, Any]:
+    body: dict[str, Any] = client.get(f"{STATUS}/{import_id}").json()
+    return body
 
 
 def test_a_missing_touchpoint_is_a_bad_request(thalamus: Client, sandbox: Sandbox) -> None:
@@ -180,7 +182,7 @@ def test_a_submission_returns_the_record_of_an_import_that_has_not_appeared(thal
     ],
 )
 def test_an_incomplete_submission_gets_an_error_code_for_the_field(
-    thalamus: Client, query: dict, files: dict | None, errors: dict
+    thalamus: Client, query: dict[str, Any], files: dict[str, Any] | None, errors: dict[str, Any]
 ) -> None:
     answer = thalamus.post(SUBMIT, params=query, files=files)
     assert (answer.status_code, answer.json()) == (400, {"errors": errors})
@@ -205,7 +207,7 @@ def test_cancelling_an_unknown_id_is_a_bad_request(thalamus: Client) -> None:
     assert thalamus.post("/api/v4/import/cancel/1").json() == {"errors": {"ProcessorInfo": "InvalidID"}}
 
 
-def found(client: Client, **query: object) -> list[int]:
+def found(client: Client, **query: Any) -> list[int]:
     return [record["id"] for record in client.get(STATUS, params=query).json()["imports"]]
 
 
@@ -255,7 +257,7 @@ def test_the_list_can_be_filtered_by_imports_with_errors(thalamus: Client, sandb
     ],
 )
 def test_an_invalid_query_gets_an_error_code_for_the_field(
-    thalamus: Client, query: dict, errors: dict
+    thalamus: Client, query: dict[str, Any], errors: dict[str, Any]
 ) -> None:
     answer = thalamus.get(STATUS, params=query)
     assert (answer.status_code, answer.json()) == (400, {"errors": errors})

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
+from typing import Any
 
 import pytest
 
@@ -45,7 +46,7 @@ def test_a_token_response_does_not_hold_its_expiry(anyone: Client) -> None:
     ],
 )
 def test_a_rejected_login_is_a_400_with_an_error_code_of_salesforce(
-    anyone: Client, change: dict, error: str
+    anyone: Client, change: dict[str, Any], error: str
 ) -> None:
     answer = salesforce(anyone, **change)
     assert (answer.status_code, answer.json()["error"]) == (400, error)
@@ -117,7 +118,7 @@ def test_the_stop_date_is_the_end_of_the_scenario(
     ],
 )
 def test_only_the_report_distinguishes_a_partial_import(
-    zilliant: Client, sandbox: Sandbox, ends: str, status: str, report: dict
+    zilliant: Client, sandbox: Sandbox, ends: str, status: str, report: dict[str, Any]
 ) -> None:
     import_id = sandbox.submit("zilliant", ends=ends, seconds=0)
     assert zilliant.get(f"{BASE}{import_id}/status").json()["status"] == status
@@ -126,7 +127,7 @@ def test_only_the_report_distinguishes_a_partial_import(
 
 @pytest.mark.parametrize("scenario", [{"seconds": 9}, {"seconds": 0, "report": "absent"}])
 def test_a_report_that_does_not_exist_is_not_found(
-    zilliant: Client, sandbox: Sandbox, scenario: dict
+    zilliant: Client, sandbox: Sandbox, scenario: dict[str, Any]
 ) -> None:
     import_id = sandbox.submit("zilliant", **scenario)
     assert zilliant.get(f"{BASE}{import_id}/report").status_code == 404
