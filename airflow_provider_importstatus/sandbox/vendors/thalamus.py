@@ -1,4 +1,4 @@
-"""Thalamus' file imports, as its public pages describe them.
+"""Thalamus's file imports, as its public pages describe them.
 
 CANCELED is the only state that the pages show as it appears in JSON; the other states, and the keys of the
 list, are guesses.

@@ -1,4 +1,4 @@
-"""Thalamus' records of imports: the response of the status call, and pages of such records."""
+"""Thalamus's records of imports: the response of the status call, and pages of such records."""
 
 from __future__ import annotations
 
