@@ -1,1 +1,1 @@
-"""The demo: example DAGs, run by a real Airflow against the sandbox. `python -m demo`."""
+"""Demo: the example DAGs, run by a real Airflow against the sandbox. Start it with `python -m demo`."""

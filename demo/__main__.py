@@ -1,4 +1,4 @@
-"""The example DAGs, run by a real Airflow against the sandbox: does every wait end as its import did?"""
+"""Run the example DAGs in a real Airflow against the sandbox, and check how every wait ends."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ DAGS = ROOT / "example_dags"
 HOME = ROOT / ".demo" / "airflow"
 FAN_OUT = "import_fan_out"
 TASK = "wait"
-HEADINGS = ("vendor", "import", "vendor's word", "state", "rows: good/bad/all", "waited", "task")
-DEADLINE = 150  # for all runs together, in seconds; on two cores they take about 30
+HEADINGS = ("vendor", "import", "vendor's state", "state", "rows: good/bad/all", "waited", "task")
+DEADLINE = 150  # In seconds, for all runs together. They take about 30 on two cores.
 
 
 class Expected(NamedTuple):
-    """One import of the demo: how it goes at the vendor, and how the task that waits for it must end."""
+    """An import of the demo: its scenario at the vendor, and how the task that waits for it must end."""
 
     dag_id: str
-    course: str
+    scenario: str
     state: str
     task_state: str
 
 
-#: Rows of one fan-out follow each other: they are one run, with one mapped task instance each.
+#: Consecutive rows of the fan-out are one run, with one mapped task instance each.
 PLAN = (
     Expected("import_clear", "ends=succeeded; seconds=8; rows=120", "succeeded", "success"),
     Expected("import_clear", "ends=partial; seconds=8; rows=120; rejected=3", "partial", "failed"),
@@ -51,7 +51,7 @@ PLAN = (
 
 
 class Outcome(NamedTuple):
-    """What Airflow says about one wait when its run is over."""
+    """What Airflow reports about a wait when its run has ended."""
 
     expected: Expected
     run: Run
@@ -67,12 +67,12 @@ class Outcome(NamedTuple):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the demo; return the exit code: 0 when all is as expected, 1 when not, 130 after Ctrl-C."""
+    """Run the demo; return the exit code: 0 if all is as expected, 1 if not, 130 after Ctrl-C."""
     parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
-    parser.add_argument("--keep", action="store_true", help="leave all running until Ctrl-C")
-    parser.add_argument("--home", type=Path, default=HOME, help="its AIRFLOW_HOME, made anew")
+    parser.add_argument("--keep", action="store_true", help="keep everything running until Ctrl-C")
+    parser.add_argument("--home", type=Path, default=HOME, help="AIRFLOW_HOME of the demo; recreated")
     options = parser.parse_args(arguments)
-    # A shell that starts us in the background has us ignore SIGINT.
+    # A job that a shell starts in the background ignores SIGINT until it sets a handler.
     with signals(signal.default_int_handler, signal.SIGINT), signals(exit_on_signal, signal.SIGTERM):
         try:
             return demonstrate(options.home, options.keep)
@@ -80,14 +80,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             say(str(error))
             return 1
         except KeyboardInterrupt:
-            say("Interrupted; everything is stopped.")
+            say("Interrupted. Everything has been stopped.")
             return 130
 
 
 def demonstrate(home: Path, keep: bool) -> int:
     """Start everything, run the plan, stop everything; return the exit code."""
     with Sandbox() as sandbox:
-        say(f"The four vendors listen on {sandbox.url}")
+        say(f"The sandbox listens on {sandbox.url}")
         say("Starting Airflow (about 20 seconds) ...")
         with Deployment(home, DAGS, connections=sandbox.connections) as airflow:
             try:
@@ -98,14 +98,14 @@ def demonstrate(home: Path, keep: bool) -> int:
 
 
 def show(airflow: Deployment, keep: bool) -> int:
-    """Run the plan and print what came of it; return the exit code."""
+    """Run the plan and print the outcomes; return the exit code."""
     say(f"Airflow listens on {airflow.url}")
-    say(f"Logs of its processes: {airflow.logs}, of its tasks: {airflow.home / 'logs'}")
+    say(f"Logs of its processes: {airflow.logs}. Logs of its tasks: {airflow.home / 'logs'}")
     outcomes = run(airflow)
     problems = differences(outcomes)
     for error in airflow.api.import_errors():
         problems.append(f"{error['filename']} cannot be imported:\n{error['stack_trace']}")
-    say("\n" + table(outcomes) + "\n-: the vendor does not say\n", *problems, sep="\n")
+    say("\n" + table(outcomes) + "\n-: not reported by the vendor\n", *problems, sep="\n")
     say("Not as expected." if problems else "Every wait ended as its import did.")
     if keep:
         say(f"Still running: {airflow.url} (no password). Ctrl-C stops everything.")
@@ -114,7 +114,7 @@ def show(airflow: Deployment, keep: bool) -> int:
 
 
 def run(airflow: Deployment) -> list[Outcome]:
-    """Run the plan; return the outcomes in its order."""
+    """Run the plan; return the outcomes in the same order."""
     say(f"Running {len(PLAN)} imports ...")
     started = [(expected, start(airflow, expected)) for expected in grouped(PLAN)]
     deadline = time.monotonic() + DEADLINE
@@ -124,13 +124,13 @@ def run(airflow: Deployment) -> list[Outcome]:
             end = f"ended: {airflow.wait_for_end(dag_run, deadline - time.monotonic())}"
         except TookTooLong:
             end = f"did not end within {DEADLINE} seconds"
-        say(f"  a run of {dag_run.dag_id} {end}")
-        outcomes += poll(airflow, expected, dag_run)
+        say(f"  {dag_run.dag_id} {end}")
+        outcomes += read_outcomes(airflow, expected, dag_run)
     return outcomes
 
 
 def grouped(plan: Sequence[Expected]) -> Iterator[list[Expected]]:
-    """Return the plan run by run."""
+    """Group the plan by run."""
     for dag_id, group in groupby(plan, key=lambda expected: expected.dag_id):
         if dag_id == FAN_OUT:
             yield list(group)
@@ -139,18 +139,18 @@ def grouped(plan: Sequence[Expected]) -> Iterator[list[Expected]]:
 
 
 def start(airflow: Deployment, expected: list[Expected]) -> Run:
-    """Start the run of some expectations."""
-    courses = [one.course for one in expected]
-    conf = {"courses": courses} if expected[0].dag_id == FAN_OUT else {"course": courses[0]}
+    """Start a run of the DAG with these scenarios."""
+    scenarios = [one.scenario for one in expected]
+    conf = {"courses": scenarios} if expected[0].dag_id == FAN_OUT else {"course": scenarios[0]}
     return airflow.trigger(expected[0].dag_id, conf)
 
 
-def poll(airflow: Deployment, expected: list[Expected], dag_run: Run) -> Iterator[Outcome]:
-    """Return what Airflow says of each wait of a run."""
+def read_outcomes(airflow: Deployment, expected: list[Expected], dag_run: Run) -> Iterator[Outcome]:
+    """Return the outcome of each wait of a run."""
     tasks = {task["map_index"]: task for task in airflow.api.task_instances(dag_run, TASK)}
     for number, one in enumerate(expected):
         index = number if one.dag_id == FAN_OUT else -1
-        # A wait that failed has no result; what it saw last is in the XCom that it writes while it waits.
+        # A failed wait has no result; its last status is in the XCom that it publishes while it waits.
         status = airflow.api.xcom(dag_run, TASK, "return_value", index) or airflow.api.xcom(
             dag_run, TASK, "import_status", index
         )
@@ -158,9 +158,9 @@ def poll(airflow: Deployment, expected: list[Expected], dag_run: Run) -> Iterato
 
 
 def differences(outcomes: list[Outcome]) -> list[str]:
-    """Say of each wait that ended otherwise how it should have."""
+    """Describe each wait that did not end as expected."""
     return [
-        f"{one.run.dag_id} ({one.expected.course}), {one.run.run_id}: expected {one.expected.state} and "
+        f"{one.run.dag_id} ({one.expected.scenario}), {one.run.run_id}: expected {one.expected.state} and "
         f"a task {one.expected.task_state}, not {one.status.get('state')} and {one.task.get('state')}"
         for one in outcomes
         if not one.is_as_expected
@@ -182,12 +182,12 @@ def table(outcomes: list[Outcome]) -> str:
 
 
 def text(value: object) -> str:
-    """Return what to print of a value; a dash where there is none."""
+    """Return a value as text to print, or a dash for None."""
     return "-" if value is None else str(value)
 
 
 def say(*words: str, sep: str = " ") -> None:
-    """Print at once, also into a pipe."""
+    """Print and flush, for readers of a pipe."""
     print(*words, sep=sep, flush=True)
 
 

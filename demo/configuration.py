@@ -1,4 +1,4 @@
-"""What an Airflow of our own is told: its airflow.cfg and its environment."""
+"""Configuration of a separate Airflow: its airflow.cfg and its environment."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Settings = dict[str, dict[str, object]]
 
 
 def settings(home: Path, dags_folder: Path) -> Settings:
-    """Return the settings of an Airflow that is quick, small, and on ports of its own."""
+    """Return settings for an Airflow that is fast, small, and uses free ports."""
     api_port, worker_log_port, trigger_log_port = free_ports(3)
     url = f"http://127.0.0.1:{api_port}"
     return {
@@ -37,7 +37,7 @@ def settings(home: Path, dags_folder: Path) -> Settings:
             "parsing_processes": 1,
             "refresh_interval": 3,
         },
-        # SQLite lets one process write at a time; by default the others give up after 5 seconds.
+        # Only one process at a time can write to SQLite; by default the others fail after 5 seconds.
         "database": {"sql_alchemy_conn": f"sqlite:///{home}/airflow.db?timeout=30"},
         "logging": {
             "colored_console_log": False,
@@ -48,35 +48,36 @@ def settings(home: Path, dags_folder: Path) -> Settings:
     }
 
 
-def merged(ours: Settings, theirs: Mapping[str, Mapping[str, object]]) -> Settings:
-    """Return both; where both say something, theirs."""
-    return {name: ours.get(name, {}) | dict(theirs.get(name, {})) for name in {*ours, *theirs}}
+def merged(defaults: Settings, overrides: Mapping[str, Mapping[str, object]]) -> Settings:
+    """Return the settings of both; overrides take precedence."""
+    names = {*defaults, *overrides}
+    return {name: defaults.get(name, {}) | dict(overrides.get(name, {})) for name in names}
 
 
 def write(path: Path, values: Settings) -> None:
     """Write an airflow.cfg."""
     config = RawConfigParser()
     for section, keys in values.items():
-        # Airflow interpolates what it reads.
+        # Airflow interpolates values when it reads them.
         config[section] = {key: str(value).replace("%", "%%") for key, value in keys.items()}
     with path.open("w") as file:
         config.write(file)
 
 
 def environment(home: Path) -> dict[str, str]:
-    """Return our environment without what would steer another Airflow or another Python."""
+    """Return the current environment without variables that configure another Airflow or Python."""
     foreign = ("AIRFLOW", "_AIRFLOW", "PYTHONHOME", "PYTHONPATH")
     return {name: value for name, value in os.environ.items() if not name.startswith(foreign)} | {
         "AIRFLOW_HOME": str(home),
         "NO_PROXY": "127.0.0.1,localhost",
         "no_proxy": "127.0.0.1,localhost",
-        # A process that renames itself overwrites its environment in /proc, and would not be found.
+        # Without this, a process that sets its title overwrites its environment in /proc, and is not found.
         "SPT_NOENV": "1",
     }
 
 
 def free_ports(count: int) -> list[int]:
-    """Return as many ports that nobody listens on."""
+    """Return this many free ports."""
     with ExitStack() as listening:
         sockets = [listening.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
         return [one.getsockname()[1] for one in sockets]

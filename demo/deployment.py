@@ -1,6 +1,6 @@
-"""A real Airflow in a directory of its own: how it is started, watched, and ended without a trace.
+"""A real Airflow in a directory of its own: starts it, monitors it, and stops all of its processes.
 
-`rest.py` is how to talk to it.
+`rest.py` is the client of its API.
 """
 
 from __future__ import annotations
@@ -26,32 +26,32 @@ from demo.rest import Rest, Run
 T = TypeVar("T")
 
 COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
-# Enough for all but the triggerer of 3.3.2, which sits out 10 seconds after its triggers have ended.
+# In seconds. Enough for all but the triggerer of 3.3.2, which waits 10 seconds after its triggers have ended.
 GRACE = 4
 
 
 class DeploymentError(RuntimeError):
-    """Airflow does not do what it should. The message says where to look."""
+    """Airflow failed. The message says where to look."""
 
 
 class ComponentDied(DeploymentError):
-    """A process of Airflow ended by itself. The message holds the end of its log."""
+    """A process of Airflow exited unexpectedly. The message holds the end of its log."""
 
 
 class TookTooLong(DeploymentError, TimeoutError):
-    """Something did not happen in time."""
+    """A condition was not met in time."""
 
 
 class Deployment:
-    """A real Airflow, from entering the `with` block until leaving it, however it is left.
+    """A real Airflow that runs inside a `with` block, and is stopped however the block is left.
 
-    :param home: its AIRFLOW_HOME, made anew; what an earlier start left running there is ended
-    :param dags_folder: where its DAGs are
-    :param connections: its connections by id, as Airflow's JSON form has them
-    :param env: further environment variables of its processes
-    :param config: settings by section and key, which win over our own
-    :param triggerers: how many of them
-    :param bin_dir: where its `airflow` command is, by default beside the running Python
+    :param home: its AIRFLOW_HOME, recreated; processes that an earlier start left running there are killed
+    :param dags_folder: the folder with its DAGs
+    :param connections: its connections by id, in Airflow's JSON form
+    :param env: additional environment variables of its processes
+    :param config: settings by section and key, which take precedence over the defaults
+    :param triggerers: number of triggerers
+    :param bin_dir: the directory of the `airflow` command, by default that of the running Python
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Deployment:
     ) -> None:
         self.home = home.resolve()
         self.logs = self.home / "logs-of-processes"
-        # We would empty it, and end the Airflow that runs there.
+        # Otherwise this would delete its content, and kill an Airflow that runs there.
         if self.home.exists() and any(self.home.iterdir()) and not self.logs.exists():
             raise DeploymentError(f"{self.home} holds something else. Choose an empty directory.")
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -75,8 +75,8 @@ class Deployment:
         self._env = configuration.environment(self.home) | dict(env or {})
         for conn_id, connection in (connections or {}).items():
             self._env[f"AIRFLOW_CONN_{conn_id.upper()}"] = json.dumps(connection)
-        ours = configuration.settings(self.home, dags_folder.resolve())
-        self._settings = configuration.merged(ours, config or {})
+        defaults = configuration.settings(self.home, dags_folder.resolve())
+        self._settings = configuration.merged(defaults, config or {})
         self.url = str(self._settings["api"]["base_url"])
         self.api = Rest(self.url)
         self._further_triggerers = triggerers - 1
@@ -94,7 +94,7 @@ class Deployment:
         self._exits.close()
 
     def start(self) -> None:
-        """Make the home and its database, and start all components."""
+        """Create the home and its database, and start all components."""
         self._clear_home()
         configuration.write(self.home / "airflow.cfg", self._settings)
         self._spawn("db-migrate", "db", "migrate").wait(timeout=120)
@@ -108,7 +108,7 @@ class Deployment:
             self._spawn(f"triggerer-{number}", "triggerer")
 
     def wait_until_ready(self, timeout: float = 120) -> None:
-        """Return once Airflow calls all its components healthy; else say what is missing."""
+        """Return once all components are healthy; otherwise raise an error that names the missing ones."""
         unhealthy = ["api-server"]
 
         def is_ready() -> bool:
@@ -122,10 +122,10 @@ class Deployment:
             raise TookTooLong(f"{error}: {', '.join(unhealthy)} missing. Logs: {self.logs}") from None
 
     def wait_for(self, condition: Callable[[], T], what: str, timeout: float) -> T:
-        """Return the first truthy answer of `condition`; raise if time is up or a component died."""
+        """Return the first truthy result of `condition`; raise on timeout, or if a component died."""
         deadline = time.monotonic() + timeout
         while True:
-            # An API server that does not answer is starting, or has died: `check` knows.
+            # An API server that does not respond is starting, or has died: `check` finds out.
             with suppress(requests.ConnectionError, requests.Timeout):
                 if answer := condition():
                     return answer
@@ -135,12 +135,12 @@ class Deployment:
             time.sleep(0.3)
 
     def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None, timeout: float = 60) -> Run:
-        """Start a run of a DAG, as soon as Airflow knows that DAG."""
+        """Start a run of a DAG once Airflow has parsed the DAG."""
 
         def is_known() -> bool:
             if self.api.knows(dag_id):
                 return True
-            for error in self.api.import_errors():  # A missing DAG may be the one that failed.
+            for error in self.api.import_errors():  # A missing DAG may be in the file that failed.
                 raise DeploymentError(f"{error['filename']}:\n{error['stack_trace']}")
             return False
 
@@ -149,7 +149,7 @@ class Deployment:
         return self.api.trigger(dag_id, conf or {})
 
     def wait_for_end(self, run: Run, timeout: float) -> str:
-        """Return how a run ended, `success` or `failed`."""
+        """Wait for a run to end; return its state, `success` or `failed`."""
 
         def end() -> str | None:
             state = self.api.state(run)
@@ -158,7 +158,7 @@ class Deployment:
         return str(self.wait_for(end, f"end of {run.dag_id}, {run.run_id},", timeout))
 
     def replace(self, name: str) -> None:
-        """Kill a component, and start another one in its place."""
+        """Kill a component, and start a new one in its place."""
         old = self.processes[name]
         os.killpg(old.pid, signal.SIGKILL)
         old.wait()
@@ -177,17 +177,17 @@ class Deployment:
         return processes_of(self.home)
 
     def stop(self) -> None:
-        """End all processes that belong to this Airflow, and what an earlier start of it left."""
-        # A second Ctrl-C must not cut the clean-up short.
+        """Stop all processes of this Airflow, including those that an earlier start left running."""
+        # A second Ctrl-C must not interrupt the cleanup.
         with signals(signal.SIG_IGN, signal.SIGINT, signal.SIGTERM):
             self.api.close()
             for process in self.processes.values():
-                process.terminate()  # It ends its own children.
+                process.terminate()  # It stops its own children.
             self._wait_for_components(GRACE)
             deadline = time.monotonic() + GRACE
-            while self._kill_the_rest():  # Again and again: it may just have started another process.
+            while self._kill_the_rest():  # Repeat: a component may just have started another process.
                 if time.monotonic() > deadline:
-                    raise DeploymentError(f"Not even SIGKILL ends the processes {self.alive()}")
+                    raise DeploymentError(f"Processes {self.alive()} are still running after SIGKILL")
                 time.sleep(0.05)
             self.processes.clear()
 
@@ -198,7 +198,7 @@ class Deployment:
                 process.wait(max(0, deadline - time.monotonic()))
 
     def _kill_the_rest(self) -> bool:
-        """Kill what is left; return whether there was something."""
+        """Kill the remaining processes; return whether there were any."""
         for process in self.processes.values():
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -209,7 +209,7 @@ class Deployment:
         return bool(left) or any(process.poll() is None for process in self.processes.values())
 
     def _clear_home(self) -> None:
-        """Begin with an empty home."""
+        """Recreate an empty home."""
         self.stop()
         shutil.rmtree(self.home, ignore_errors=True)
         self.home.mkdir(mode=0o700, parents=True)  # Its airflow.cfg holds secrets.
@@ -224,6 +224,7 @@ class Deployment:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C in a terminal is for us alone: we end what we started.
+                # Ctrl-C in a terminal then reaches only this process, which stops the others.
+                start_new_session=True,
             )
         return self.processes[name]

@@ -1,4 +1,4 @@
-"""Whose processes are whose, and what signals do to us."""
+"""The processes of an Airflow, and signal handlers of this process."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from typing import Any
 
 
 def processes_of(home: Path) -> list[int]:
-    """Return the pids of all processes with this AIRFLOW_HOME, except ours; none where there is no /proc."""
+    """Return the pids of all other processes with this AIRFLOW_HOME; an empty list without /proc."""
     wanted = f"AIRFLOW_HOME={home.resolve()}".encode()
     found = []
     for path in Path("/proc").glob("[0-9]*/environ"):
-        with suppress(OSError):  # It ended meanwhile, or is somebody else's.
+        with suppress(OSError):  # It has ended, or belongs to another user.
             if wanted in path.read_bytes().split(b"\0"):
                 found.append(int(path.parent.name))
     return [pid for pid in found if pid != os.getpid()]
 
 
 def exit_on_signal(number: int, _: FrameType | None) -> None:
-    """Leave all `with` blocks. By default SIGTERM ends Python on the spot."""
+    """Raise SystemExit, so that all `with` blocks are left. By default SIGTERM ends Python at once."""
     raise SystemExit(128 + number)
 
 
 @contextmanager
 def signals(handler: Callable[..., Any] | signal.Handlers, *numbers: signal.Signals) -> Iterator[None]:
-    """Handle these signals so within a `with` block. Only the main thread can: elsewhere do nothing."""
+    """Handle these signals within a `with` block. In any thread but the main one, do nothing."""
     if threading.current_thread() is not threading.main_thread():
         numbers = ()
     before = {number: signal.signal(number, handler) for number in numbers}

@@ -1,4 +1,4 @@
-"""The little of Airflow's REST API that the demo and the tests need."""
+"""Client of Airflow's REST API, as far as the demo and the tests need it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PAGE = 100  # Airflow's [api] maximum_page_limit.
 
 
 class Run(NamedTuple):
-    """One run of a DAG."""
+    """A run of a DAG."""
 
     dag_id: str
     run_id: str
@@ -23,22 +23,22 @@ class Run(NamedTuple):
 
 
 class Rest:
-    """Airflow's REST API, as an administrator that needs no password.
+    """A client with the rights of an administrator; the simple auth manager needs no password.
 
-    Whatever is refused raises `requests.HTTPError` with Airflow's own words.
+    An error response raises `requests.HTTPError` with the text of the response.
     """
 
     def __init__(self, url: str) -> None:
         self.url = url
         self._session = requests.Session()
-        self._session.trust_env = False  # No proxy stands between us and this machine.
+        self._session.trust_env = False  # Never use a proxy for this machine.
 
     def close(self) -> None:
         """Close the connections."""
         self._session.close()
 
     def health(self) -> dict[str, dict[str, Any]]:
-        """Return each component with its `status`."""
+        """Return the health of each component; it has a `status`."""
         return dict(self._call("GET", "monitor/health"))
 
     def knows(self, dag_id: str) -> bool:
@@ -46,20 +46,20 @@ class Rest:
         return self._find(f"dags/{dag_id}") is not None
 
     def unpause(self, dag_id: str) -> None:
-        """Let the DAG's runs start."""
+        """Unpause a DAG."""
         self._call("PATCH", f"dags/{dag_id}", body={"is_paused": False})
 
     def trigger(self, dag_id: str, conf: Mapping[str, Any]) -> Run:
-        """Start a run now."""
+        """Start a run of a DAG."""
         answer = self._call("POST", f"dags/{dag_id}/dagRuns", body={"logical_date": None, "conf": conf})
         return Run(dag_id, answer["dag_run_id"])
 
     def state(self, run: Run) -> str:
-        """Return a run's state."""
+        """Return the state of a run."""
         return str(self._call("GET", run.path)["state"])
 
     def task_instances(self, run: Run, task_id: str | None = None) -> list[dict[str, Any]]:
-        """Return a run's task instances, those of mapped tasks by `map_index`; or those of one task."""
+        """Return the task instances of a run, or of one of its tasks, sorted by task and `map_index`."""
         found = self._list(f"{run.path}/taskInstances", "task_instances")
         return sorted(
             (one for one in found if task_id in (None, one["task_id"])),
@@ -67,34 +67,34 @@ class Rest:
         )
 
     def xcom(self, run: Run, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
-        """Return the value of an XCom, `None` where there is none."""
+        """Return the value of an XCom, or None if it does not exist."""
         path = f"{run.path}/taskInstances/{task_id}/xcomEntries/{key}"
         entry = self._find(path, map_index=map_index)
         return None if entry is None else entry["value"]
 
     def xcom_keys(self, run: Run, task_id: str, map_index: int = -1) -> list[str]:
-        """Return the keys of a task instance's XComs."""
+        """Return the XCom keys of a task instance."""
         path = f"{run.path}/taskInstances/{task_id}/xcomEntries"
         return [entry["key"] for entry in self._list(path, "xcom_entries", map_index=map_index)]
 
     def asset_events(self, run: Run) -> list[dict[str, Any]]:
-        """Return what a run has told of assets."""
+        """Return the asset events of a run."""
         events = self._list("assets/events", "asset_events", source_dag_id=run.dag_id)
         return [event for event in events if event["source_run_id"] == run.run_id]
 
     def clear(self, run: Run, task_id: str) -> None:
-        """Have a task of a run run once more."""
+        """Clear a task of a run, so that it runs again."""
         body = {"dag_run_id": run.run_id, "task_ids": [task_id], "dry_run": False, "only_failed": False}
         self._call("POST", f"dags/{run.dag_id}/clearTaskInstances", body=body)
 
     def log(self, run: Run, task_id: str, try_number: int = 1, map_index: int = -1) -> str:
-        """Return a task instance's log, one event a line as JSON."""
+        """Return the log of a task instance, with one JSON event per line."""
         path = f"{run.path}/taskInstances/{task_id}/logs/{try_number}"
         content = self._call("GET", path, map_index=map_index, full_content=True)["content"]
         return "\n".join(json.dumps(event) for event in content)
 
     def import_errors(self) -> list[dict[str, Any]]:
-        """Return what DAG files failed with: `filename` and `stack_trace`."""
+        """Return the import errors of DAG files, each with `filename` and `stack_trace`."""
         return list(self._list("importErrors", "import_errors"))
 
     def _list(self, path: str, name: str, **query: Any) -> Iterator[dict[str, Any]]:
@@ -105,7 +105,7 @@ class Rest:
             offset, total = offset + PAGE, page["total_entries"]
 
     def _find(self, path: str, **query: Any) -> Any:
-        """Return what is there, `None` where nothing is."""
+        """Return a resource, or None if it does not exist."""
         try:
             return self._call("GET", path, **query)
         except requests.HTTPError as error:

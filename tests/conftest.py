@@ -23,11 +23,13 @@ os.environ["AIRFLOW_HOME"] = _HOME.name
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 
 from airflow_provider_importstatus.sandbox import Sandbox  # noqa: E402 - after the environment is set
+from airflow_provider_importstatus.sandbox.vendors import registry  # noqa: E402
 
 #: Airflow before 3.1 has no place for the page, and not the modules that it is made of.
 collect_ignore = [] if version("apache-airflow") >= "3.1" else ["test_page.py"]
 
-VENDORS = ("clear", "tao_advance", "zilliant", "thalamus")
+#: The names of all vendors, which are their connection types.
+VENDORS = tuple(vendor.name for vendor in registry.VENDORS)
 #: What steers HTTP libraries from outside.
 STEERING = ("NETRC", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 

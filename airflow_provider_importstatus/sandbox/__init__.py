@@ -1,10 +1,12 @@
-"""Four vendors on localhost: Clear, TAO Advance, Zilliant and Thalamus, without an account at any of them.
+"""Simulated vendors on localhost, for demos and tests without an account.
 
 In a shell: ``python -m airflow_provider_importstatus.sandbox``. In a test::
 
     with Sandbox() as sandbox:
-        import_id = sandbox.submit("tao_advance", ends="partial", seconds=3)
-        sandbox.fault("tao_advance", "status", "429", retry_after="1")
+        import_id = sandbox.submit(vendor, ends="partial", seconds=3)
+        sandbox.fault(vendor, "status", "429", retry_after="1")
+
+Each vendor is one module in ``vendors``; ``vendors/registry.py`` lists them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The two web applications: the vendors with the sandbox's controls, and the storage."""
+"""Web applications: one for the vendors and the admin API, one for the file storage."""
 
 from __future__ import annotations
 
@@ -8,64 +8,67 @@ from typing import Any
 
 from aiohttp import web
 
-from airflow_provider_importstatus.sandbox.attend import attended
-from airflow_provider_importstatus.sandbox.controls import STORAGE, Controls
+from airflow_provider_importstatus.sandbox.admin_api import STORAGE_ROUTE, AdminApi
+from airflow_provider_importstatus.sandbox.fault_injection import with_faults
 from airflow_provider_importstatus.sandbox.fields import UsageError
+from airflow_provider_importstatus.sandbox.routes import Route
 
 __all__ = ["storage_application", "vendors_application"]
 
-#: Files are uploaded whole; aiohttp's own limit of 1 MiB is too small for them.
+#: Maximum size of an upload, in bytes. The default of aiohttp, 1 MiB, is too small for data files.
 MAX_UPLOAD = 64 * 1024 * 1024
 
 
-def vendors_application(controls: Controls) -> web.Application:
-    """Return all four vendors, and the controls under /_sandbox/."""
+def vendors_application(admin_api: AdminApi) -> web.Application:
+    """Return the application with the routes of all vendors, and the admin API under /_sandbox/."""
     app = web.Application(client_max_size=MAX_UPLOAD)
-    for vendor in controls.vendors.values():
+    for vendor in admin_api.vendors.values():
         for route in vendor.routes():
-            error = partial(vendor.error, route.name)
-            handler = attended(controls.world, vendor.name, route.name, route.answer, error)
+            handler = with_faults(admin_api.state, vendor.name, route, partial(vendor.error, route.name))
             app.router.add_route(route.method, route.path, handler)
-    _add_controls(app, controls)
+    _add_admin_routes(app, admin_api)
     return app
 
 
-def storage_application(controls: Controls) -> web.Application:
-    """Return the storage, where the first part of a path says whose file it is."""
-    app, storage = web.Application(client_max_size=MAX_UPLOAD), controls.world.storage
-    for name in controls.vendors:
-        handler = attended(controls.world, name, STORAGE, storage.answer, storage.error)
-        app.router.add_route("*", f"/{name}/{{import_id}}/{{file}}", handler)
+def storage_application(admin_api: AdminApi) -> web.Application:
+    """Return the application of the file storage. The first segment of a path is the vendor's name."""
+    app, storage = web.Application(client_max_size=MAX_UPLOAD), admin_api.state.storage
+    for name in admin_api.vendors:
+        route = Route(STORAGE_ROUTE, "*", f"/{name}/{{import_id}}/{{file}}", storage.respond)
+        handler = with_faults(admin_api.state, name, route, storage.error)
+        app.router.add_route(route.method, route.path, handler)
     return app
 
 
-def _add_controls(app: web.Application, controls: Controls) -> None:
+def _add_admin_routes(app: web.Application, admin_api: AdminApi) -> None:
     def requests(fields: dict[str, Any]) -> dict[str, Any]:
         if fields:
-            return controls.requests(fields)
-        return {name: controls.requests({"vendor": name}) for name in controls.vendors}
+            return admin_api.requests(fields)
+        return {name: admin_api.requests({"vendor": name}) for name in admin_api.vendors}
 
-    table: tuple[tuple[str, str, Callable[[dict[str, Any]], Any]], ...] = (
-        ("POST", "imports", lambda fields: {"import_id": controls.submit(fields)}),
-        ("POST", "faults", controls.fault),
-        ("DELETE", "faults", lambda _: controls.clear_faults()),
-        ("POST", "revoke", controls.revoke),
+    routes: tuple[tuple[str, str, Callable[[dict[str, Any]], Any]], ...] = (
+        ("POST", "imports", lambda fields: {"import_id": admin_api.submit(fields)}),
+        ("POST", "faults", admin_api.fault),
+        ("DELETE", "faults", lambda _: admin_api.clear_faults()),
+        ("POST", "revoke", admin_api.revoke),
         ("GET", "requests", requests),
-        ("POST", "reset", lambda _: controls.reset()),
+        ("POST", "reset", lambda _: admin_api.reset()),
     )
-    for method, name, control in table:
-        app.router.add_route(method, f"/_sandbox/{name}", _controlled(control))
+    for method, name, action in routes:
+        app.router.add_route(method, f"/_sandbox/{name}", _admin_handler(action))
 
 
-def _controlled(control: Callable[[dict[str, Any]], Any]) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """Return the handler that gives a control its fields, from the query or the JSON body."""
+def _admin_handler(
+    action: Callable[[dict[str, Any]], Any],
+) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """Return a handler that passes the fields of the query and the JSON body to an action."""
 
     async def handle(request: web.Request) -> web.Response:
         try:
-            answer = control({**request.query, **await _read_object(request)})
-        except UsageError as mistake:
-            return web.json_response({"error": str(mistake)}, status=400)
-        return web.Response(status=204) if answer is None else web.json_response(answer)
+            result = action({**request.query, **await _read_object(request)})
+        except UsageError as error:
+            return web.json_response({"error": str(error)}, status=400)
+        return web.Response(status=204) if result is None else web.json_response(result)
 
     return handle
 
@@ -77,5 +80,5 @@ async def _read_object(request: web.Request) -> dict[str, Any]:
     except ValueError:
         body = None
     if not isinstance(body, dict):
-        raise UsageError(f'The body takes a JSON object, not {text[:40]!r}. Write {{"vendor": "clear"}}.')
+        raise UsageError(f'The body must be a JSON object such as {{"seconds": 20}}, not {text[:40]!r}.')
     return body

@@ -1,4 +1,4 @@
-"""What a user of the sandbox may write: fields are read here, or refused by name."""
+"""Types of the fields that users of the sandbox write, and the errors for fields that cannot be read."""
 
 from __future__ import annotations
 
@@ -7,51 +7,68 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["COUNT", "SECONDS", "TEXT", "Kind", "UsageError", "one_of", "optional", "read", "read_one"]
+__all__ = [
+    "COUNT",
+    "SECONDS",
+    "TEXT",
+    "FieldType",
+    "UsageError",
+    "one_of",
+    "optional",
+    "read_field",
+    "read_fields",
+]
 
 
 class UsageError(ValueError):
-    """The sandbox was asked for something that it cannot do; the message says what to write instead."""
+    """A request to the sandbox itself is invalid. The message says how to correct it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """What a field takes: in words, by example, and how it is read."""
+class FieldType:
+    """The type of a field.
 
-    takes: str
+    :param expected: the valid values, in words
+    :param example: a valid value
+    :param parse: returns the parsed value, or raises `ValueError`
+    """
+
+    expected: str
     example: str
-    read: Callable[[Any], Any]
+    parse: Callable[[Any], Any]
 
 
-def read(fields: Mapping[str, Any], kinds: Mapping[str, Kind]) -> dict[str, Any]:
-    """Read each field as its kind says. Headers bring texts, JSON brings numbers: both are taken."""
+def read_fields(fields: Mapping[str, Any], types: Mapping[str, FieldType]) -> dict[str, Any]:
+    """Parse each field by its type. Headers hold texts, JSON holds numbers: both are accepted."""
     for name in fields:
-        if name not in kinds:
-            raise UsageError(f"{name}: there is no such field. Use {', '.join(kinds)}.")
-    return {name: read_one(name, value, kinds[name]) for name, value in fields.items()}
+        if name not in types:
+            raise UsageError(f"{name} is not a field. Use one of {', '.join(types)}.")
+    return {name: read_field(name, value, types[name]) for name, value in fields.items()}
 
 
-def read_one(name: str, value: Any, kind: Kind) -> Any:
-    """Read one field as its kind says."""
+def read_field(name: str, value: Any, field_type: FieldType) -> Any:
+    """Parse one field by its type."""
     try:
-        return kind.read(value)
+        return field_type.parse(value)
     except ValueError:
-        raise UsageError(f"{name} takes {kind.takes}, not {value!r}. Write {name}={kind.example}.") from None
+        raise UsageError(
+            f"{name} must be {field_type.expected}, not {value!r}. Example: {name}={field_type.example}."
+        ) from None
 
 
-def optional(kind: Kind) -> Kind:
-    """Return the kind that also takes null."""
+def optional(field_type: FieldType) -> FieldType:
+    """Return the type that also accepts null."""
 
-    def read_optional(value: Any) -> Any:
-        return None if value is None else kind.read(value)
+    def parse(value: Any) -> Any:
+        return None if value is None else field_type.parse(value)
 
-    return Kind(f"{kind.takes}, or null", kind.example, read_optional)
+    return FieldType(f"{field_type.expected}, or null", field_type.example, parse)
 
 
-def one_of(choices: Iterable[str]) -> Kind:
-    """Return the kind that takes one of a few words."""
+def one_of(choices: Iterable[str]) -> FieldType:
+    """Return the type that accepts only these words."""
     words = tuple(choices)
-    return Kind(f"one of {', '.join(words)}", words[0], lambda value: words[words.index(value)])
+    return FieldType(f"one of {', '.join(words)}", words[0], lambda value: words[words.index(value)])
 
 
 def _seconds(value: Any) -> float:
@@ -74,6 +91,6 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-SECONDS = Kind("a number of seconds, 0 or more", "20", _seconds)
-COUNT = Kind("a whole number, 0 or more", "3", _count)
-TEXT = Kind("a text", "text", _text)
+SECONDS = FieldType("a number of seconds, 0 or more", "20", _seconds)
+COUNT = FieldType("a whole number, 0 or more", "3", _count)
+TEXT = FieldType("a text", "text", _text)

@@ -7,9 +7,9 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from ..conftest import VENDORS as VENDORS
 from .servers import Server, answer
 
-VENDORS = ("clear", "tao_advance", "zilliant", "thalamus")
 #: Vendors that a login gives a token to; Clear's is in its connection, Thalamus has none.
 WITH_LOGIN = ("tao_advance", "zilliant")
 

@@ -14,7 +14,8 @@ from airflow_provider_importstatus.get_provider_info import get_provider_info
 from airflow_provider_importstatus.hooks.lookup import hook_for
 from airflow_provider_importstatus.protocol import credentials
 from airflow_provider_importstatus.sandbox import Sandbox
-from airflow_provider_importstatus.sandbox.credentials import CLEAR, TAO_ADVANCE
+from airflow_provider_importstatus.sandbox.vendors.clear import CREDENTIALS as CLEAR
+from airflow_provider_importstatus.sandbox.vendors.tao import CREDENTIALS as TAO_ADVANCE
 
 from ..fifth_vendor import acme_server
 from ..fifth_vendor.acme_importstatus import AcmeHook

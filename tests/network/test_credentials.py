@@ -18,7 +18,8 @@ from airflow_provider_importstatus.exceptions import (
 from airflow_provider_importstatus.hooks.lookup import hook_for
 from airflow_provider_importstatus.protocol import credentials
 from airflow_provider_importstatus.sandbox import Sandbox
-from airflow_provider_importstatus.sandbox.credentials import CLEAR, TAO_ADVANCE
+from airflow_provider_importstatus.sandbox.vendors.clear import CREDENTIALS as CLEAR
+from airflow_provider_importstatus.sandbox.vendors.tao import CREDENTIALS as TAO_ADVANCE
 from airflow_provider_importstatus.status import ImportState
 
 from .cases import PRESENTED, READY, WITH_LOGIN, Connect, KeepPolling, Poll, Serve, going_on

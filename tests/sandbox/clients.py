@@ -1,17 +1,20 @@
-"""Clients of the sandbox, how they get their credentials, and a clock that only a test moves."""
+"""HTTP clients of the sandbox, their logins, and a clock that only tests advance."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import requests
 
-from airflow_provider_importstatus.sandbox.credentials import CLEAR, TAO_ADVANCE, ZILLIANT
+from airflow_provider_importstatus.sandbox.vendors.clear import CREDENTIALS as CLEAR
+from airflow_provider_importstatus.sandbox.vendors.tao import CREDENTIALS as TAO_ADVANCE
+from airflow_provider_importstatus.sandbox.vendors.zilliant import CREDENTIALS as ZILLIANT
 
-VENDORS = ("clear", "tao_advance", "zilliant", "thalamus")
 NOON = 1_800_000_000.0
 
 
 class FakeClock:
-    """Time passes only when a test says so."""
+    """A clock that returns the time that a test has set."""
 
     def __init__(self) -> None:
         self.now = NOON
@@ -21,14 +24,17 @@ class FakeClock:
 
 
 class Client(requests.Session):
-    """A session that resolves paths against the sandbox and takes nothing from the environment."""
+    """A session that resolves paths against the sandbox and ignores proxies and `.netrc`."""
 
     def __init__(self, base: str) -> None:
         super().__init__()
         self.base = base
         self.trust_env = False
 
-    def request(self, method: str, url: str, *args: object, **kwargs: object) -> requests.Response:
+    def request(  # type: ignore[override]
+        self, method: str, url: str, *args: Any, **kwargs: Any
+    ) -> requests.Response:
+        """Send a request, with a timeout of 5 seconds by default."""
         kwargs = {"timeout": 5, **kwargs}
         return super().request(method, self.base + url if url.startswith("/") else url, *args, **kwargs)
 

@@ -1,4 +1,4 @@
-"""A running sandbox whose time stands still until a test moves it, and clients that are let in."""
+"""A running sandbox with a fake clock, and authenticated clients of its vendors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from airflow_provider_importstatus.sandbox import Sandbox
-from airflow_provider_importstatus.sandbox.credentials import CLEAR, THALAMUS, ZILLIANT
+from airflow_provider_importstatus.sandbox.vendors.clear import CREDENTIALS as CLEAR
+from airflow_provider_importstatus.sandbox.vendors.thalamus import CREDENTIALS as THALAMUS
+from airflow_provider_importstatus.sandbox.vendors.zilliant import CREDENTIALS as ZILLIANT
 
 from .clients import NOON, Client, FakeClock, clear_token, salesforce, tao_token
 
@@ -71,7 +73,7 @@ def thalamus(anyone: Client) -> Client:
 
 @pytest.fixture(params=["curl", "requests"])
 def curl(request: pytest.FixtureRequest) -> Curl:
-    """Send a request with the real curl; where there is none, the same request with requests."""
+    """Send a request with curl if it is installed, and with requests."""
     return _real_curl if request.param == "curl" and shutil.which("curl") else _curl_in_python
 
 
@@ -81,7 +83,7 @@ def _real_curl(*arguments: str) -> str:
 
 
 def _curl_in_python(*arguments: str) -> str:
-    """Understand the options that the vendors' pages use."""
+    """Send the request that these options of curl describe: only those that the vendors' pages use."""
     url, headers, parts, words = "", {}, {}, iter(arguments)
     for word in words:
         if word == "--location":

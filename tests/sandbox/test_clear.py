@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import requests
 
 from airflow_provider_importstatus.sandbox import Sandbox
-from airflow_provider_importstatus.sandbox.credentials import CLEAR
+from airflow_provider_importstatus.sandbox.vendors.clear import CREDENTIALS as CLEAR
 
 from .clients import Client, FakeClock, clear_token
 
@@ -16,20 +17,21 @@ INGEST = "/one-integration/api/v1/ingest"
 SECRET = {"x-clear-client-secret": CLEAR.client_secret}
 
 
-def look(client: Client, task_id: str) -> dict:
-    return client.get(STATUS, params={"taskId": task_id}).json()
+def poll(client: Client, task_id: str) -> dict[str, Any]:
+    body: dict[str, Any] = client.get(STATUS, params={"taskId": task_id}).json()
+    return body
 
 
-def test_a_token_says_until_when_it_is_valid(anyone: Client) -> None:
+def test_a_token_response_holds_the_expiry(anyone: Client) -> None:
     assert anyone.get(TOKEN, headers=SECRET).json()["valid_till"] == "2027-01-15T09:00:00+00:00"
 
 
-def test_a_wrong_secret_gets_errors(anyone: Client) -> None:
+def test_a_wrong_secret_is_rejected_with_errors(anyone: Client) -> None:
     answer = anyone.get(TOKEN, headers={"x-clear-client-secret": "wrong"})
     assert (answer.status_code, answer.json()["errors"][0]["error_source"]) == (401, "CLEAR")
 
 
-def test_a_new_token_revokes_the_one_before(clear: Client) -> None:
+def test_a_new_token_revokes_the_previous_one(clear: Client) -> None:
     clear_token(clear)
     assert clear.get(STATUS, params={"taskId": "1"}).status_code == 403
 
@@ -39,7 +41,7 @@ def test_a_secret_gets_288_tokens_a_day(anyone: Client) -> None:
     assert (set(codes[:288]), codes[288]) == ({200}, 429)
 
 
-def test_the_next_day_there_are_tokens_again(anyone: Client, clock: FakeClock) -> None:
+def test_the_token_quota_restarts_every_day(anyone: Client, clock: FakeClock) -> None:
     for _ in range(288):
         anyone.get(TOKEN, headers=SECRET)
     clock.now += 86_400
@@ -55,18 +57,18 @@ def test_the_next_day_there_are_tokens_again(anyone: Client, clock: FakeClock) -
         pytest.param({"x-integration-id": "made up"}, id="an unknown integration"),
     ],
 )
-def test_who_is_not_authorized_gets_an_envelope_with_403(clear: Client, headers: dict) -> None:
+def test_an_unauthorized_request_gets_an_envelope_with_403(clear: Client, headers: dict[str, Any]) -> None:
     answer = clear.get(STATUS, params={"taskId": "1"}, headers=headers)
     body = answer.json()
     assert (answer.status_code, body["status"], body["success"], body["result"]) == (403, 403, False, None)
 
 
-def test_an_expired_token_is_refused(clear: Client, clock: FakeClock) -> None:
+def test_an_expired_token_is_rejected(clear: Client, clock: FakeClock) -> None:
     clock.now += 3600
     assert clear.get(STATUS, params={"taskId": "1"}).status_code == 403
 
 
-def test_the_second_integration_is_known_too(clear: Client) -> None:
+def test_the_second_integration_is_accepted_too(clear: Client) -> None:
     headers = {"x-integration-id": CLEAR.integration_ids[1]}
     assert clear.get(STATUS, params={"taskId": "1"}, headers=headers).status_code == 200
 
@@ -77,8 +79,8 @@ def test_a_missing_task_id_is_a_bad_request(clear: Client, query: str) -> None:
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "400")
 
 
-def test_an_unknown_task_is_a_success_without_a_result(clear: Client) -> None:
-    assert look(clear, "nobody") == {
+def test_an_unknown_task_is_a_successful_response_without_a_result(clear: Client) -> None:
+    assert poll(clear, "nobody") == {
         "status": 200,
         "success": True,
         "message": "No workflow found for taskId nobody",
@@ -88,14 +90,14 @@ def test_an_unknown_task_is_a_success_without_a_result(clear: Client) -> None:
     }
 
 
-def test_the_envelope_has_the_pages_keys_and_names_the_task(clear: Client, sandbox: Sandbox) -> None:
-    body = look(clear, task_id := sandbox.submit("clear"))
+def test_the_envelope_has_the_keys_of_the_page_and_names_the_task(clear: Client, sandbox: Sandbox) -> None:
+    body = poll(clear, task_id := sandbox.submit("clear"))
     assert list(body) == ["status", "success", "message", "result", "error", "metadata"]
     assert task_id in body["message"]
 
 
-def test_the_result_has_the_pages_keys(clear: Client, sandbox: Sandbox) -> None:
-    assert list(look(clear, sandbox.submit("clear"))["result"]) == [
+def test_the_result_has_the_keys_of_the_page(clear: Client, sandbox: Sandbox) -> None:
+    assert list(poll(clear, sandbox.submit("clear"))["result"]) == [
         "workflowStatus",
         "taskId",
         "activityStatusList",
@@ -106,11 +108,13 @@ def test_the_result_has_the_pages_keys(clear: Client, sandbox: Sandbox) -> None:
     ]
 
 
-def test_a_workflow_goes_through_the_pages_words(clear: Client, sandbox: Sandbox, clock: FakeClock) -> None:
+def test_a_workflow_goes_through_the_states_of_the_page(
+    clear: Client, sandbox: Sandbox, clock: FakeClock
+) -> None:
     task_id, words = sandbox.submit("clear", seconds=10, unknown=1), []
     for seconds in (0, 1, 1, 8):
         clock.now += seconds
-        words.append(look(clear, task_id)["result"]["workflowStatus"])
+        words.append(poll(clear, task_id)["result"]["workflowStatus"])
     assert words == ["HIBERNATING", "CREATED", "PROCESSING", "SUCCESS"]
 
 
@@ -122,29 +126,29 @@ def test_a_workflow_goes_through_the_pages_words(clear: Client, sandbox: Sandbox
         ("failed", "FAILED", "FAILURE"),
     ],
 )
-def test_activities_tell_how_a_workflow_ended(
+def test_activities_show_how_a_workflow_ended(
     clear: Client, sandbox: Sandbox, ends: str, workflow: str, ingestion: str
 ) -> None:
-    result = look(clear, sandbox.submit("clear", ends=ends, seconds=0))["result"]
+    result = poll(clear, sandbox.submit("clear", ends=ends, seconds=0))["result"]
     stages = [(activity["stage"], activity["status"]) for activity in result["activityStatusList"]]
     assert result["workflowStatus"] == workflow
     assert stages == [("TRANSFORMATION", "SUCCESS"), ("INGESTION", ingestion)]
 
 
-def test_a_failed_workflow_has_no_error_but_an_error_message(clear: Client, sandbox: Sandbox) -> None:
-    body = look(clear, sandbox.submit("clear", ends="failed", seconds=0))
+def test_a_failed_workflow_has_an_error_message_in_its_activity_only(clear: Client, sandbox: Sandbox) -> None:
+    body = poll(clear, sandbox.submit("clear", ends="failed", seconds=0))
     assert body["error"] is None
     assert body["result"]["activityStatusList"][1]["errorMessage"]
 
 
-def test_only_the_ingestion_has_a_template(clear: Client, sandbox: Sandbox) -> None:
-    activities = look(clear, sandbox.submit("clear", seconds=0))["result"]["activityStatusList"]
+def test_only_the_ingestion_activity_has_a_template(clear: Client, sandbox: Sandbox) -> None:
+    activities = poll(clear, sandbox.submit("clear", seconds=0))["result"]["activityStatusList"]
     assert [activity["ingestionTemplate"] for activity in activities] == [None, "PURCHASE"]
 
 
-def test_the_error_report_names_every_rejected_row(clear: Client, sandbox: Sandbox) -> None:
+def test_the_error_report_lists_every_rejected_row(clear: Client, sandbox: Sandbox) -> None:
     task_id = sandbox.submit("clear", ends="partial", seconds=0, rejected=2)
-    url = look(clear, task_id)["result"]["activityStatusList"][1]["errorReportPreSign"]
+    url = poll(clear, task_id)["result"]["activityStatusList"][1]["errorReportPreSign"]
     assert requests.get(url, timeout=5).text.splitlines()[1:] == [
         "Line 2: the value in column 'code' is empty.",
         "Line 3: the value in column 'code' is empty.",
@@ -153,7 +157,7 @@ def test_the_error_report_names_every_rejected_row(clear: Client, sandbox: Sandb
 
 def test_the_error_report_expires_after_an_hour(clear: Client, sandbox: Sandbox, clock: FakeClock) -> None:
     task_id = sandbox.submit("clear", ends="partial", seconds=0)
-    url = look(clear, task_id)["result"]["activityStatusList"][1]["errorReportPreSign"]
+    url = poll(clear, task_id)["result"]["activityStatusList"][1]["errorReportPreSign"]
     clock.now += 3600
     assert requests.get(url, timeout=5).status_code == 403
 
@@ -168,28 +172,28 @@ def ingest(client: Client, url: str, **headers: str) -> requests.Response:
     return client.post(INGEST, json={"fileInfo": files, "templateType": "SALES"}, headers=headers)
 
 
-def test_a_file_is_submitted_by_presign_put_and_ingest(clear: Client) -> None:
+def test_a_file_can_be_submitted_with_presign_put_and_ingest(clear: Client) -> None:
     requests.put(url := presign(clear), data=b"code\n1\n", timeout=5)
     task_id = ingest(clear, url).json()["result"]["taskId"]
-    assert look(clear, task_id)["result"]["workflowStatus"] == "CREATED"
+    assert poll(clear, task_id)["result"]["workflowStatus"] == "CREATED"
 
 
-def test_the_upload_url_may_be_given_without_its_signature(clear: Client) -> None:
+def test_ingest_accepts_the_upload_url_without_its_signature(clear: Client) -> None:
     requests.put(url := presign(clear, "sales of may.csv"), data=b"code\n1\n", timeout=5)
     assert ingest(clear, url.partition("?")[0]).status_code == 200
 
 
-def test_the_course_header_chooses_what_becomes_of_it(clear: Client) -> None:
+def test_the_header_of_ingest_chooses_the_scenario(clear: Client) -> None:
     requests.put(url := presign(clear), data=b"code\n1\n", timeout=5)
     answer = ingest(clear, url, **{"X-Sandbox-Course": "ends=failed; seconds=0"})
-    result = look(clear, answer.json()["result"]["taskId"])["result"]
+    result = poll(clear, answer.json()["result"]["taskId"])["result"]
     assert (result["workflowStatus"], result["activityStatusList"][1]["ingestionTemplate"]) == (
         "FAILED",
         "SALES",
     )
 
 
-def test_a_file_that_was_not_uploaded_is_not_ingested(clear: Client) -> None:
+def test_ingest_rejects_a_file_that_was_not_uploaded(clear: Client) -> None:
     assert ingest(clear, presign(clear)).status_code == 400
 
 
@@ -201,13 +205,15 @@ def test_an_incomplete_ingest_is_a_bad_request(clear: Client, body: object) -> N
 @pytest.mark.parametrize(
     ("query", "status"), [({}, 400), ({"filename": "x.exe"}, 406), ({"filename": "../x.csv"}, 406)]
 )
-def test_presign_takes_the_pages_file_types_only(clear: Client, query: dict, status: int) -> None:
+def test_presign_accepts_only_the_file_types_of_the_page(
+    clear: Client, query: dict[str, Any], status: int
+) -> None:
     assert clear.get("/one-integration/action/pre-sign", params=query).status_code == status
 
 
-def test_presign_answers_401_without_a_token(anyone: Client) -> None:
+def test_presign_without_a_token_is_a_401(anyone: Client) -> None:
     assert anyone.get("/one-integration/action/pre-sign", params={"filename": "x.csv"}).status_code == 401
 
 
-def test_the_upload_url_is_of_another_origin(clear: Client, sandbox: Sandbox) -> None:
+def test_the_upload_url_has_another_origin(clear: Client, sandbox: Sandbox) -> None:
     assert urlsplit(presign(clear)).netloc != urlsplit(sandbox.url).netloc

@@ -14,33 +14,34 @@ import pytest
 
 from airflow_provider_importstatus.sandbox import Sandbox
 
-from .clients import VENDORS, Client
+from ..conftest import VENDORS
+from .clients import Client
 
 COMMAND = [sys.executable, "-m", "airflow_provider_importstatus.sandbox"]
 
 
 @contextmanager
 def started(*options: str) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
-    """Start the command and read what it prints until it is ready."""
+    """Start the command; return the process and the lines up to the last connection."""
     pipe = subprocess.PIPE
     with subprocess.Popen(
         [*COMMAND, "--port", "0", *options], stdout=pipe, stderr=pipe, text=True
     ) as process:
         try:
             assert process.stdout is not None
-            yield process, [process.stdout.readline().rstrip("\n") for _ in range(5)]
+            yield process, [process.stdout.readline().rstrip("\n") for _ in range(1 + len(VENDORS))]
         finally:
             process.kill()
 
 
-def test_the_first_line_says_where_it_is_ready() -> None:
+def test_the_first_line_is_the_url() -> None:
     with started() as (_, lines):
         start, _, url = lines[0].rpartition(" ")
         assert start == "Sandbox ready on"
         assert Client(url).get("/api/v4/me").status_code == 400
 
 
-def test_the_next_lines_are_connections_to_paste_into_a_shell() -> None:
+def test_the_next_lines_are_connections_as_shell_commands() -> None:
     with started() as (_, lines):
         url = lines[0].rpartition(" ")[2]
         words = [shlex.split(line) for line in lines[1:]]
@@ -50,35 +51,35 @@ def test_the_next_lines_are_connections_to_paste_into_a_shell() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_ends_cleanly_when_it_is_asked_to(number: signal.Signals) -> None:
+def test_the_process_exits_cleanly_on_a_signal(number: signal.Signals) -> None:
     with started() as (process, _):
         process.send_signal(number)
         _, errors = process.communicate(timeout=5)
     assert (process.returncode, errors) == (0, "")
 
 
-def hang_up(url: str, kind: str, seconds: float) -> None:
-    """Let a fault happen, and close the connection while it lasts."""
+def disconnect(url: str, kind: str, seconds: float) -> None:
+    """Send a request that a fault applies to, and disconnect before the response is complete."""
     fault = {"vendor": "thalamus", "route": "me", "kind": kind, "seconds": seconds}
     Client(url).post("/_sandbox/faults", json=fault)
     host, _, port = url.removeprefix("http://").partition(":")
     with socket.create_connection((host, int(port))) as connection:
         connection.sendall(b"GET /api/v4/me HTTP/1.1\r\nHost: sandbox\r\n\r\n")
-        # Long enough for the request to arrive; no answer would tell.
+        # The request needs time to arrive, and no response confirms it.
         time.sleep(0.1)
 
 
 @pytest.mark.parametrize(("kind", "seconds"), [("dribble", 1), ("huge", 0), ("slow", 30)])
-def test_a_caller_who_hangs_up_leaves_no_trace(kind: str, seconds: float) -> None:
+def test_a_client_that_disconnects_causes_no_error_output(kind: str, seconds: float) -> None:
     with started() as (process, lines):
-        hang_up(lines[0].rpartition(" ")[2], kind, seconds)
+        disconnect(lines[0].rpartition(" ")[2], kind, seconds)
         time.sleep(0.1)
         process.terminate()
         _, errors = process.communicate(timeout=5)
     assert (process.returncode, errors) == (0, "")
 
 
-def test_tokens_live_as_long_as_the_option_says() -> None:
+def test_token_seconds_is_the_lifetime_of_tokens() -> None:
     with started("--token-seconds", "60") as (_, lines):
         form = {"grant_type": "client_credentials"}
         form.update(client_id="tao-sandbox-client", client_secret="tao-sandbox-secret")
@@ -91,7 +92,7 @@ def run(*options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*COMMAND, *options], capture_output=True, text=True, timeout=10, check=False)
 
 
-def test_a_taken_port_is_one_line_with_the_remedy(sandbox: Sandbox) -> None:
+def test_a_port_in_use_is_reported_in_one_line_with_advice(sandbox: Sandbox) -> None:
     port = sandbox.url.rpartition(":")[2]
     ended = run("--port", port)
     assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (1, "", 1)
@@ -100,7 +101,7 @@ def test_a_taken_port_is_one_line_with_the_remedy(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("option", [("--port", "99999"), ("--token-seconds", "soon")])
-def test_an_option_that_cannot_be_read_is_refused_by_name(option: tuple[str, str]) -> None:
+def test_an_invalid_option_is_reported_by_name(option: tuple[str, str]) -> None:
     ended = run(*option)
     assert ended.returncode == 2
-    assert f"argument {option[0]}: takes a" in ended.stderr
+    assert f"argument {option[0]}: must be a" in ended.stderr

@@ -1,4 +1,4 @@
-"""What the vendors' own pages tell their readers to send, sent as they say it."""
+"""The example requests on the vendors' own pages, sent as they are printed there."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import base64
 import json
 
 from airflow_provider_importstatus.sandbox import Sandbox
-from airflow_provider_importstatus.sandbox.credentials import CLEAR, TAO_ADVANCE, THALAMUS, ZILLIANT
+from airflow_provider_importstatus.sandbox.vendors.clear import CREDENTIALS as CLEAR
+from airflow_provider_importstatus.sandbox.vendors.tao import CREDENTIALS as TAO_ADVANCE
+from airflow_provider_importstatus.sandbox.vendors.thalamus import CREDENTIALS as THALAMUS
+from airflow_provider_importstatus.sandbox.vendors.zilliant import CREDENTIALS as ZILLIANT
 
 from .clients import Client, clear_token, salesforce, tao_token
 from .conftest import Curl
 
 
-def test_taos_page_gets_its_token(curl: Curl, sandbox: Sandbox) -> None:
+def test_tao_token_request_of_its_page(curl: Curl, sandbox: Sandbox) -> None:
     answer = curl(
         *("--location", f"{sandbox.url}/api/v1/upload/v1/oauth2/tokens"),
         *("--form", 'grant_type="client_credentials"'),
@@ -22,7 +25,7 @@ def test_taos_page_gets_its_token(curl: Curl, sandbox: Sandbox) -> None:
     assert json.loads(answer)["token_type"] == "Bearer"
 
 
-def test_taos_page_gets_its_status(curl: Curl, sandbox: Sandbox, anyone: Client) -> None:
+def test_tao_status_request_of_its_page(curl: Curl, sandbox: Sandbox, anyone: Client) -> None:
     sandbox.submit("tao_advance", import_id="12345", rows=2, seconds=0)
     answer = curl(
         *("--location", f"{sandbox.url}/api/v1/upload/api/v1/status/12345"),
@@ -31,11 +34,11 @@ def test_taos_page_gets_its_status(curl: Curl, sandbox: Sandbox, anyone: Client)
     assert json.loads(answer) == {"result": {"status": "processed", "fileLine": 2, "messages": []}}
 
 
-def test_taos_page_is_denied_access_without_a_token(curl: Curl, sandbox: Sandbox) -> None:
+def test_tao_denies_access_without_a_token_in_the_words_of_its_page(curl: Curl, sandbox: Sandbox) -> None:
     assert curl("--location", f"{sandbox.url}/api/v1/upload/api/v1/status/12345") == "Access Denied"
 
 
-def test_thalamus_page_gets_its_status_with_touchpoint_and_token_in_the_query(
+def test_thalamus_status_request_of_its_page_with_touchpoint_and_token_in_the_query(
     curl: Curl, sandbox: Sandbox
 ) -> None:
     sandbox.submit("thalamus", import_id="274", ends="cancelled", rows=576, seconds=0)
@@ -54,7 +57,7 @@ def test_thalamus_page_gets_its_status_with_touchpoint_and_token_in_the_query(
     ]
 
 
-def test_clears_page_gets_its_status(curl: Curl, sandbox: Sandbox, anyone: Client) -> None:
+def test_clear_status_request_of_its_page(curl: Curl, sandbox: Sandbox, anyone: Client) -> None:
     task_id = sandbox.submit("clear", seconds=0)
     answer = curl(
         *("--location", f"{sandbox.url}/one-integration/workflow/status?taskId={task_id}"),
@@ -64,8 +67,8 @@ def test_clears_page_gets_its_status(curl: Curl, sandbox: Sandbox, anyone: Clien
     assert json.loads(answer)["result"]["workflowStatus"] == "SUCCESS"
 
 
-def test_zilliants_page_gets_its_status(curl: Curl, sandbox: Sandbox, anyone: Client) -> None:
-    # The page's failed import has an id that is no UUID.
+def test_zilliant_status_request_of_its_page(curl: Curl, sandbox: Sandbox, anyone: Client) -> None:
+    # The id of the failed import on the page is not a valid UUID.
     import_id = "2587c81c-bs9fc-4873-ae2f-421b292d2c2b"
     sandbox.submit("zilliant", import_id=import_id, ends="failed", seconds=0)
     answer = curl(

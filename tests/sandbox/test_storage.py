@@ -3,9 +3,15 @@ from __future__ import annotations
 import pytest
 import requests
 
-from airflow_provider_importstatus.sandbox.storage import CREDENTIALS, Storage
+from airflow_provider_importstatus.sandbox.storage import STANDARD_CREDENTIAL_HEADERS, Storage
+from airflow_provider_importstatus.sandbox.vendors.registry import VENDORS
 
 from .clients import Client, FakeClock
+
+CREDENTIAL_HEADERS = [
+    *STANDARD_CREDENTIAL_HEADERS,
+    *(header for vendor in VENDORS for header in vendor.credential_headers),
+]
 
 
 @pytest.fixture
@@ -16,25 +22,25 @@ def url(thalamus: Client) -> str:
     return str(record.json()["url"])
 
 
-def test_a_signed_url_opens_its_file(url: str) -> None:
+def test_a_signed_url_gives_access_to_its_file(url: str) -> None:
     assert requests.get(url, timeout=5).status_code == 200
 
 
-@pytest.mark.parametrize("header", CREDENTIALS)
-def test_a_request_with_a_vendors_credentials_is_refused(url: str, header: str) -> None:
+@pytest.mark.parametrize("header", CREDENTIAL_HEADERS)
+def test_a_request_with_credentials_of_a_vendor_is_rejected(url: str, header: str) -> None:
     answer = requests.get(url, headers={header: "leaked"}, timeout=5)
     assert (answer.status_code, answer.headers["Content-Type"]) == (400, "application/xml; charset=utf-8")
 
 
-def test_a_signature_is_for_one_method(url: str) -> None:
+def test_a_signature_is_valid_for_one_method(url: str) -> None:
     assert requests.put(url, data=b"mine", timeout=5).status_code == 403
 
 
-def test_a_signature_is_for_one_file(url: str) -> None:
+def test_a_signature_is_valid_for_one_file(url: str) -> None:
     assert requests.get(url.replace("/274/", "/275/"), timeout=5).status_code == 403
 
 
-def test_an_expiry_cannot_be_put_off(url: str) -> None:
+def test_the_expiry_of_a_url_cannot_be_changed(url: str) -> None:
     assert requests.get(url.replace("Expires=3600", "Expires=9999"), timeout=5).status_code == 403
 
 
@@ -43,19 +49,19 @@ def test_a_url_expires(url: str, clock: FakeClock) -> None:
     assert requests.get(url, timeout=5).status_code == 403
 
 
-def test_another_storages_signature_opens_nothing(url: str, clock: FakeClock) -> None:
-    stranger = Storage(clock)
-    stranger.origin = url.partition("/thalamus")[0]
-    forged = stranger.sign("GET", "/thalamus/274/x y.csv", 3600)
+def test_a_signature_of_another_storage_is_rejected(url: str, clock: FakeClock) -> None:
+    other = Storage(clock)
+    other.origin = url.partition("/thalamus")[0]
+    forged = other.sign("GET", "/thalamus/274/x y.csv", 3600)
     assert requests.get(forged, timeout=5).status_code == 403
 
 
-def test_a_file_is_held_under_its_url_with_and_without_signature() -> None:
+def test_a_storage_contains_a_file_by_its_url_with_or_without_signature() -> None:
     storage = Storage(lambda: 0.0)
     storage.origin = "http://storage.example"
-    storage.keep("/clear/1/sales of may.csv", b"")
+    storage.store("/clear/1/sales of may.csv", b"")
     url = storage.sign("PUT", "/clear/1/sales of may.csv", 600)
-    assert [storage.holds(one) for one in (url, url.partition("?")[0], "http://elsewhere.example/")] == [
+    assert [storage.contains(one) for one in (url, url.partition("?")[0], "http://elsewhere.example/")] == [
         True,
         True,
         False,

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import requests
 
 from airflow_provider_importstatus.sandbox import Sandbox
-from airflow_provider_importstatus.sandbox.credentials import TAO_ADVANCE
+from airflow_provider_importstatus.sandbox.vendors.tao import CREDENTIALS as TAO_ADVANCE
 
 from .clients import Client, FakeClock, tao_token
 
@@ -19,12 +21,13 @@ GRANT = {
 }
 
 
-def look(client: Client, reference_id: str) -> dict:
-    return client.get(STATUS + reference_id).json()["result"]
+def poll(client: Client, reference_id: str) -> dict[str, Any]:
+    body: dict[str, Any] = client.get(STATUS + reference_id).json()["result"]
+    return body
 
 
 @pytest.mark.parametrize("encoding", ["multipart", "urlencoded"])
-def test_a_token_is_given_for_a_form_of_either_encoding(anyone: Client, encoding: str) -> None:
+def test_a_token_request_can_be_multipart_or_urlencoded(anyone: Client, encoding: str) -> None:
     parts = {name: (None, value) for name, value in GRANT.items()}
     body = {"files": parts} if encoding == "multipart" else {"data": GRANT}
     answer = anyone.post(TOKEN, **body).json()
@@ -39,27 +42,29 @@ def test_a_token_is_given_for_a_form_of_either_encoding(anyone: Client, encoding
         ({"grant_type": "password"}, 400, "unsupported_grant_type"),
     ],
 )
-def test_a_wrong_client_gets_an_oauth_error(anyone: Client, change: dict, status: int, error: str) -> None:
+def test_a_wrong_client_gets_an_oauth_error(
+    anyone: Client, change: dict[str, Any], status: int, error: str
+) -> None:
     answer = anyone.post(TOKEN, data={**GRANT, **change})
     assert (answer.status_code, answer.json()["error"]) == (status, error)
 
 
-def test_a_token_request_in_json_is_no_form(anyone: Client) -> None:
+def test_a_token_request_in_json_is_a_bad_request(anyone: Client) -> None:
     assert anyone.post(TOKEN, json=GRANT).status_code == 400
 
 
 @pytest.mark.parametrize("authorization", [None, "Bearer made-up", "Basic eDp5", "made-up"])
-def test_a_missing_or_unknown_token_is_refused_in_plain_text(tao: Client, authorization: str | None) -> None:
+def test_a_missing_or_unknown_token_is_rejected_in_plain_text(tao: Client, authorization: str | None) -> None:
     answer = tao.get(STATUS + "1", headers={"Authorization": authorization})
     assert (answer.status_code, answer.text) == (401, "Access Denied")
     assert answer.headers["Content-Type"].startswith("text/plain")
 
 
-def test_a_token_needs_its_scheme(tao: Client) -> None:
+def test_a_token_is_valid_with_the_bearer_scheme_only(tao: Client) -> None:
     assert tao.get(STATUS + "1", headers={"Authorization": f"OAuth {tao_token(tao)}"}).status_code == 401
 
 
-def test_an_expired_token_is_refused(tao: Client, clock: FakeClock) -> None:
+def test_an_expired_token_is_rejected(tao: Client, clock: FakeClock) -> None:
     clock.now += 3600
     assert tao.get(STATUS + "1").status_code == 401
 
@@ -69,7 +74,7 @@ def test_an_older_token_stays_valid(tao: Client) -> None:
     assert tao.get(STATUS + "1").status_code == 404
 
 
-def test_a_client_without_the_rostering_scope_is_refused_in_json(anyone: Client) -> None:
+def test_a_client_without_the_rostering_scope_is_rejected_in_json(anyone: Client) -> None:
     token = tao_token(
         anyone,
         client_id=TAO_ADVANCE.unscoped_client_id,
@@ -80,52 +85,52 @@ def test_a_client_without_the_rostering_scope_is_refused_in_json(anyone: Client)
 
 
 @pytest.mark.parametrize("path", [STATUS, DOWNLOAD])
-def test_an_unknown_reference_id_is_not_found_in_the_pages_words(tao: Client, path: str) -> None:
+def test_an_unknown_reference_id_gets_the_message_of_the_page(tao: Client, path: str) -> None:
     answer = tao.get(path + "nobody")
     assert answer.status_code == 404
     assert answer.json() == {"message": "Reference ID not found. File not found in pending bucket."}
 
 
-def test_a_processed_file_looks_as_on_the_page(tao: Client, sandbox: Sandbox) -> None:
+def test_a_processed_file_has_the_response_of_the_page(tao: Client, sandbox: Sandbox) -> None:
     answer = tao.get(STATUS + sandbox.submit("tao_advance", seconds=0, rows=2))
     assert answer.json() == {"result": {"status": "processed", "fileLine": 2, "messages": []}}
 
 
-def test_a_file_goes_through_the_pages_words(tao: Client, sandbox: Sandbox, clock: FakeClock) -> None:
+def test_a_file_goes_through_the_states_of_the_page(tao: Client, sandbox: Sandbox, clock: FakeClock) -> None:
     reference_id, seen = sandbox.submit("tao_advance", seconds=10, unknown=1), []
     for seconds in (0, 1, 4, 5):
         clock.now += seconds
-        result = look(tao, reference_id)
+        result = poll(tao, reference_id)
         seen.append((result["status"], result["fileLine"]))
     assert seen == [("hibernating", 0), ("pending", 0), ("pending", 60), ("processed", 120)]
 
 
 def test_a_partial_import_is_processed_with_a_message_for_each_bad_row(tao: Client, sandbox: Sandbox) -> None:
-    result = look(tao, sandbox.submit("tao_advance", ends="partial", seconds=0, rejected=2))
+    result = poll(tao, sandbox.submit("tao_advance", ends="partial", seconds=0, rejected=2))
     assert (result["status"], len(result["messages"])) == ("processed", 2)
 
 
-def test_a_failed_import_says_why(tao: Client, sandbox: Sandbox) -> None:
-    result = look(tao, sandbox.submit("tao_advance", ends="failed", seconds=0))
+def test_a_failed_import_has_a_message(tao: Client, sandbox: Sandbox) -> None:
+    result = poll(tao, sandbox.submit("tao_advance", ends="failed", seconds=0))
     assert (result["status"], result["messages"]) == ("failed", ["The file could not be imported."])
 
 
-def test_an_upload_gets_a_reference_id(tao: Client) -> None:
+def test_an_upload_returns_a_reference_id(tao: Client) -> None:
     answer = tao.post(UPLOAD, files={"file": ("users.csv", b"login\nada\n")})
-    assert look(tao, answer.json()["result"]["referenceId"])["status"] == "pending"
+    assert poll(tao, answer.json()["result"]["referenceId"])["status"] == "pending"
 
 
-def test_the_course_header_chooses_what_becomes_of_it(tao: Client) -> None:
+def test_the_header_of_an_upload_chooses_its_scenario(tao: Client) -> None:
     headers = {"X-Sandbox-Course": "ends=failed; seconds=0"}
     answer = tao.post(UPLOAD, files={"file": ("users.csv", b"login\nada\n")}, headers=headers)
-    assert look(tao, answer.json()["result"]["referenceId"])["status"] == "failed"
+    assert poll(tao, answer.json()["result"]["referenceId"])["status"] == "failed"
 
 
-def test_a_course_that_tao_cannot_run_is_refused_by_a_sentence(tao: Client) -> None:
+def test_an_unsupported_scenario_is_rejected_with_an_explanation(tao: Client) -> None:
     headers = {"X-Sandbox-Course": "ends=cancelled"}
     answer = tao.post(UPLOAD, files={"file": ("users.csv", b"login\nada\n")}, headers=headers)
     assert answer.status_code == 400
-    assert answer.json()["error"].startswith("ends=cancelled exists at thalamus only")
+    assert answer.json()["error"].startswith("ends=cancelled is supported by thalamus only")
 
 
 @pytest.mark.parametrize(
@@ -136,7 +141,7 @@ def test_a_course_that_tao_cannot_run_is_refused_by_a_sentence(tao: Client) -> N
         pytest.param({"data": b"login\nada\n"}, id="a bare body"),
     ],
 )
-def test_an_upload_needs_the_part_called_file(tao: Client, body: dict) -> None:
+def test_an_upload_requires_a_part_named_file(tao: Client, body: dict[str, Any]) -> None:
     assert tao.post(UPLOAD, **body).status_code == 400
 
 

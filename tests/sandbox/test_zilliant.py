@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import base64
 import json
+from typing import Any
 
 import pytest
 
 from airflow_provider_importstatus.sandbox import Sandbox
-from airflow_provider_importstatus.sandbox.credentials import ZILLIANT
+from airflow_provider_importstatus.sandbox.vendors.zilliant import CREDENTIALS as ZILLIANT
 
 from .clients import Client, FakeClock, salesforce
 
@@ -24,7 +25,7 @@ def upload(client: Client) -> str:
     return str(answer.json()["uploadId"])
 
 
-def test_a_token_response_tells_nothing_of_its_expiry(anyone: Client) -> None:
+def test_a_token_response_does_not_hold_its_expiry(anyone: Client) -> None:
     assert list(salesforce(anyone).json()) == [
         "access_token",
         "instance_url",
@@ -44,21 +45,23 @@ def test_a_token_response_tells_nothing_of_its_expiry(anyone: Client) -> None:
         ({"grant_type": "client_credentials"}, "unsupported_grant_type"),
     ],
 )
-def test_a_refused_login_is_400_with_salesforces_code(anyone: Client, change: dict, error: str) -> None:
+def test_a_rejected_login_is_a_400_with_an_error_code_of_salesforce(
+    anyone: Client, change: dict[str, Any], error: str
+) -> None:
     answer = salesforce(anyone, **change)
     assert (answer.status_code, answer.json()["error"]) == (400, error)
 
 
-def test_salesforce_takes_no_multipart_login(anyone: Client) -> None:
+def test_a_multipart_login_is_rejected(anyone: Client) -> None:
     parts = {"grant_type": (None, "password"), "username": (None, ZILLIANT.username)}
     assert anyone.post("/services/oauth2/token", files=parts).json()["error"] == "unsupported_grant_type"
 
 
-def test_the_whole_token_response_opens_the_door(zilliant: Client) -> None:
+def test_the_complete_token_response_is_accepted(zilliant: Client) -> None:
     assert zilliant.get(f"{BASE}nobody/status").status_code == 404
 
 
-def test_a_token_response_written_anew_is_the_same_json(zilliant: Client) -> None:
+def test_the_token_response_may_be_formatted_differently(zilliant: Client) -> None:
     response = salesforce(zilliant).json()
     headers = {"Authorization": "OAuth " + encode(json.dumps(response, indent=1, sort_keys=True))}
     assert zilliant.get(f"{BASE}nobody/status", headers=headers).status_code == 404
@@ -67,7 +70,7 @@ def test_a_token_response_written_anew_is_the_same_json(zilliant: Client) -> Non
 @pytest.mark.parametrize(
     "form", ["Bearer {token}", "OAuth {token}", "OAuth {encoded}", "Bearer {whole}", "OAuth {less}"]
 )
-def test_anything_but_the_whole_token_response_is_refused(zilliant: Client, form: str) -> None:
+def test_anything_but_the_complete_token_response_is_rejected(zilliant: Client, form: str) -> None:
     response = salesforce(zilliant)
     token = response.json()["access_token"]
     less = {"access_token": token, "token_type": "Bearer"}
@@ -78,11 +81,11 @@ def test_anything_but_the_whole_token_response_is_refused(zilliant: Client, form
 
 
 @pytest.mark.parametrize("host", [None, "elsewhere.example"])
-def test_a_wrong_forwarded_host_is_refused(zilliant: Client, host: str | None) -> None:
+def test_a_wrong_forwarded_host_is_rejected(zilliant: Client, host: str | None) -> None:
     assert zilliant.get(f"{BASE}nobody/status", headers={"X-Forwarded-Host": host}).status_code == 401
 
 
-def test_a_session_ends_though_nobody_was_told(zilliant: Client, clock: FakeClock) -> None:
+def test_a_token_expires_although_its_response_holds_no_expiry(zilliant: Client, clock: FakeClock) -> None:
     clock.now += 3600
     assert zilliant.get(f"{BASE}nobody/status").status_code == 401
 
@@ -98,7 +101,7 @@ def test_a_running_import_has_no_stop_date(zilliant: Client, sandbox: Sandbox) -
     }
 
 
-def test_an_import_stops_when_its_course_says_so(
+def test_the_stop_date_is_the_end_of_the_scenario(
     zilliant: Client, sandbox: Sandbox, clock: FakeClock
 ) -> None:
     import_id = sandbox.submit("zilliant", seconds=60)
@@ -114,21 +117,23 @@ def test_an_import_stops_when_its_course_says_so(
         ("failed", "FAILED", {"status": "FAILED", "failedRows": 120}),
     ],
 )
-def test_only_the_report_tells_a_partial_import(
-    zilliant: Client, sandbox: Sandbox, ends: str, status: str, report: dict
+def test_only_the_report_distinguishes_a_partial_import(
+    zilliant: Client, sandbox: Sandbox, ends: str, status: str, report: dict[str, Any]
 ) -> None:
     import_id = sandbox.submit("zilliant", ends=ends, seconds=0)
     assert zilliant.get(f"{BASE}{import_id}/status").json()["status"] == status
     assert zilliant.get(f"{BASE}{import_id}/report").json() == {**report, "message": "120 rows read."}
 
 
-@pytest.mark.parametrize("course", [{"seconds": 9}, {"seconds": 0, "report": "absent"}])
-def test_a_report_that_does_not_exist_is_not_found(zilliant: Client, sandbox: Sandbox, course: dict) -> None:
-    import_id = sandbox.submit("zilliant", **course)
+@pytest.mark.parametrize("scenario", [{"seconds": 9}, {"seconds": 0, "report": "absent"}])
+def test_a_report_that_does_not_exist_is_not_found(
+    zilliant: Client, sandbox: Sandbox, scenario: dict[str, Any]
+) -> None:
+    import_id = sandbox.submit("zilliant", **scenario)
     assert zilliant.get(f"{BASE}{import_id}/report").status_code == 404
 
 
-def test_the_error_file_names_every_rejected_row(zilliant: Client, sandbox: Sandbox) -> None:
+def test_the_error_file_lists_every_rejected_row(zilliant: Client, sandbox: Sandbox) -> None:
     import_id = sandbox.submit("zilliant", ends="partial", seconds=0)
     assert len(zilliant.get(f"{BASE}{import_id}/errorFile").text.splitlines()) == 1 + 3
 
@@ -138,24 +143,24 @@ def test_an_import_without_rejected_rows_has_no_error_file(zilliant: Client, san
     assert zilliant.get(f"{BASE}{import_id}/errorFile").status_code == 404
 
 
-def test_a_file_is_submitted_by_mapping_upload_and_import(zilliant: Client) -> None:
+def test_a_file_can_be_submitted_with_mapping_upload_and_import(zilliant: Client) -> None:
     answer = zilliant.post(f"{BASE}{upload(zilliant)}/import")
     assert answer.status_code == 201
     assert zilliant.get(f"{BASE}{answer.json()['importId']}/status").json()["status"] == "RUNNING"
 
 
-def test_a_file_is_imported_once(zilliant: Client) -> None:
+def test_an_upload_can_be_imported_once(zilliant: Client) -> None:
     path = f"{BASE}{upload(zilliant)}/import"
     assert [zilliant.post(path).status_code for _ in range(2)] == [201, 409]
 
 
-def test_the_course_header_chooses_what_becomes_of_it(zilliant: Client) -> None:
+def test_the_header_of_an_import_chooses_its_scenario(zilliant: Client) -> None:
     headers = {"X-Sandbox-Course": "ends=failed; seconds=0"}
     answer = zilliant.post(f"{BASE}{upload(zilliant)}/import", headers=headers)
     assert zilliant.get(f"{BASE}{answer.json()['importId']}/status").json()["status"] == "FAILED"
 
 
-def test_a_refused_course_does_not_use_the_upload_up(zilliant: Client) -> None:
+def test_an_upload_can_be_imported_after_an_invalid_scenario(zilliant: Client) -> None:
     path = f"{BASE}{upload(zilliant)}/import"
     refused = zilliant.post(path, headers={"X-Sandbox-Course": "ends=well"})
     assert (refused.status_code, zilliant.post(path).status_code) == (400, 201)
@@ -166,7 +171,7 @@ def test_an_unknown_mapping_or_upload_is_not_found(zilliant: Client, path: str) 
     assert zilliant.post(BASE + path).status_code == 404
 
 
-def test_an_upload_id_is_no_import_id(zilliant: Client) -> None:
+def test_an_upload_id_is_not_a_valid_import_id(zilliant: Client) -> None:
     assert zilliant.get(f"{BASE}{upload(zilliant)}/status").status_code == 404
 
 

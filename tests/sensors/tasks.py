@@ -14,10 +14,11 @@ from airflow.providers.common.compat.sdk import DAG, TaskDeferred
 from airflow_provider_importstatus.sandbox import Sandbox
 from airflow_provider_importstatus.sensors.import_status import ImportStatusSensor
 
+from ..conftest import VENDORS as VENDORS
+
 Connect = Callable[..., str]
 
 ENDLESS = {"seconds": 1000, "queued": 0}
-VENDORS = ("clear", "tao_advance", "zilliant", "thalamus")
 
 
 @dataclass

@@ -25,6 +25,7 @@ from airflow_provider_importstatus.exceptions import (
 from airflow_provider_importstatus.sandbox import Sandbox
 from airflow_provider_importstatus.sensors.import_status import ImportStatusSensor
 
+from ..conftest import VENDORS
 from .tasks import ENDLESS, TaskInstance, defer, fired, resume, run, sensor
 
 pytestmark = pytest.mark.usefixtures("connections")
@@ -226,7 +227,7 @@ def test_a_partial_import_is_skipped_where_that_is_asked_for(ended: Callable[...
         ended({"ends": "partial", "seconds": 0}, None, on_partial="skip", **OPTIONS[option])
 
 
-@pytest.mark.parametrize("vendor", ["clear", "tao_advance", "zilliant", "thalamus"])
+@pytest.mark.parametrize("vendor", VENDORS)
 def test_the_result_is_the_same_in_every_mode(sandbox: Sandbox, vendor: str) -> None:
     import_id = sandbox.submit(vendor, seconds=0, ends="partial")
     task = sensor(f"{vendor}_default", import_id, on_partial="succeed")

@@ -18,6 +18,7 @@ from airflow_provider_importstatus.exceptions import (
 )
 from airflow_provider_importstatus.sandbox import Sandbox
 
+from ..conftest import VENDORS
 from .tasks import ENDLESS, TaskInstance, defer, resume, run, sensor
 
 pytestmark = pytest.mark.usefixtures("connections")
@@ -28,7 +29,7 @@ def ago(seconds: float) -> TaskInstance:
     return TaskInstance(first_rescheduled=datetime.now(UTC) - timedelta(seconds=seconds))
 
 
-@pytest.mark.parametrize("vendor", ["clear", "tao_advance", "zilliant", "thalamus"])
+@pytest.mark.parametrize("vendor", VENDORS)
 def test_a_worker_waits_until_the_import_is_over(sandbox: Sandbox, vendor: str) -> None:
     import_id = sandbox.submit(vendor, seconds=0.3, queued=0)
     before = sandbox.requests(vendor)["status"]

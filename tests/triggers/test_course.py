@@ -11,6 +11,7 @@ import pytest
 from airflow_provider_importstatus.protocol import credentials
 from airflow_provider_importstatus.sandbox import Sandbox
 
+from ..conftest import VENDORS
 from .waits import ENDLESS, SOON, Connect, Fire, waiting
 
 pytestmark = pytest.mark.usefixtures("connections")
@@ -21,7 +22,7 @@ def test_an_import_that_has_not_appeared_yet_is_waited_for(sandbox: Sandbox, fir
     assert fire(waiting("tao_advance", import_id))["status"]["state"] == "succeeded"
 
 
-@pytest.mark.parametrize("vendor", ["clear", "tao_advance", "zilliant", "thalamus"])
+@pytest.mark.parametrize("vendor", VENDORS)
 def test_an_import_that_never_appears_is_not_found(
     fire: Fire, stopwatch: Callable[[], float], vendor: str
 ) -> None:

@@ -14,9 +14,8 @@ import pytest
 from airflow_provider_importstatus.hooks.thalamus import ThalamusHook
 from airflow_provider_importstatus.sandbox import Sandbox
 
+from ..conftest import VENDORS
 from .waits import ENDLESS, SOON, Connect, Fire, events_of, waiting
-
-VENDORS = ("clear", "tao_advance", "zilliant", "thalamus")
 
 
 @pytest.mark.parametrize("vendor", VENDORS)

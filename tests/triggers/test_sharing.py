@@ -15,6 +15,7 @@ from airflow.secrets.environment_variables import EnvironmentVariablesBackend
 
 from airflow_provider_importstatus.sandbox import Sandbox
 
+from ..conftest import VENDORS
 from .waits import ENDLESS, Connect, events_of, waiting
 
 MANY = 50
@@ -203,7 +204,7 @@ async def longest_gap(while_running: Any) -> float:
     return gap
 
 
-@pytest.mark.parametrize("vendor", ["clear", "tao_advance", "zilliant", "thalamus"])
+@pytest.mark.parametrize("vendor", VENDORS)
 @pytest.mark.usefixtures("connections", "settled")
 def test_the_loop_is_never_blocked(sandbox: Sandbox, vendor: str) -> None:
     import_ids = [sandbox.submit(vendor, seconds=0.1, queued=0) for _ in range(MANY)]

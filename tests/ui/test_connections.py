@@ -15,7 +15,10 @@ from playwright.sync_api import Locator, Page, expect
 from airflow_provider_importstatus.get_provider_info import get_provider_info
 from airflow_provider_importstatus.protocol import credentials
 from airflow_provider_importstatus.sandbox import Sandbox
-from airflow_provider_importstatus.sandbox.credentials import CLEAR, TAO_ADVANCE, THALAMUS, ZILLIANT
+from airflow_provider_importstatus.sandbox.vendors.clear import CREDENTIALS as CLEAR
+from airflow_provider_importstatus.sandbox.vendors.tao import CREDENTIALS as TAO_ADVANCE
+from airflow_provider_importstatus.sandbox.vendors.thalamus import CREDENTIALS as THALAMUS
+from airflow_provider_importstatus.sandbox.vendors.zilliant import CREDENTIALS as ZILLIANT
 
 from .conftest import Screenshot
 

@@ -1,1 +1,1 @@
-"""The vendors, one file each, as strict as their public pages say they are."""
+"""Simulated vendors, one module each, as strict as the vendors' public pages say they are."""

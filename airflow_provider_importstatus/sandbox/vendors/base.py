@@ -1,97 +1,113 @@
-"""What every fake vendor has: routes, imports, the tokens that it has issued, a way to say an error."""
+"""Base class of the simulated vendors, and what their modules share."""
 
 from __future__ import annotations
 
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from aiohttp import web
 
-from airflow_provider_importstatus.sandbox.course import HEADER, parse_header, read_course
+from airflow_provider_importstatus.sandbox.fields import TEXT, FieldType
 from airflow_provider_importstatus.sandbox.imports import File, Imports, Snapshot
-from airflow_provider_importstatus.sandbox.world import World
+from airflow_provider_importstatus.sandbox.routes import Route
+from airflow_provider_importstatus.sandbox.scenario import (
+    SCENARIO_HEADER,
+    ScenarioSupport,
+    parse_header,
+    read_scenario,
+)
+from airflow_provider_importstatus.sandbox.state import SandboxState
 
-__all__ = ["UNDOCUMENTED_WORD", "Route", "Tokens", "Vendor", "read_form", "read_json", "size_of", "utc"]
+__all__ = ["UNDOCUMENTED_STATE", "Tokens", "Vendor", "read_form", "read_json", "upload_size", "utc_datetime"]
 
-#: A state that is in no vendor's documents.
-UNDOCUMENTED_WORD = "HIBERNATING"
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One call of a vendor's API, by the name that counts and faults use."""
-
-    name: str
-    method: str
-    path: str
-    answer: Callable[[web.Request], Awaitable[web.Response]]
+#: A state that no vendor documents.
+UNDOCUMENTED_STATE = "HIBERNATING"
 
 
 class Tokens:
-    """The tokens that a vendor has issued, each with what it stands for, until it expires."""
+    """The tokens that a vendor has issued, each with its grant, until they expire."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, state: SandboxState) -> None:
+        self._state = state
         self._tokens: dict[str, tuple[object, float]] = {}
 
-    def issue(self, token: str, meaning: object) -> float:
-        """Let a token in from now on; return when it expires."""
-        expires_at = self._world.clock() + self._world.token_seconds
-        self._tokens[token] = (meaning, expires_at)
+    def issue(self, token: str, grant: object) -> float:
+        """Make a token valid; return when it expires."""
+        expires_at = self._state.clock() + self._state.token_seconds
+        self._tokens[token] = (grant, expires_at)
         return expires_at
 
-    def meaning(self, token: str) -> object | None:
-        """Return what a token stands for: None if it is unknown, revoked or expired."""
-        meaning, expires_at = self._tokens.get(token, (None, 0.0))
-        return meaning if self._world.clock() < expires_at else None
+    def grant(self, token: str) -> object | None:
+        """Return the grant of a token, or None if the token is unknown, revoked or expired."""
+        grant, expires_at = self._tokens.get(token, (None, 0.0))
+        return grant if self._state.clock() < expires_at else None
 
     def clear(self) -> None:
-        """Revoke them all."""
+        """Revoke all tokens."""
         self._tokens.clear()
 
 
 class Vendor(ABC):
-    """One fake vendor."""
+    """A simulated vendor. A subclass holds all that is particular to it.
+
+    The class attributes of a subclass:
+
+    * ``name``: the connection type
+    * ``title``: the vendor's name in texts
+    * ``import_id_type``: the type of its import ids
+    * ``scenario_support``: what scenarios may contain beyond the common fields
+    * ``credential_headers``: request headers of its own that carry credentials
+    * ``extra_credentials``: sentences about credentials that are not in its connection
+    """
 
     name: ClassVar[str]
+    title: ClassVar[str]
+    import_id_type: ClassVar[FieldType] = TEXT
+    scenario_support: ClassVar[ScenarioSupport] = ScenarioSupport()
+    credential_headers: ClassVar[tuple[str, ...]] = ()
+    extra_credentials: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.imports = Imports(world.clock)
-        self.tokens = Tokens(world)
+    def __init__(self, state: SandboxState) -> None:
+        self.state = state
+        self.imports = Imports(state.clock)
+        self.tokens = Tokens(state)
 
     @abstractmethod
     def routes(self) -> Sequence[Route]:
-        """Return the calls that it answers."""
+        """Return the calls of the vendor's API."""
 
     @abstractmethod
     def error(self, route: str, status: int) -> web.Response:
-        """Say an HTTP status on this route in the vendor's own shape."""
+        """Return the error response for an HTTP status on a route, in the vendor's own format."""
+
+    @abstractmethod
+    def connection(self, url: str) -> dict[str, Any]:
+        """Return an Airflow connection to the vendor at this base URL, in Airflow's JSON form."""
 
     def start(self, fields: Mapping[str, Any], file: File, import_id: str | None = None) -> Snapshot:
-        """Start an import on the course that the fields describe."""
-        return self.imports.add(import_id or self.new_id(), read_course(self.name, fields), file)
+        """Start an import with the scenario that the fields describe."""
+        scenario = read_scenario(self.name, fields, self.state.scenario_support)
+        return self.imports.add(import_id or self.new_id(), scenario, file)
 
-    def submitted(self, request: web.Request, file: File) -> Snapshot:
-        """Start the import that a request submits, on the course that its header chooses."""
-        return self.start(parse_header(request.headers.get(HEADER, "")), file)
+    def start_from_request(self, request: web.Request, file: File) -> Snapshot:
+        """Start an import with the scenario that the header of a submit request chooses."""
+        return self.start(parse_header(request.headers.get(SCENARIO_HEADER, "")), file)
 
     def new_id(self) -> str:
-        """Return an id for the next import."""
+        """Return an unused import id."""
         return str(uuid.uuid4())
 
     def reset(self) -> None:
-        """Forget everything that has happened."""
+        """Forget all imports and tokens."""
         self.imports.clear()
         self.tokens.clear()
 
 
 async def read_form(request: web.Request) -> Mapping[str, str | web.FileField]:
-    """Return the fields of a form, urlencoded or multipart; none if the body is no form."""
+    """Return the fields of a urlencoded or multipart form; an empty mapping for any other body."""
     try:
         form = await request.post()
     except ValueError:
@@ -100,7 +116,7 @@ async def read_form(request: web.Request) -> Mapping[str, str | web.FileField]:
 
 
 async def read_json(request: web.Request) -> Mapping[str, Any]:
-    """Return the body's JSON object; an empty one if it is anything else."""
+    """Return the JSON object in the body; an empty one for any other body."""
     try:
         body = await request.json()
     except ValueError:
@@ -108,11 +124,11 @@ async def read_json(request: web.Request) -> Mapping[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
-def utc(timestamp: float) -> datetime:
-    """Return a time in UTC without its fraction of a second, for vendors that print it so."""
+def utc_datetime(timestamp: float) -> datetime:
+    """Return a time in UTC, truncated to whole seconds."""
     return datetime.fromtimestamp(timestamp, UTC).replace(microsecond=0)
 
 
-def size_of(file: web.FileField) -> int:
-    """Return how many bytes were uploaded."""
+def upload_size(file: web.FileField) -> int:
+    """Return the size of an uploaded file in bytes."""
     return len(file.file.read())

@@ -1,4 +1,4 @@
-"""What Thalamus shows of an import: the record of the status call, and pages of such records."""
+"""Thalamus's records of imports: the response of the status call, and pages of such records."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from airflow_provider_importstatus.sandbox.course import Phase
 from airflow_provider_importstatus.sandbox.imports import Snapshot
-from airflow_provider_importstatus.sandbox.vendors.base import UNDOCUMENTED_WORD, utc
+from airflow_provider_importstatus.sandbox.scenario import Phase
+from airflow_provider_importstatus.sandbox.vendors.base import UNDOCUMENTED_STATE, utc_datetime
 
 __all__ = ["STATES", "TYPES", "listing", "record"]
 
-#: What a file may hold: physical locations, companies, partner sales, partner stock.
+#: Types of data in a file: physical locations, companies, partner sales, partner stock.
 TYPES = ("25006", "25004", "25011", "25012")
 
-#: The list's number for a state, the JSON word, and the label.
+#: Each state's number in the list's filter, its word in JSON, and its label.
 STATES = {
-    # Who submits an import gets its record at once, even if nobody else finds it yet.
+    # The submit call returns the record at once, even while the status call does not find the import.
     Phase.ABSENT: (1, "WAITING", "Waiting"),
-    Phase.UNKNOWN: (7, UNDOCUMENTED_WORD, "Hibernating"),
+    Phase.UNKNOWN: (7, UNDOCUMENTED_STATE, "Hibernating"),
     Phase.QUEUED: (1, "WAITING", "Waiting"),
     Phase.RUNNING: (2, "PROCESSING", "Processing"),
     Phase.SUCCEEDED: (3, "PROCESSED", "Processed"),
@@ -30,24 +30,24 @@ STATES = {
 }
 NOT_STARTED = (Phase.ABSENT, Phase.QUEUED, Phase.BLOCKED)
 
-#: The columns that a list can be put in order by.
+#: Columns to sort a list by.
 ORDERS = ("name", "id", "creationDate", "modificationDate")
 
 
-def record(seen: Snapshot, url: str) -> dict[str, Any]:
-    """Return all that the status page shows of an import."""
-    _, word, label = STATES[seen.phase]
-    imported_at = None if seen.phase in NOT_STARTED else seen.submitted_at + seen.course.queued
+def record(snapshot: Snapshot, url: str) -> dict[str, Any]:
+    """Return the record of an import, with all keys that the status page shows."""
+    _, word, label = STATES[snapshot.phase]
+    imported_at = None if snapshot.phase in NOT_STARTED else snapshot.submitted_at + snapshot.scenario.queued
     return {
-        "id": int(seen.id),
-        "creationDate": _milliseconds(seen.submitted_at),
-        "modificationDate": _milliseconds(seen.changed_at),
+        "id": int(snapshot.id),
+        "creationDate": _milliseconds(snapshot.submitted_at),
+        "modificationDate": _milliseconds(snapshot.changed_at),
         "creationOperator": 0,
         "modificationOperator": 0,
-        "name": seen.file.title or f"import {seen.id}",
-        "fileName": seen.file.name,
-        "fileType": "CSV" if seen.file.name.lower().endswith(".csv") else "EXCEL",
-        "owner": {"id": 265, "entityType": int(seen.file.kind or TYPES[2])},
+        "name": snapshot.file.title or f"import {snapshot.id}",
+        "fileName": snapshot.file.name,
+        "fileType": "CSV" if snapshot.file.name.lower().endswith(".csv") else "EXCEL",
+        "owner": {"id": 265, "entityType": int(snapshot.file.content or TYPES[2])},
         "relatedEntityType": None,
         "importDate": None if imported_at is None else _milliseconds(imported_at),
         "userId": 4,
@@ -57,13 +57,13 @@ def record(seen: Snapshot, url: str) -> dict[str, Any]:
             "<com.thalamus.aaa.MediumContextData>\n <touchpointId>3</touchpointId>\n"
             " <asyncExcution>false</asyncExcution>\n</com.thalamus.aaa.MediumContextData>"
         ),
-        **_counters(seen),
+        **_counters(snapshot),
         "state": word,
-        "percentageProcessed": seen.so_far(100),
-        "totalToProcess": 0 if seen.phase in NOT_STARTED else seen.course.rows,
+        "percentageProcessed": snapshot.prorated(100),
+        "totalToProcess": 0 if snapshot.phase in NOT_STARTED else snapshot.scenario.rows,
         "url": url,
         "fileImportType": None,
-        "fileSize": seen.file.size,
+        "fileSize": snapshot.file.size,
         "analysisResult": None,
         "analysisResultJson": None,
         "stateInternationalizableKey": label.title().replace(" ", ""),
@@ -74,30 +74,30 @@ def record(seen: Snapshot, url: str) -> dict[str, Any]:
 def listing(
     imports: Sequence[Snapshot], query: Mapping[str, str], url: Callable[[Snapshot], str]
 ) -> dict[str, Any]:
-    """Return the page of records that a query asks for. Raises ValueError(field, code) where it is wrong."""
+    """Return the page of records that a query selects. Raise ValueError(field, code) for an invalid field."""
     page, size = _number(query, "page", 1), _number(query, "pageSize", 25)
     order = query.get("orderBy", "name")
     if order not in ORDERS:
         raise ValueError("orderBy", "InvalidFormat")
     is_wanted = _filter(query)
-    records = [record(seen, url(seen)) for seen in imports if is_wanted(seen)]
+    records = [record(snapshot, url(snapshot)) for snapshot in imports if is_wanted(snapshot)]
     records.sort(key=lambda found: found[order], reverse=query.get("ascending", "true") == "false")
     return {"total": len(records), "imports": records[(page - 1) * size : page * size]}
 
 
 def _filter(query: Mapping[str, str]) -> Callable[[Snapshot], bool]:
-    """Return who passes the query's filters: each of them, where it is given."""
+    """Return a predicate that applies all filters of a query."""
     state, first, last = _number(query, "state", 0), _day(query, "beginDate"), _day(query, "endDate")
     if (first is None) != (last is None):
         raise ValueError("endDate" if last is None else "beginDate", "Required")
 
-    def is_wanted(seen: Snapshot) -> bool:
-        created = utc(seen.submitted_at).date()
+    def is_wanted(snapshot: Snapshot) -> bool:
+        created = utc_datetime(snapshot.submitted_at).date()
         return (
-            state in (0, STATES[seen.phase][0])
-            and query.get("type") in (None, seen.file.kind)
-            and query.get("name") in (None, seen.file.title)
-            and (query.get("withErrors") != "true" or _counters(seen)["rowsWithErrors"] > 0)
+            state in (0, STATES[snapshot.phase][0])
+            and query.get("type") in (None, snapshot.file.content)
+            and query.get("name") in (None, snapshot.file.title)
+            and (query.get("withErrors") != "true" or _counters(snapshot)["rowsWithErrors"] > 0)
             and (first is None or last is None or first <= created <= last)
         )
 
@@ -120,10 +120,10 @@ def _day(query: Mapping[str, str], field: str) -> date | None:
         raise ValueError(field, "InvalidFormat") from None
 
 
-def _counters(seen: Snapshot) -> dict[str, int]:
-    bad, skipped = seen.so_far(seen.course.rejected), seen.so_far(seen.course.skipped)
-    # A file in a wrong format is not worked through: only its refused rows are counted.
-    rows = bad + skipped if seen.phase is Phase.FAILED else seen.rows_done
+def _counters(snapshot: Snapshot) -> dict[str, int]:
+    bad, skipped = snapshot.prorated(snapshot.scenario.rejected), snapshot.prorated(snapshot.scenario.skipped)
+    # A file in the wrong format is not processed: only its rejected rows are counted.
+    rows = bad + skipped if snapshot.phase is Phase.FAILED else snapshot.rows_done
     return {
         "rows": rows,
         "rowsOk": rows - bad - skipped,
