@@ -141,7 +141,7 @@ def test_a_connection_can_be_read(monkeypatch: pytest.MonkeyPatch, name: str, qu
     (value,) = shlex.split(quoted)
     monkeypatch.setenv(name, value)
     conn_id = name.removeprefix("AIRFLOW_CONN_").lower()
-    read = Connection.from_json(value) if value.startswith("{") else Connection(conn_id=conn_id, uri=value)
+    read = Connection.from_json(value) if value.startswith("{") else Connection(conn_id=conn_id, uri=value)  # type: ignore[call-arg]
     settings = HOOKS[conn_id.removesuffix("_default")](conn_id=conn_id).read_settings()
     assert read.conn_type == settings.conn_type
     assert settings.base_url.startswith("https://")
