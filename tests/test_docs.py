@@ -12,17 +12,19 @@ import pytest
 import requests
 from airflow.providers.common.compat.sdk import DAG, Connection
 
-from airflow_provider_importstatus import exceptions, settings
+from airflow_provider_importstatus import exceptions
 from airflow_provider_importstatus.hooks.base import ImportStatusHook
 from airflow_provider_importstatus.hooks.clear import ClearHook
 from airflow_provider_importstatus.hooks.tao import TaoAdvanceHook
 from airflow_provider_importstatus.hooks.thalamus import ThalamusHook
 from airflow_provider_importstatus.hooks.zilliant import ZilliantHook
+from airflow_provider_importstatus.polling.schedule import Wait
+from airflow_provider_importstatus.protocol import settings
 from airflow_provider_importstatus.sandbox import Sandbox
 from airflow_provider_importstatus.status import ImportState, ImportStatus
-from airflow_provider_importstatus.wait import Wait
 
 ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "airflow_provider_importstatus"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 TEXTS = {str(page.relative_to(ROOT)): page.read_text() for page in PAGES}
 MAKEFILE = (ROOT / "Makefile").read_text()
@@ -200,10 +202,23 @@ def test_every_page_is_in_the_index() -> None:
     assert {f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")} - {"docs/index.md"} <= linked
 
 
+def test_the_files_that_contributing_names_exist() -> None:
+    named = set(re.findall(r"`((?:\w+/)*\w+\.(?:py|js|css))`", TEXTS["CONTRIBUTING.md"]))
+    assert named
+    assert not [name for name in named if not (PACKAGE / name).exists() and not (ROOT / name).exists()]
+
+
+def test_contributing_says_what_each_file_is_for() -> None:
+    modules = {str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py") if path.name != "__init__.py"}
+    ours = {name for name in modules if not name.startswith("sandbox/")}
+    table = TEXTS["CONTRIBUTING.md"].partition("### Files")[2].partition("## ")[0]
+    assert not [name for name in sorted(ours) if f"`{name}`" not in table]
+
+
 def test_the_limits_of_a_connection_are_those_of_the_code() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (\d+) \| (\d+) \|", TEXTS["docs/connections.md"], re.MULTILINE)
     assert {name: (float(default), float(most)) for name, default, most in rows} == {
-        "timeout": (settings.DEFAULT_TIMEOUT, settings.MAX_TIMEOUT),
+        "timeout": (settings.DEFAULT_REQUEST_TIMEOUT, settings.MAX_TIMEOUT),
         "transfer_timeout": (settings.DEFAULT_TRANSFER_TIMEOUT, settings.MAX_TRANSFER_TIMEOUT),
         "max_concurrency": (settings.DEFAULT_MAX_CONCURRENCY, settings.MAX_CONCURRENCY),
     }
@@ -211,7 +226,7 @@ def test_the_limits_of_a_connection_are_those_of_the_code() -> None:
 
 def test_the_cost_of_a_wait_is_what_its_schedule_costs() -> None:
     def polls(seconds: float) -> float:
-        wait, now, count = Wait(first_look_at=0.0, deadline=7 * 86400.0), 0.0, 1
+        wait, now, count = Wait(first_poll_at=0.0, deadline=7 * 86400.0), 0.0, 1
         while now < seconds:
             now += wait.next_interval(now)
             count += 1
