@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV ?= .venv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-up test test-scale test-ui test-fast lint types bench clean
+.PHONY: help check demo demo-up test test-scale test-ui test-fast lint types bench clean
 
 # Another Airflow version is another stamp, so it is installed.
 INSTALLED := $(VENV)/airflow-$(AIRFLOW_VERSION).installed
@@ -20,6 +20,9 @@ $(INSTALLED): pyproject.toml
 	$(BIN)/uv pip install --python $(BIN)/python --quiet -e '.[dev]' 'apache-airflow==$(AIRFLOW_VERSION)'
 	rm -f $(VENV)/airflow-*.installed
 	touch $@
+
+check: ## Run all that must pass before a change lands: all tests, style, types, the oldest Airflow
+	@.ci/run
 
 demo: $(INSTALLED) ## Run the example DAGs in a real Airflow against the sandbox
 	@$(BIN)/python -m demo

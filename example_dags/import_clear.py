@@ -1,4 +1,4 @@
-"""Hand a file to Clear One Integration, and wait until the ingestion workflow is really over."""
+"""Hand a file to Clear One Integration, and wait until the ingestion workflow has really ended."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ with DAG(
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1),
     catchup=False,
-    # Only the sandbox reads it: how this import shall go.
+    # Only the sandbox reads this: how the import goes.
     params={"course": Param("ends=succeeded; seconds=15", type="string")},
     tags=["example", "importstatus"],
 ) as dag:
 
     @task
     def submit(params: dict[str, str] | None = None) -> str:
-        """Get a signed address, put the file there, start the ingestion; its task id is what we wait for."""
+        """Get a signed URL, upload the file to it, start the ingestion; return the task id to wait for."""
         from airflow_provider_importstatus.hooks.clear import ClearHook
 
         with ClearHook(conn_id="clear_default").get_conn() as session:
             signed = session.get("/one-integration/action/pre-sign", params={"filename": "purchases.csv"})
             signed.raise_for_status()
             upload_url = signed.json()["result"]["preSignedUrl"]
-            # Somebody else's storage: the session would not sign this, and a plain request cannot.
+            # Another host's storage: it needs no credential of Clear's, so a plain request will do.
             stored = requests.put(
                 upload_url,
                 data=b"invoice,amount\nA-1,10.00\n",
@@ -44,5 +44,5 @@ with DAG(
         task_id: str = answer.json()["result"]["taskId"]
         return task_id
 
-    # A vendor may never end an import, and Airflow would wait for seven days.
+    # Always set it: an import may never end, and Airflow's default is seven days.
     wait = ClearImportSensor(task_id="wait", import_id=submit(), deferrable=True, timeout=6 * 3600)

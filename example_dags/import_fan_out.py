@@ -1,4 +1,4 @@
-"""Upload many files, and wait for each import in a task of its own: dynamic task mapping."""
+"""Upload many files, and wait for each import in a mapped task of its own."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ with DAG(
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1),
     catchup=False,
-    # Only the sandbox reads them: how these imports shall go.
+    # Only the sandbox reads these: how the imports go.
     params={"courses": Param(["ends=succeeded; seconds=15", "ends=succeeded; seconds=25"], type="array")},
     tags=["example", "importstatus"],
 ) as dag:
 
     @task
     def submit(params: dict[str, list[str]] | None = None) -> list[str]:
-        """Upload the files; each reference id becomes one waiting task."""
+        """Upload the files; return one reference id for each mapped task."""
         from airflow_provider_importstatus.hooks.tao import TaoAdvanceHook
 
         reference_ids = []
@@ -40,7 +40,7 @@ with DAG(
         import_id=submit()
     )
 
-    # Runs also when some imports failed, with the results of those that did not.
+    # Runs also if some imports failed, with the results of the others.
     @task(trigger_rule="all_done")
     def report(results: Any) -> dict[str, int]:
         """Count rows by the state of their import."""

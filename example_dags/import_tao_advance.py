@@ -12,14 +12,14 @@ with DAG(
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1),
     catchup=False,
-    # Only the sandbox reads it: how this import shall go.
+    # Only the sandbox reads this: how the import goes.
     params={"course": Param("ends=succeeded; seconds=15", type="string")},
     tags=["example", "importstatus"],
 ) as dag:
 
     @task
     def submit(params: dict[str, str] | None = None) -> str:
-        """Upload the file; the answer's reference id is what the sensor waits for."""
+        """Upload the file; return the reference id to wait for."""
         from airflow_provider_importstatus.hooks.tao import TaoAdvanceHook
 
         with TaoAdvanceHook(conn_id="tao_advance_default").get_conn() as session:
@@ -35,9 +35,9 @@ with DAG(
     wait = TaoAdvanceImportSensor(
         task_id="wait",
         import_id=submit(),
-        # No worker is started for a wait that succeeds (before Airflow 3.3: an ordinary deferred wait).
+        # A successful wait starts no worker (before Airflow 3.3: an ordinary deferred wait).
         start_from_trigger=True,
         end_from_trigger=True,
-        # A vendor may never end an import, and Airflow would wait for seven days.
+        # Always set it: an import may never end, and Airflow's default is seven days.
         timeout=6 * 3600,
     )

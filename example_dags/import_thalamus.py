@@ -1,4 +1,4 @@
-"""Import partner sales into Thalamus, and wait until it is really over."""
+"""Import partner sales into Thalamus, and wait until it has really ended."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ with DAG(
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1),
     catchup=False,
-    # Only the sandbox reads it: how this import shall go.
+    # Only the sandbox reads this: how the import goes.
     params={"course": Param("ends=succeeded; seconds=15", type="string")},
     tags=["example", "importstatus"],
 ) as dag:
 
     @task
     def submit(params: dict[str, str] | None = None) -> int:
-        """Upload the file; the answer's id is what the sensor waits for."""
+        """Upload the file; return the id to wait for."""
         from airflow_provider_importstatus.hooks.thalamus import ThalamusHook
 
         with ThalamusHook(conn_id="thalamus_default").get_conn() as session:
@@ -35,5 +35,5 @@ with DAG(
         import_id: int = answer.json()["id"]
         return import_id
 
-    # A vendor may never end an import, and Airflow would wait for seven days.
+    # Always set it: an import may never end, and Airflow's default is seven days.
     wait = ThalamusImportSensor(task_id="wait", import_id=submit(), deferrable=True, timeout=6 * 3600)

@@ -1,4 +1,4 @@
-"""Import a file of entities into Zilliant, and wait until it is really over."""
+"""Import a file of entities into Zilliant, and wait until it has really ended."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ with DAG(
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1),
     catchup=False,
-    # Only the sandbox reads it: how this import shall go.
+    # Only the sandbox reads this: how the import goes.
     params={"course": Param("ends=succeeded; seconds=15", type="string")},
     tags=["example", "importstatus"],
 ) as dag:
 
     @task
     def submit(params: dict[str, str] | None = None) -> str:
-        """Describe the file, upload it, start the import; the import id is what the sensor waits for."""
+        """Describe the file, upload it, start the import; return the import id to wait for."""
         from airflow_provider_importstatus.hooks.zilliant import ZilliantHook
 
         with ZilliantHook(conn_id="zilliant_default").get_conn() as session:
@@ -48,5 +48,5 @@ with DAG(
         import_id: str = started.json()["importId"]
         return import_id
 
-    # A vendor may never end an import, and Airflow would wait for seven days.
+    # Always set it: an import may never end, and Airflow's default is seven days.
     wait = ZilliantImportSensor(task_id="wait", import_id=submit(), deferrable=True, timeout=6 * 3600)

@@ -1,0 +1,241 @@
+"""README, CONTRIBUTING and docs/: their code runs, their links lead somewhere, their figures are right."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import statistics
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import requests
+from airflow.providers.common.compat.sdk import DAG, Connection
+
+from airflow_provider_importstatus import exceptions
+from airflow_provider_importstatus.hooks.base import ImportStatusHook
+from airflow_provider_importstatus.hooks.clear import ClearHook
+from airflow_provider_importstatus.hooks.tao import TaoAdvanceHook
+from airflow_provider_importstatus.hooks.thalamus import ThalamusHook
+from airflow_provider_importstatus.hooks.zilliant import ZilliantHook
+from airflow_provider_importstatus.polling.schedule import Wait
+from airflow_provider_importstatus.protocol import settings
+from airflow_provider_importstatus.sandbox import Sandbox
+from airflow_provider_importstatus.status import ImportState, ImportStatus
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "airflow_provider_importstatus"
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+TEXTS = {str(page.relative_to(ROOT)): page.read_text() for page in PAGES}
+MAKEFILE = (ROOT / "Makefile").read_text()
+HOOKS: dict[str, type[ImportStatusHook]] = {
+    hook.conn_type: hook for hook in (ClearHook, TaoAdvanceHook, ZilliantHook, ThalamusHook)
+}
+
+
+class Block(NamedTuple):
+    """A code block of a page."""
+
+    page: str
+    language: str
+    text: str
+
+
+BLOCKS = [
+    Block(page, language, code)
+    for page, text in TEXTS.items()
+    for language, code in re.findall(r"^```(\w*)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+]
+PYTHON = [block for block in BLOCKS if block.language == "python"]
+SHELL = [block for block in BLOCKS if block.language == "sh"]
+#: What the lines of shell blocks begin with; each is covered by a test below, or by the one named here.
+COMMANDS = {
+    "export": "test_a_connection_can_be_read",
+    "make": "test_a_make_target_exists",
+    "pip": "test_what_is_installed_is_this_package",
+    "curl": "test_the_faults_of_the_sandbox_are_made_and_cleared",
+    "python": "tests/sandbox/test_command_line.py",
+}
+EXPORT = re.compile(r"^export (AIRFLOW_CONN_\w+)=('.*?')$", re.MULTILINE | re.DOTALL)
+CONNECTIONS = [found for block in SHELL for found in EXPORT.findall(block.text)]
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+
+def _run(code: str) -> dict[str, object]:
+    names: dict[str, object] = {"__name__": "shown_in_the_docs"}
+    exec(code, names)
+    return names
+
+
+def _run_block(page: str, beginning: str) -> dict[str, object]:
+    (block,) = (each for each in PYTHON if each.page == page and each.text.startswith(beginning))
+    return _run(block.text)
+
+
+def _commands(block: Block) -> list[list[str]]:
+    # An export's value may go over several lines.
+    lines = EXPORT.sub(r"export \1", block.text).splitlines()
+    return [words for line in lines if (words := shlex.split(line, comments=True))]
+
+
+def _anchors(text: str) -> set[str]:
+    headings = re.findall(
+        r"^#+ (.*)$", re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE), re.M
+    )
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_blocks_are_python_shell_or_a_picture() -> None:
+    assert {block.language for block in BLOCKS} == {"python", "sh", "text"}
+
+
+@pytest.mark.parametrize("block", PYTHON, ids=lambda block: f"{block.page}: {block.text.splitlines()[0]}")
+def test_python_runs(block: Block) -> None:
+    assert _run(block.text)
+
+
+def test_the_dag_waits_for_what_it_submits() -> None:
+    dag = _run_block("README.md", "import pendulum")["dag"]
+    assert isinstance(dag, DAG)
+    assert dag.get_task("wait").upstream_task_ids == {"submit"}
+
+
+def test_the_dag_without_workers_waits_for_what_it_submits() -> None:
+    dag = _run_block("docs/zero-worker-waits.md", "import pendulum")["dag"]
+    assert isinstance(dag, DAG)
+    assert dag.get_task("wait").upstream_task_ids == {"submit"}
+
+
+def test_the_result_has_the_fields_of_a_status() -> None:
+    result = _run_block("docs/sensors.md", "result = {")["result"]
+    assert isinstance(result, dict)
+    status = ImportStatus.from_dict(result)
+    assert list(result) == list(status.to_dict())
+    assert status.state is ImportState.PARTIAL
+    assert status.to_dict() == result
+
+
+def test_all_errors_are_listed() -> None:
+    shown = _run_block("docs/errors.md", "from airflow_provider_importstatus.exceptions import")
+    ours = {name for name in exceptions.__all__ if name.startswith("Import")}
+    assert ours <= shown.keys()
+
+
+def test_the_vendor_of_ones_own_is_complete() -> None:
+    hook = _run_block("docs/your-own-vendor.md", "# acme_importstatus.py")["AcmeHook"]
+    assert isinstance(hook, type)
+    assert issubclass(hook, ImportStatusHook)
+
+
+def test_the_metadata_of_ones_own_names_the_hook() -> None:
+    get_provider_info = _run_block("docs/your-own-vendor.md", "# acme_provider.py")["get_provider_info"]
+    (connection_type,) = get_provider_info()["connection-types"]  # type: ignore[operator]
+    assert connection_type["hook-class-name"] == "acme_importstatus.AcmeHook"
+
+
+def test_each_connection_is_shown_as_json_and_as_uri() -> None:
+    shown = [name for name, _ in EXPORT.findall(TEXTS["docs/connections.md"])]
+    assert sorted(shown) == sorted(f"AIRFLOW_CONN_{vendor.upper()}_DEFAULT" for vendor in [*HOOKS, *HOOKS])
+
+
+@pytest.mark.parametrize(("name", "quoted"), CONNECTIONS)
+def test_a_connection_can_be_read(monkeypatch: pytest.MonkeyPatch, name: str, quoted: str) -> None:
+    (value,) = shlex.split(quoted)
+    monkeypatch.setenv(name, value)
+    conn_id = name.removeprefix("AIRFLOW_CONN_").lower()
+    read = Connection.from_json(value) if value.startswith("{") else Connection(conn_id=conn_id, uri=value)  # type: ignore[call-arg]
+    settings = HOOKS[conn_id.removesuffix("_default")](conn_id=conn_id).read_settings()
+    assert read.conn_type == settings.conn_type
+    assert settings.base_url.startswith("https://")
+
+
+@pytest.mark.parametrize("block", SHELL, ids=lambda block: f"{block.page}: {block.text.splitlines()[0]}")
+def test_a_shell_block_has_only_commands_that_are_tested(block: Block) -> None:
+    assert {words[0].removeprefix(".venv/bin/") for words in _commands(block)} <= COMMANDS.keys()
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_a_make_target_exists(page: str) -> None:
+    shown = re.findall(r"(?:^|`)make ([a-z-]+)", TEXTS[page], re.MULTILINE)
+    targets = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
+    assert set(shown) <= targets
+
+
+def test_what_is_installed_is_this_package() -> None:
+    installs = [words[1:] for block in SHELL for words in _commands(block) if words[0] == "pip"]
+    assert installs == [["install", "airflow-provider-importstatus"]]
+
+
+def test_the_faults_of_the_sandbox_are_made_and_cleared(sandbox: Sandbox) -> None:
+    def curl(words: list[str]) -> None:
+        url = next(word for word in words if "localhost:8099" in word).replace("localhost:8099", sandbox.url)
+        body = words[words.index("-d") + 1].encode() if "-d" in words else None
+        method = words[words.index("-X") + 1] if "-X" in words else "POST"
+        requests.request(method, url, data=body, timeout=5).raise_for_status()
+
+    def status() -> int:
+        return requests.get(f"{sandbox.url}/api/v1/upload/api/v1/status/none", timeout=5).status_code
+
+    make, clear = (words for block in SHELL for words in _commands(block) if words[0] == "curl")
+    curl(make)
+    assert [status(), status()] == [503, 503]
+    curl(clear)
+    assert status() == 401
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_links_lead_somewhere(page: str) -> None:
+    for link in LINK.findall(TEXTS[page]):
+        if link.startswith("https://"):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (ROOT / page).parent / path if path else ROOT / page
+        assert target.exists(), link
+        if anchor:
+            assert anchor in _anchors(target.read_text()), link
+
+
+def test_every_page_is_in_the_index() -> None:
+    linked = {link.partition("#")[0] for link in LINK.findall(TEXTS["docs/index.md"])}
+    assert {page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md"} <= linked
+    linked = {link.partition("#")[0] for link in LINK.findall(TEXTS["README.md"])}
+    assert {f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")} - {"docs/index.md"} <= linked
+
+
+def test_the_files_that_contributing_names_exist() -> None:
+    named = set(re.findall(r"`((?:\w+/)*\w+\.(?:py|js|css))`", TEXTS["CONTRIBUTING.md"]))
+    assert named
+    assert not [name for name in named if not (PACKAGE / name).exists() and not (ROOT / name).exists()]
+
+
+def test_contributing_says_what_each_file_is_for() -> None:
+    modules = {str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py") if path.name != "__init__.py"}
+    ours = {name for name in modules if not name.startswith("sandbox/")}
+    table = TEXTS["CONTRIBUTING.md"].partition("### Files")[2].partition("## ")[0]
+    assert not [name for name in sorted(ours) if f"`{name}`" not in table]
+
+
+def test_the_limits_of_a_connection_are_those_of_the_code() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (\d+) \| (\d+) \|", TEXTS["docs/connections.md"], re.MULTILINE)
+    assert {name: (float(default), float(most)) for name, default, most in rows} == {
+        "timeout": (settings.DEFAULT_REQUEST_TIMEOUT, settings.MAX_TIMEOUT),
+        "transfer_timeout": (settings.DEFAULT_TRANSFER_TIMEOUT, settings.MAX_TRANSFER_TIMEOUT),
+        "max_concurrency": (settings.DEFAULT_MAX_CONCURRENCY, settings.MAX_CONCURRENCY),
+    }
+
+
+def test_the_cost_of_a_wait_is_what_its_schedule_costs() -> None:
+    def polls(seconds: float) -> float:
+        wait, now, count = Wait(first_poll_at=0.0, deadline=7 * 86400.0), 0.0, 1
+        while now < seconds:
+            now += wait.next_interval(now)
+            count += 1
+        return count
+
+    def mean(seconds: float) -> float:
+        return statistics.mean(polls(seconds) for _ in range(50))
+
+    told = re.search(r"about (\d+) requests\nin the first hour, (\d+) of them", TEXTS["docs/sensors.md"])
+    assert told is not None
+    assert mean(3600) == pytest.approx(int(told[1]), rel=0.1)
+    assert mean(600) == pytest.approx(int(told[2]), rel=0.1)
