@@ -19,8 +19,8 @@ from airflow_provider_importstatus.exceptions import (
 )
 from airflow_provider_importstatus.hooks.base import ImportStatusHook
 from airflow_provider_importstatus.hooks.connection_form import Advice
-from airflow_provider_importstatus.protocol.flow import Flow, quote_path_segment, send_authenticated
-from airflow_provider_importstatus.protocol.messages import Credential, Request, Response
+from airflow_provider_importstatus.protocol.flow import Flow, send_authenticated
+from airflow_provider_importstatus.protocol.messages import Credential, Request, Response, quote_path_segment
 from airflow_provider_importstatus.protocol.responses import (
     extract_messages,
     flatten,

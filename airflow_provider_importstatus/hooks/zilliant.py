@@ -14,13 +14,14 @@ from typing import Any
 from airflow_provider_importstatus.exceptions import ImportNotFoundError, ImportProtocolError
 from airflow_provider_importstatus.hooks.base import ImportStatusHook
 from airflow_provider_importstatus.hooks.connection_form import Advice
-from airflow_provider_importstatus.protocol.flow import (
-    Flow,
+from airflow_provider_importstatus.protocol.flow import Flow, send_authenticated
+from airflow_provider_importstatus.protocol.messages import (
+    Credential,
+    Request,
+    Response,
     form_request,
     quote_path_segment,
-    send_authenticated,
 )
-from airflow_provider_importstatus.protocol.messages import Credential, Request, Response
 from airflow_provider_importstatus.protocol.responses import (
     access_token,
     extract_messages,

@@ -6,13 +6,11 @@ them with `requests` on a worker, with `aiohttp` in a triggerer, and a test by h
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
-from urllib.parse import quote, urlencode
 
 from airflow_provider_importstatus.exceptions import (
-    ImportSettingsError,
     ImportStatusError,
     ImportUnavailableError,
 )
@@ -32,8 +30,6 @@ __all__ = [
     "Returned",
     "Vendor",
     "advance",
-    "form_request",
-    "quote_path_segment",
     "send_authenticated",
 ]
 
@@ -125,18 +121,3 @@ def _send(vendor: Vendor, request: Request, credential: Credential) -> Flow[Resp
         status=vendor.effective_status(response),
         secrets=(credential.value, *credential.secrets, vendor.settings.password),
     )
-
-
-def form_request(url: str, fields: Mapping[str, str]) -> Request:
-    """A urlencoded POST."""
-    headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
-    return Request("POST", url, headers, urlencode(fields).encode())
-
-
-def quote_path_segment(import_id: str) -> str:
-    """The id as one segment of a path."""
-    if import_id in (".", ".."):
-        raise ImportSettingsError(
-            f"import_id is {import_id!r}, which would change the address. Nothing was sent."
-        )
-    return quote(import_id, safe="")

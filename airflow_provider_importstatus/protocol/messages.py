@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeAlias
+from urllib.parse import quote, urlencode
 
+from airflow_provider_importstatus.exceptions import ImportSettingsError
 from airflow_provider_importstatus.protocol import json_body
 from airflow_provider_importstatus.redaction import MAX_TEXT, clean_text
 
@@ -22,11 +24,10 @@ __all__ = [
     "Response",
     "StoreLoginRejection",
     "StoreSharedToken",
+    "form_request",
+    "quote_path_segment",
 ]
 
-#: An answer longer than this is none of a status endpoint's, in bytes. TAO may send a message for each faulty
-#: line of a roster: there is room for 50,000 lines with a hundred characters each.
-MAX_BODY = 5 * 1024 * 1024
 #: Parsing JSON of this size stops an event loop for some ten milliseconds; more is parsed in a thread.
 LARGE_BODY = 64 * 1024
 EXCERPT = 200
@@ -191,3 +192,18 @@ Effect: TypeAlias = (
     | LoadLoginRejection
     | StoreLoginRejection
 )
+
+
+def form_request(url: str, fields: Mapping[str, str]) -> Request:
+    """A urlencoded POST."""
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
+    return Request("POST", url, headers, urlencode(fields).encode())
+
+
+def quote_path_segment(import_id: str) -> str:
+    """The id as one segment of a path."""
+    if import_id in (".", ".."):
+        raise ImportSettingsError(
+            f"import_id is {import_id!r}, which would change the address. Nothing was sent."
+        )
+    return quote(import_id, safe="")

@@ -6,12 +6,14 @@ import zlib
 from collections.abc import Iterable
 
 from airflow_provider_importstatus.exceptions import ImportProtocolError, ImportUnavailableError
-from airflow_provider_importstatus.protocol.messages import MAX_BODY
 
-__all__ = ["ACCEPT_ENCODING", "MAX_HEADER", "Body", "plain_headers"]
+__all__ = ["ACCEPT_ENCODING", "MAX_BODY", "MAX_HEADER", "Body", "plain_headers"]
 
 #: What both transports can unpack in bounded steps, whatever else is installed.
 ACCEPT_ENCODING = "gzip, deflate"
+#: Maximum response size, in bytes. TAO may send a message for each faulty line of a roster: there is room for
+#: 50,000 lines with a hundred characters each.
+MAX_BODY = 5 * 1024 * 1024
 #: What `http.client` takes as one line, in bytes; aiohttp's own limit is far lower.
 MAX_HEADER = 64 * 1024
 #: zlib's own words for "find out whether it is gzip or zlib", and for a stream without either's header.

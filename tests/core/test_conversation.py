@@ -19,8 +19,6 @@ from airflow_provider_importstatus.protocol.flow import (
     Flow,
     Returned,
     advance,
-    form_request,
-    quote_path_segment,
     send_authenticated,
 )
 from airflow_provider_importstatus.protocol.messages import (
@@ -34,6 +32,8 @@ from airflow_provider_importstatus.protocol.messages import (
     Response,
     StoreLoginRejection,
     StoreSharedToken,
+    form_request,
+    quote_path_segment,
 )
 from airflow_provider_importstatus.protocol.settings import ConnectionSettings
 from airflow_provider_importstatus.redaction import redact_secrets

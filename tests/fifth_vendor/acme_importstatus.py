@@ -6,13 +6,13 @@ from dataclasses import replace
 
 from airflow_provider_importstatus.exceptions import ImportNotFoundError
 from airflow_provider_importstatus.hooks.base import ImportStatusHook
-from airflow_provider_importstatus.protocol.flow import (
-    Flow,
+from airflow_provider_importstatus.protocol.flow import Flow, send_authenticated
+from airflow_provider_importstatus.protocol.messages import (
+    Credential,
+    Request,
     form_request,
     quote_path_segment,
-    send_authenticated,
 )
-from airflow_provider_importstatus.protocol.messages import Credential, Request
 from airflow_provider_importstatus.protocol.responses import (
     extract_messages,
     parse_count,

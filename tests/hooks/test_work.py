@@ -14,8 +14,9 @@ import pytest
 
 from airflow_provider_importstatus.exceptions import ImportProtocolError, ImportStatusError
 from airflow_provider_importstatus.protocol import json_body
-from airflow_provider_importstatus.protocol.messages import MAX_BODY, Response
+from airflow_provider_importstatus.protocol.messages import Response
 from airflow_provider_importstatus.status import ImportState, ImportStatus, StageStatus
+from airflow_provider_importstatus.transports.body import MAX_BODY
 
 from ..core.playing import NOW
 from .strategies import VENDORS, Vendor
