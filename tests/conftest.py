@@ -38,8 +38,22 @@ Connect = Callable[..., str]
 Look = Callable[..., Any]
 
 
+#: Fixtures that take long to set up: a real Airflow, processes that have loaded one, a PostgreSQL cluster.
+EXPENSIVE = ("deployment", "processes", "server")
+
+
 def pytest_unconfigure() -> None:
     _HOME.cleanup()
+
+
+# Before pytest-xdist, which appends a group to the ids of its tests.
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let all tests that share an expensive fixture run in one process, so that it is set up once."""
+    for item in items:
+        used = [name for name in EXPENSIVE if name in getattr(item, "fixturenames", ())]
+        if used:
+            item.add_marker(pytest.mark.xdist_group(f"{used[0]} of {item.path.parent.name}"))
 
 
 @pytest.fixture(autouse=True)

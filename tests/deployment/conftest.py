@@ -18,14 +18,14 @@ XCOMS = Path(__file__).parent / "xcoms"
 REPOSITORY = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def sandbox() -> Iterator[Sandbox]:
     """Return the vendors that the deployment's connections lead to."""
     with Sandbox() as sandbox:
         yield sandbox
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def deployment(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """Return an Airflow that is ready to run the DAGs in `dags/`."""
     home = tmp_path_factory.mktemp("deployment") / "airflow"
