@@ -38,22 +38,27 @@ Connect = Callable[..., str]
 Look = Callable[..., Any]
 
 
-#: Fixtures that take long to set up: a real Airflow, processes that have loaded one, a PostgreSQL cluster.
-EXPENSIVE = ("deployment", "processes", "server")
-
-
 def pytest_unconfigure() -> None:
     _HOME.cleanup()
 
 
-# Before pytest-xdist, which appends a group to the ids of its tests.
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Distribute tests to processes; only pytest-xdist asks for it."""
+    from .scheduling import Scheduling
+
+    return Scheduling(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let all tests that share an expensive fixture run in one process, so that it is set up once."""
+    """Refuse a test that would start an Airflow which it does not share."""
+    from .scheduling import group_of
+
     for item in items:
-        used = [name for name in EXPENSIVE if name in getattr(item, "fixturenames", ())]
-        if used:
-            item.add_marker(pytest.mark.xdist_group(f"{used[0]} of {item.path.parent.name}"))
+        if "deployment" in getattr(item, "fixturenames", ()) and not group_of(item.nodeid):
+            raise pytest.UsageError(
+                f"{item.nodeid} uses an Airflow: give its module a group in scheduling.py"
+            )
 
 
 @pytest.fixture(autouse=True)

@@ -32,7 +32,12 @@ def deployment(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> It
     with acme_server.acme() as acme_url:
         connections = {
             **sandbox.connections,
-            "refused": {**sandbox.connections["tao_advance_default"], "password": "a-wrong-one"},
+            # With a login of its own: for a minute, a refusal keeps others with that login from trying it.
+            "refused": {
+                **sandbox.connections["tao_advance_default"],
+                "login": "somebody-else",
+                "password": "a-wrong-one",
+            },
             "acme_default": {
                 "conn_type": "acme",
                 "host": acme_url,
