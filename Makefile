@@ -21,6 +21,11 @@ $(INSTALLED): pyproject.toml
 	rm -f $(VENV)/airflow-*.installed
 	touch $@
 
+# Most of what runs a real Airflow waits most of the time: more processes than there are cores.
+PROCESSES ?= 6
+PYTEST := $(BIN)/python -m pytest
+PARALLEL := -n $(PROCESSES) --dist loadscope
+
 check: ## Run all that must pass before a change lands: all tests, style, types, the oldest Airflow
 	@.ci/run
 
@@ -31,7 +36,7 @@ demo-up: $(INSTALLED) ## The same, and leave Airflow running until Ctrl-C
 	@$(BIN)/python -m demo --keep
 
 test: $(INSTALLED) postgresql ## Run all tests, those with a real Airflow too
-	$(BIN)/python -m pytest --ignore tests/scale --ignore tests/ui
+	$(PYTEST) $(PARALLEL) --ignore tests/scale --ignore tests/ui
 
 # As root on Debian it is got; elsewhere this says what to do.
 .PHONY: postgresql
@@ -41,10 +46,10 @@ postgresql:
 	  { echo "Some tests need PostgreSQL: install it, or put the directory of its initdb on the PATH."; exit 1; }
 
 test-scale: $(INSTALLED) ## Run the tests with many waits, two triggerers and a shared token: minutes
-	$(BIN)/python -m pytest tests/scale
+	$(PYTEST) tests/scale
 
 test-ui: $(INSTALLED) chromium ## Run the tests in a browser; pictures go to .screenshots
-	$(BIN)/python -m pytest tests/ui
+	$(PYTEST) tests/ui
 
 CHROMIUM ?= $(firstword $(shell which chromium chromium-browser google-chrome 2>/dev/null))
 export CHROMIUM
@@ -56,7 +61,7 @@ chromium:
 	  { echo "The browser tests need Chromium: install it, or name it (make test-ui CHROMIUM=/path/to/chromium)."; exit 1; }
 
 test-fast: $(INSTALLED) ## Run all tests that need no running Airflow
-	$(BIN)/python -m pytest $(addprefix --ignore tests/,deployment postgres scale ui zero_worker)
+	$(PYTEST) $(PARALLEL) $(addprefix --ignore tests/,deployment postgres scale ui zero_worker)
 
 lint: $(INSTALLED) ## Check style and formatting
 	$(BIN)/ruff check .

@@ -6,9 +6,9 @@ import base64
 import os
 import secrets
 import socket
+import sys
 from collections.abc import Mapping
 from configparser import RawConfigParser
-from contextlib import ExitStack
 from pathlib import Path
 
 Settings = dict[str, dict[str, object]]
@@ -77,7 +77,21 @@ def environment(home: Path) -> dict[str, str]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return this many free ports."""
-    with ExitStack() as listening:
-        sockets = [listening.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [one.getsockname()[1] for one in sockets]
+    """Return as many ports that nobody listens on, and that Linux gives to nobody else while we live."""
+    held = [_bound() for _ in range(count)]
+    ports = [one.getsockname()[1] for one in held]
+    for one in held:
+        if sys.platform == "linux":
+            # Airflow takes seconds until it listens. Until then a bound socket that does not listen keeps the
+            # port from being given to whoever asks for any port; a server that names it gets it all the same.
+            one.detach()
+        else:
+            one.close()
+    return ports
+
+
+def _bound() -> socket.socket:
+    one = socket.socket()
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    one.bind(("127.0.0.1", 0))
+    return one

@@ -44,6 +44,25 @@ def pytest_unconfigure() -> None:
     _HOME.cleanup()
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Distribute tests to processes; only pytest-xdist asks for it."""
+    from .scheduling import Scheduling
+
+    return Scheduling(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse a test that would start an Airflow which it does not share."""
+    from .scheduling import group_of
+
+    for item in items:
+        if "deployment" in getattr(item, "fixturenames", ()) and not group_of(item.nodeid):
+            raise pytest.UsageError(
+                f"{item.nodeid} uses an Airflow: give its module a group in scheduling.py"
+            )
+
+
 @pytest.fixture(autouse=True)
 def clean_world(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let nothing from outside steer a test."""

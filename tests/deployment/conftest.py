@@ -18,21 +18,26 @@ XCOMS = Path(__file__).parent / "xcoms"
 REPOSITORY = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def sandbox() -> Iterator[Sandbox]:
     """Return the vendors that the deployment's connections lead to."""
     with Sandbox() as sandbox:
         yield sandbox
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def deployment(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """Return an Airflow that is ready to run the DAGs in `dags/`."""
     home = tmp_path_factory.mktemp("deployment") / "airflow"
     with acme_server.acme() as acme_url:
         connections = {
             **sandbox.connections,
-            "refused": {**sandbox.connections["tao_advance_default"], "password": "a-wrong-one"},
+            # With a login of its own: for a minute, a refusal keeps others with that login from trying it.
+            "refused": {
+                **sandbox.connections["tao_advance_default"],
+                "login": "somebody-else",
+                "password": "a-wrong-one",
+            },
             "acme_default": {
                 "conn_type": "acme",
                 "host": acme_url,

@@ -19,14 +19,14 @@ from .pollers import Pollers, pollers
 DAGS = Path(__file__).parent / "dags"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server() -> Iterator[Postgres]:
     """Return a PostgreSQL without databases of its own."""
     with postgres() as server:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def processes(server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pollers]:
     """Return processes that share the Variables of one Airflow."""
     env = configuration.environment(tmp_path_factory.mktemp("processes")) | {

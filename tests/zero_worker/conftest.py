@@ -13,14 +13,14 @@ from demo.deployment import Deployment
 DAGS = Path(__file__).parent / "dags"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def sandbox() -> Iterator[Sandbox]:
     """Return the vendors that the deployment's connections lead to."""
     with Sandbox() as sandbox:
         yield sandbox
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def deployment(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """Return an Airflow that is ready to run the DAGs in `dags/`."""
     home = tmp_path_factory.mktemp("zero-worker") / "airflow"

@@ -1,0 +1,34 @@
+"""Which tests run one after the other in one process when pytest-xdist distributes them."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatch
+
+from xdist.scheduler import LoadScopeScheduling
+
+#: By the path of a module, what its tests share. The largest groups begin first, single tests fill the gaps.
+GROUPS = {
+    "tests/deployment/test_deployment.py": "deployment",
+    "tests/deployment/test_waits.py": "deployment",
+    "tests/postgres/test_hostile_vendors.py": "hostile vendors",
+    "tests/postgres/test_shared_*.py": "shared tokens and logins",
+    "tests/scale/*": "scale",
+    "tests/ui/*": "ui",
+    "tests/zero_worker/*": "zero worker",
+}
+
+
+def group_of(nodeid: str) -> str | None:
+    """Return the group of a test, `None` for one that may run anywhere."""
+    path = nodeid.partition("::")[0]
+    return next((group for pattern, group in GROUPS.items() if fnmatch(path, pattern)), None)
+
+
+class Scheduling(LoadScopeScheduling):
+    """Hand out groups and single tests.
+
+    The mark `xdist_group` would do, but pytest-xdist 3.8 does not see it with pytest 9.2.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid) or nodeid
