@@ -8,7 +8,7 @@
 const { createElement: h, Fragment, useEffect, useLayoutEffect, useRef, useState } = globalThis.React;
 const { Link, useSearchParams } = globalThis.ReactRouterDOM;
 
-/** Milliseconds between two looks at the endpoint, while the page is visible. */
+/** Milliseconds between two requests to the endpoint, while the page is visible. */
 const INTERVAL = 4000;
 /** A slow answer is asked for less often: the pause is at least so many times as long as it took. */
 const EASE = 10;
@@ -82,7 +82,7 @@ function InFull({ query }) {
       h(
         "p",
         null,
-        `No import in this ${what}. One appears here when a sensor of the Import status provider has looked for the first time.`,
+        `No import in this ${what}. One appears here when a sensor of the Import status provider has polled for the first time.`,
       ),
     answer?.imports.map((one) => h(Import, { isAlone: Boolean(query.task_id), key: keyOf(one), one })),
     answer?.total > answer?.page_size && h(Pages, { answer, choose: (next) => setPage(Number(next.page)), page }),
@@ -96,21 +96,21 @@ function useImports(query) {
   useEffect(() => {
     const leaving = new AbortController();
     let timer;
-    const look = async () => {
+    const refresh = async () => {
       clearTimeout(timer);
       if (document.hidden) {
-        return; // Becoming visible looks again.
+        return; // Becoming visible refreshes.
       }
       const began = performance.now();
       const next = await ask(address, leaving.signal);
       if (!leaving.signal.aborted) {
         setTold((before) => ({ answer: next.answer ?? before.answer, problem: next.problem ?? null }));
         clearTimeout(timer);
-        timer = setTimeout(look, Math.max(INTERVAL, EASE * (performance.now() - began)));
+        timer = setTimeout(refresh, Math.max(INTERVAL, EASE * (performance.now() - began)));
       }
     };
-    document.addEventListener("visibilitychange", look, { signal: leaving.signal });
-    look();
+    document.addEventListener("visibilitychange", refresh, { signal: leaving.signal });
+    refresh();
     return () => {
       leaving.abort();
       clearTimeout(timer);
@@ -284,7 +284,7 @@ function NoImports() {
 }
 
 function List({ imports }) {
-  const columns = ["Import", "State", "Progress", "Since", "Next look", "Messages", "Task"];
+  const columns = ["Import", "State", "Progress", "Since", "Next poll", "Messages", "Task"];
   return h(
     "table",
     null,
@@ -303,7 +303,7 @@ function Row({ one }) {
     cell("State", h(State, { one })),
     cell("Progress", h(Bars, { one }) ?? NOTHING),
     cell("Since", h(When, { instant: one.task_started_at })),
-    cell("Next look", h(NextLook, { one })),
+    cell("Next poll", h(NextPoll, { one })),
     cell("Messages", h(Messages, { limit: LISTED_MESSAGES, one })),
     cell("Task", h(TaskLink, { one })),
   );
@@ -416,7 +416,7 @@ function Import({ isAlone, one }) {
     ["Import started", one.started_at],
     ["Import ended", one.finished_at],
     ["Task waits since", one.task_started_at],
-    ["Last look", one.looked_at],
+    ["Last poll", one.polled_at],
     ["Task ended", one.is_waited_for ? null : one.task_ended_at],
   ];
   const fact = (title, ...children) => h(Fragment, { key: title }, h("dt", null, title), h("dd", null, ...children));
@@ -432,7 +432,7 @@ function Import({ isAlone, one }) {
       !isAlone && fact("Task", h(TaskLink, { one })),
       fact("Messages", h(Messages, { one })),
       times.filter(([, instant]) => instant).map(([title, instant]) => fact(title, h(When, { instant, isExact: true }))),
-      one.is_waited_for && fact("Next look", h(NextLook, { one })),
+      one.is_waited_for && fact("Next poll", h(NextPoll, { one })),
     ),
     one.stages.length > 0 && h(Stages, { one }),
   );
@@ -496,12 +496,12 @@ function When({ instant, isExact = false, words }) {
 }
 
 /** Statuses that do not change are written once a minute only: what should have been may have been already. */
-function NextLook({ one }) {
-  if (!one.is_waited_for || !one.next_look_at) {
+function NextPoll({ one }) {
+  if (!one.is_waited_for || !one.next_poll_at) {
     return NOTHING;
   }
-  const isDue = isText(one.next_look_at) && new Date(one.next_look_at) <= Date.now();
-  return h(When, { instant: one.next_look_at, words: isDue ? "due" : undefined });
+  const isDue = isText(one.next_poll_at) && new Date(one.next_poll_at) <= Date.now();
+  return h(When, { instant: one.next_poll_at, words: isDue ? "due" : undefined });
 }
 
 function exactly(date) {
