@@ -1,0 +1,1 @@
+"""How a wait goes on and ends, without I/O."""

@@ -1,0 +1,1 @@
+"""What vendor hooks are made of, without I/O."""
