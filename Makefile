@@ -21,10 +21,8 @@ $(INSTALLED): pyproject.toml
 	rm -f $(VENV)/airflow-*.installed
 	touch $@
 
-# Most of what runs a real Airflow waits most of the time: more processes than there are cores.
-PROCESSES ?= 6
 PYTEST := $(BIN)/python -m pytest
-PARALLEL := -n $(PROCESSES) --dist loadscope
+PARALLEL = -n $(PROCESSES) --dist loadscope
 
 check: ## Run all that must pass before a change lands: all tests, style, types, the oldest Airflow
 	@.ci/run
@@ -35,6 +33,8 @@ demo: $(INSTALLED) ## Run the example DAGs in a real Airflow against the sandbox
 demo-up: $(INSTALLED) ## The same, and leave Airflow running until Ctrl-C
 	@$(BIN)/python -m demo --keep
 
+# Tests with a real Airflow mostly wait: groups of them run beside all others.
+test: PROCESSES = 5
 test: $(INSTALLED) postgresql ## Run all tests, those with a real Airflow too
 	$(PYTEST) $(PARALLEL) --ignore tests/scale --ignore tests/ui
 
@@ -60,6 +60,7 @@ chromium:
 	@test -n "$(CHROMIUM)" || { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -yqq chromium; } || \
 	  { echo "The browser tests need Chromium: install it, or name it (make test-ui CHROMIUM=/path/to/chromium)."; exit 1; }
 
+test-fast: PROCESSES = 3
 test-fast: $(INSTALLED) ## Run all tests that need no running Airflow
 	$(PYTEST) $(PARALLEL) $(addprefix --ignore tests/,deployment postgres scale ui zero_worker)
 

@@ -1,21 +1,25 @@
-"""Which tests run one after the other in one process when pytest-xdist distributes them."""
+"""Which test runs when, and which tests run in one process, when pytest-xdist distributes them."""
 
 from __future__ import annotations
 
 from fnmatch import fnmatch
 
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
-#: By the path of a module, what its tests share. The largest groups begin first, single tests fill the gaps.
+#: By the path of a module, the Airflow or the other processes that its tests share. The slowest begin first.
 GROUPS = {
-    "tests/deployment/test_deployment.py": "deployment",
-    "tests/deployment/test_waits.py": "deployment",
-    "tests/postgres/test_hostile_vendors.py": "hostile vendors",
+    "tests/zero_worker/*": "zero worker",
     "tests/postgres/test_shared_*.py": "shared tokens and logins",
+    "tests/deployment/test_waits.py": "deployment",
+    "tests/deployment/test_deployment.py": "deployment",
+    "tests/postgres/test_hostile_vendors.py": "hostile vendors",
+    "tests/deployment/test_demo_leaves_nothing_behind.py": "demo",
     "tests/scale/*": "scale",
     "tests/ui/*": "ui",
-    "tests/zero_worker/*": "zero worker",
 }
+#: So many groups run at a time: more would keep two cores from what has to happen in time.
+AT_A_TIME = 3
 
 
 def group_of(nodeid: str) -> str | None:
@@ -25,10 +29,26 @@ def group_of(nodeid: str) -> str | None:
 
 
 class Scheduling(LoadScopeScheduling):
-    """Hand out groups and single tests.
+    """Hand out a few groups at a time, and single tests beside them.
 
-    The mark `xdist_group` would do, but pytest-xdist 3.8 does not see it with pytest 9.2.
+    The mark `xdist_group` would not do: all groups would begin at once.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         return group_of(nodeid) or nodeid
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        groups = list(dict.fromkeys(GROUPS.values()))
+        running = [
+            scope
+            for units in self.assigned_work.values()
+            for scope, tests in units.items()
+            if scope in groups and not all(tests.values())
+        ]
+        if len(running) < AT_A_TIME:
+            chosen = next((scope for scope in groups if scope in self.workqueue), None)
+        else:
+            chosen = next((scope for scope in self.workqueue if scope not in groups), None)
+        if chosen:
+            self.workqueue.move_to_end(chosen, last=False)
+        super()._assign_work_unit(node)
