@@ -38,7 +38,7 @@ class SharedOutage:
     _last_prober: str = ""
     _not_before: float = 0.0
 
-    def postpone(self, import_id: str, now: float, waits: int) -> ImportUnavailableError | None:
+    def postpone(self, import_id: str, now: float, waits: int) -> ImportStatusError | None:
         """Return the error in place of a poll where another wait is probing, or the vendor wants a pause.
 
         :param waits: how many waits there are
@@ -46,13 +46,14 @@ class SharedOutage:
         if now < self._not_before:
             left = self._not_before - now
             return ImportUnavailableError(f"The vendor wants fewer requests for {left:.0f} s more.", left)
-        if self.began is None or waits < 2:
+        if self.began is None or self.error is None or waits < 2:
             return None
         if now >= self._next_probe and import_id != self._last_prober:
             self._last_prober, self._next_probe = import_id, now + self._probe_interval
             self._probe_interval = min(self._probe_interval * 2, MAX_PROBE_INTERVAL)
             return None
-        postponed = ImportUnavailableError(f"Another wait is probing the vendor. {self.error}")
+        # The wait may end with it: it has the class of what is wrong.
+        postponed = type(self.error)(f"{self.error} Another wait is probing the vendor.")
         postponed.outage_since = self.began
         # Spread, so that whoever comes first probes when that is due, and not all at once.
         soonest = min(max(self._next_probe - now, 0.0), MAX_PROBE_INTERVAL)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 
-from airflow_provider_importstatus.exceptions import ImportStatusError, ImportUnavailableError
+from airflow_provider_importstatus.exceptions import (
+    ImportProtocolError,
+    ImportStatusError,
+    ImportUnavailableError,
+)
 from airflow_provider_importstatus.polling.outage import MAX_PROBE_INTERVAL, SharedOutage
 
 NOW = 1_800_000_000.0
@@ -57,6 +61,12 @@ def test_whoever_is_postponed_is_told_when_the_outage_began_and_what_is_wrong() 
     postponed = outage_of("a", "b", "c").postpone("d", NOW + 1, MANY)
     assert postponed is not None
     assert (postponed.outage_since, "HTTP 503" in str(postponed)) == (NOW, True)
+
+
+def test_whoever_is_postponed_fails_with_the_class_of_what_is_wrong() -> None:
+    broken = ImportProtocolError("HTTP 200 without a JSON object")
+    postponed = outage_of("a", "b", "c", error=broken).postpone("d", NOW + 1, MANY)
+    assert (type(postponed), postponed and postponed.retryable) == (ImportProtocolError, True)
 
 
 def test_nobody_is_postponed_for_longer_than_half_a_minute() -> None:
