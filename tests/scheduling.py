@@ -19,7 +19,7 @@ GROUPS = {
     "tests/ui/*": "ui",
 }
 #: So many groups run at a time: more would keep two cores from what has to happen in time.
-AT_A_TIME = 3
+AT_A_TIME = 2
 
 
 def group_of(nodeid: str) -> str | None:
