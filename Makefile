@@ -34,7 +34,7 @@ demo-up: $(INSTALLED) ## The same, and leave Airflow running until Ctrl-C
 	@$(BIN)/python -m demo --keep
 
 # Tests with a real Airflow mostly wait: groups of them run beside all others.
-test: PROCESSES = 5
+test: PROCESSES = 4
 test: $(INSTALLED) postgresql ## Run all tests, those with a real Airflow too
 	$(PYTEST) $(PARALLEL) --ignore tests/scale --ignore tests/ui
 
