@@ -58,7 +58,7 @@ __all__ = [
 ]
 
 
-#: Maximum length of an error's text, in characters: room for a full status, but bounded whatever a vendor sends.
+#: Maximum length of an error's text, in characters: room for a full status, whatever a vendor sends.
 MAX_ERROR = 10_000
 
 

@@ -57,8 +57,8 @@ def get_provider_info() -> Form:
                 fields={
                     "access_token": secret(
                         "Access token",
-                        "An existing token, preferably of an API client whose tokens never expire. Empty: tokens are"
-                        " requested with the API client secret; each new token revokes the previous one.",
+                        "An existing token, preferably of an API client whose tokens never expire. Empty:"
+                        " tokens are requested with the API client secret; each revokes the previous one.",
                     )
                 },
             ),
@@ -115,8 +115,8 @@ def get_provider_info() -> Form:
                     ),
                     "token_response": secret(
                         "Token response",
-                        "An existing response of the token URL, the complete JSON object. No login takes place then:"
-                        " username, password, client ID and client secret are not needed.",
+                        "An existing response of the token URL, the complete JSON object. No login takes"
+                        " place then: username, password, client ID and client secret are not needed.",
                     ),
                 },
             ),
@@ -171,7 +171,8 @@ def connection_type(
             **fields,
             "timeout": text("Timeout", "Maximum duration of one request, in seconds. Empty: 30."),
             "transfer_timeout": text(
-                "Transfer timeout", "Maximum duration of one file upload or download, in seconds. Empty: 3600."
+                "Transfer timeout",
+                "Maximum duration of one file upload or download, in seconds. Empty: 3600.",
             ),
             "verify": text(
                 "Verify",

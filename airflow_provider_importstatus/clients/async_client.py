@@ -291,7 +291,7 @@ class Poll:
             # Polls that waited for a failed refresh share its error: a thousand waits try once.
             if lane.failure and lane.failure[0] >= self._began:
                 raise copy(lane.failure[1])
-return await self._refresh(need)
+            return await self._refresh(need)
         except ImportStatusError as error:
             lane.failure = time.monotonic(), error
             raise

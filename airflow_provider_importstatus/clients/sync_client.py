@@ -41,7 +41,7 @@ class SyncClient(Generic[H]):
         self._hook = hook
 
     def run(self, flow_of: Callable[[H], Flow[T]]) -> T:
-        """Run a flow of the hook and return its result. If the connection is edited, the flow starts again."""
+        """Run a flow of the hook and return its result. If the connection is edited, start the flow again."""
         for _ in range(MAX_READINGS):
             hook = self._hook.bound()
             try:

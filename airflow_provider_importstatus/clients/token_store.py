@@ -35,7 +35,7 @@ SHARED_DESCRIPTION = (
     "A token shared between processes, stored by airflow-provider-importstatus. Deleting it costs one login."
 )
 REJECTION_DESCRIPTION = (
-    "A login that a vendor rejected, stored by airflow-provider-importstatus: it is not repeated for a minute."
+    "A login that a vendor rejected, stored by airflow-provider-importstatus: not repeated for a minute."
     " It may be deleted."
 )
 

@@ -37,5 +37,5 @@ def read_event(event: Any) -> Finished | GaveUp:
         case {"v": 1, "error": {"type": str(error_class), "message": str(message)}}:
             return GaveUp(error_from_event(error_class, message))
     raise ImportStatusError(
-        f"The trigger's event of type {type(event).__name__} has no known format. Was the provider downgraded?"
+        f"The trigger's event of type {type(event).__name__} is not valid. Was the provider downgraded?"
     )

@@ -15,7 +15,7 @@ __all__ = ["SharedOutage"]
 
 #: Number of different imports that must fail in a row before it counts as the vendor's outage.
 FAILURES = 3
-#: Maximum seconds between two probes: two requests a minute during long outages, however many waits there are.
+#: Maximum seconds between two probes: two requests a minute in long outages, however many waits there are.
 MAX_PROBE_INTERVAL = 30.0
 #: Seconds until the first probe: most outages are short.
 MIN_PROBE_INTERVAL = 2.0

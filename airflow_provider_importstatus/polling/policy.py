@@ -63,11 +63,11 @@ def _judge_partial(status: ImportStatus, policy: Policy) -> Verdict:
         case Action.SKIP:
             return Verdict(Action.SKIP, f"{describe(status)} Skipped: on_partial is 'skip'.")
     if policy.max_failed_rows and rejected is None:
-        advice = (
-            "The vendor does not report rejected rows, so on_partial applies instead of max_failed_rows."
-        )
+        advice = "The vendor does not report rejected rows, so on_partial applies instead of max_failed_rows."
         return Verdict(Action.FAIL, f"{describe(status)} {advice}")
-    advice = "To accept it, set on_partial='succeed' or max_failed_rows; to skip the task, set on_partial='skip'."
+    advice = (
+        "To accept it, set on_partial='succeed' or max_failed_rows; to skip the task, set on_partial='skip'."
+    )
     return Verdict(Action.FAIL, f"{describe(status)} {advice}")
 
 
@@ -77,7 +77,7 @@ def describe(status: ImportStatus) -> str:
     facts = [f"vendor state {status.vendor_state!r}"]
     facts += [str(status.rows)] if str(status.rows) else []
     facts += [f"{stage.stage} {stage.state}" for stage in status.stages if stage.state != status.state][:3]
-quoted = [f'"{message}"' for message in status.messages[:3]]
+    quoted = [f'"{message}"' for message in status.messages[:3]]
     more = len(status.messages) - len(quoted) + status.more_messages
     quoted += [f"and {more} more"] if more else []
     messages = f" Messages: {', '.join(quoted)}." if quoted else ""

@@ -63,7 +63,7 @@ class StatusReporter:
         return outcome, None
 
     def log_status(self, status: ImportStatus, now: float) -> None:
-         """Log the status if it has changed, or if nothing was logged for a while."""
+        """Log the status if it has changed, or if nothing was logged for a while."""
         has_changed = status != self.logged
         if self.last_error:
             self.log.log(logging.INFO, "The vendor responds again.")

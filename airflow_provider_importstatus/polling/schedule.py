@@ -26,8 +26,8 @@ __all__ = [
     "PollAgain",
     "Wait",
     "first_delay",
-    "hold",
     "on_this_clock",
+    "resume_delay",
 ]
 
 #: The scheduler fails a task that comes back sooner (seen on Airflow 3.3.2), in seconds.
@@ -194,7 +194,9 @@ class Wait:
         since = self._failing_since(now, error.outage_since)
         if now - since >= self.outage_tolerance:
             lasted, tolerated = now - since, self.outage_tolerance
-            return GaveUp(_with(error, f"Polls have failed for {lasted:.0f} s; outage_tolerance is {tolerated:.0f} s."))
+            return GaveUp(
+                _with(error, f"Polls have failed for {lasted:.0f} s; outage_tolerance is {tolerated:.0f} s.")
+            )
         away = _requested_pause(error)
         self.failing_since, self.away_until = since + away, now + away if away else None
         if error.postponed_for is not None:
@@ -245,7 +247,7 @@ def first_delay(wait: Wait, deferred_at: float | None, now: float) -> float:
     return _within(max(random.uniform(0.0, wait.next_interval(now)), _remaining_pause(wait, now)), wait, now)
 
 
-def hold(deferred_at: float | None, now: float) -> float:
+def resume_delay(deferred_at: float | None, now: float) -> float:
     """Return the seconds until a trigger may fire its event.
 
     :param deferred_at: when a worker deferred the task, if one did

@@ -26,7 +26,7 @@ __all__ = [
     "token_variable_name",
 ]
 
-#: Minimum age of a shared token before another is requested, in seconds. Clear allows 288 a day, one in five minutes.
+#: Minimum age of a shared token before another is requested, in seconds: Clear allows one in five minutes.
 MIN_TOKEN_AGE = 300.0
 #: Pause after a rejected login, in seconds: Salesforce locks users after a few rejected logins.
 REJECTED_LOGIN_PAUSE = 60.0
@@ -125,9 +125,7 @@ class CredentialCache:
         if other:
             self.current, self._spare = other, own
 
-    def _share(
-        self, name: str, own: Credential, expected: Credential | None, now: float
-    ) -> Flow[Credential]:
+    def _share(self, name: str, own: Credential, expected: Credential | None, now: float) -> Flow[Credential]:
         """Store our own credential and return it, or return the one that another process stored meanwhile."""
         other: Credential | None = yield StoreSharedToken(name, own, expected)
         if other is None:
@@ -140,7 +138,7 @@ class CredentialCache:
 def _read_back(
     name: str, own: Credential, expected: Credential | None, after: float = 0.0
 ) -> Flow[Credential | None]:
-    """Return the credential that another process stored over ours, if any: Variables have no compare-and-set."""
+    """Return the credential that another process stored over ours: Variables have no compare-and-set."""
     try:
         found: Credential | None = yield LoadSharedToken(name, after)
     except ImportUnavailableError:

@@ -67,7 +67,7 @@ class Vendor(Protocol):
         """Obtain a credential and return it."""
 
     def token_url(self, settings: ConnectionSettings) -> str:
-        """Return the URL that `authenticate` sends its request to."""
+        """Return the URL of `authenticate`'s request."""
 
     def shared_token_name(self, settings: ConnectionSettings) -> str | None:
         """Return the name under which processes share one credential; None if each may have its own."""
@@ -76,7 +76,7 @@ class Vendor(Protocol):
         """Return the request with the credential added."""
 
     def effective_status(self, response: Response) -> int:
-        """Return the HTTP status that the response stands for, which may differ from the one it was sent with."""
+        """Return the HTTP status that the response stands for, which may differ from its own."""
 
     def poll(self, import_id: str) -> Flow[ImportStatus]:
         """Poll an import once and return its status."""

@@ -10,7 +10,7 @@ __all__ = ["Repeated", "parse"]
 
 #: Vendors' responses are nested five deep. Python 3.12 and later parse JSON far deeper than calls can nest.
 MAX_DEPTH = 50
-#: Maximum number of objects and lists: enough for a message with two brackets for each of 100,000 faulty lines.
+#: Maximum number of objects and lists: enough for messages with two brackets for 100,000 faulty lines.
 MAX_BRACKETS = 200_000
 
 

@@ -71,7 +71,7 @@ def raise_for_status(response: Response, what: str) -> None:
     match response.status:
         case status if 300 <= status < 400:
             raise ImportProtocolError(
-                f"{what}: HTTP {status}, a redirect. It is not followed: credentials are never sent to another"
+                f"{what}: HTTP {status}, a redirect. It is not followed: credentials never go to another"
                 " host. Check the host of the connection.",
                 retryable=False,
             )
@@ -107,7 +107,9 @@ def access_token(data: Mapping[str, Any], what: str, *names: str) -> str:
         token = data.get(name)
         if isinstance(token, str) and token:
             if not (token.isascii() and token.isprintable()):
-                raise ImportProtocolError(f"{what}: the access_token contains characters not allowed in a header.")
+                raise ImportProtocolError(
+                    f"{what}: the access_token contains characters not allowed in a header."
+                )
             return token
     raise ImportProtocolError(f"{what}: HTTP response without an access_token.")
 

@@ -103,14 +103,18 @@ class ConnectionSettings:
         """Return a field or an extra that is valid in an HTTP header."""
         text = self.get_str(name, default)
         if not (text.isascii() and text.isprintable()):
-            raise self.error(name, "contains characters not allowed in an HTTP header", "paste it as one line")
+            raise self.error(
+                name, "contains characters not allowed in an HTTP header", "paste it as one line"
+            )
         return text
 
     def require(self, *names: str) -> None:
         """Raise an error if one of these fields is empty."""
         if missing := [name for name in names if not self.get_str(name)]:
             where = f"Connection {self.conn_id!r} ({self.conn_type})"
-            raise ImportSettingsError(f"{where} lacks {', '.join(missing)}. Fill in what is missing; nothing was sent.")
+            raise ImportSettingsError(
+                f"{where} lacks {', '.join(missing)}. Fill in what is missing; nothing was sent."
+            )
 
     def error(self, name: str, fact: str, remedy: str) -> ImportSettingsError:
         """Return an error that names the field, the problem and the remedy, but never the value.

@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 
 class RequestOptions:
-    """The TLS, proxy and timeout options of a connection. It reads files: never create it on an event loop."""
+    """TLS, proxy and timeout options of a connection. It reads files: never create it on an event loop."""
 
     def __init__(self, settings: ConnectionSettings) -> None:
         self.timeout = aiohttp.ClientTimeout(total=settings.timeout)
@@ -45,7 +45,7 @@ class RequestOptions:
         self._proxies: dict[str, str | None] = {}
 
     def proxy(self, url: str) -> str | None:
-        """Return the proxy for a URL: the connection's, else the environment's, as `requests` would choose."""
+        """Return the proxy for a URL: the connection's, else the environment's, chosen as in `requests`."""
         if self._proxy:
             return self._proxy
         site = "/".join(url.split("/", 3)[:3])
@@ -123,7 +123,9 @@ async def exchange(request: Request, session: aiohttp.ClientSession, options: Re
     except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError) as error:
         raise ImportUnavailableError(f"{where} got no response: {root_cause(error)}.") from error
     except aiohttp.ClientResponseError as error:
-        raise ImportUnavailableError(f"{where} got an invalid HTTP response: {type(error).__name__}.") from error
+        raise ImportUnavailableError(
+            f"{where} got an invalid HTTP response: {type(error).__name__}."
+        ) from error
     except (aiohttp.ClientError, ValueError) as error:
         # Its text may quote headers and thus credentials.
         raise ImportRequestError(f"{where} cannot be sent: {type(error).__name__}.") from None

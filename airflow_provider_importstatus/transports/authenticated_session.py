@@ -48,7 +48,7 @@ class AuthenticatedSession(Session, Generic[V]):
         self._credential = credential
 
     def request(self, method: Any, url: Any, *args: Any, **kwargs: Any) -> requests.Response:
-        """Send a request and return the response. A URL that begins with a slash is relative to the base URL."""
+        """Send a request and return the response; a URL with a leading slash is relative to the base URL."""
         if isinstance(url, str) and url.startswith("/"):
             url = self._snapshot().settings.base_url + url
         return super().request(method, url, *args, **kwargs)

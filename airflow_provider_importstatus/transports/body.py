@@ -11,8 +11,8 @@ __all__ = ["ACCEPT_ENCODING", "MAX_BODY", "MAX_HEADER", "Body", "plain_headers"]
 
 #: Encodings that can be decompressed in bounded steps without further packages.
 ACCEPT_ENCODING = "gzip, deflate"
-#: Maximum response size, in bytes. TAO may send a message for each faulty line of a roster: this is enough for
-#: 50,000 messages of 100 characters.
+#: Maximum response size, in bytes. TAO may send a message for each faulty line of a roster: enough for 50,000
+#: messages of 100 characters.
 MAX_BODY = 5 * 1024 * 1024
 #: Maximum length of a header line, in bytes: the limit of `http.client`; aiohttp's default is far lower.
 MAX_HEADER = 64 * 1024

@@ -71,7 +71,7 @@ class Deadline:
         _running.reset(self._token)
         if error is not None or self._body is None:
             self.stop()
-        # Checked without an error, too: a body without a length seems complete when its connection is shut down.
+        # Checked without an error, too: a body without a length seems complete when its connection is shut.
         if self.has_passed and (error is None or isinstance(error, Exception)):
             raise DeadlinePassedError(f"The request took longer than {self.seconds:g} seconds.") from error
 
@@ -163,7 +163,7 @@ class _Watched:
             deadline.watch(self, sock.fileno())
 
     def _dial(self) -> socket.socket:
-        """Connect to the host's addresses in turn, sharing the time left; urllib3 would give each the whole time."""
+        """Connect to the host's addresses in turn, sharing the time; urllib3 would give each all of it."""
         deadline = Deadline.running()
         if deadline is None or hasattr(self, "_socks_options"):
             return super()._new_conn()  # type: ignore[misc,no-any-return]
