@@ -261,7 +261,7 @@ class Poll:
     async def run(self, import_id: str) -> ImportStatus:
         """Run the hook's flow for an import and return its status."""
         with metrics.PollTimer(self._hook.conn_type) as poll, only_our_errors(self._hook.hook_name):
-            return poll.answered(await run_flow(self._hook.poll(import_id), self._perform))
+            return poll.record(await run_flow(self._hook.poll(import_id), self._perform))
 
     async def _perform(self, effect: Effect) -> Any:
         match effect:

@@ -31,7 +31,7 @@ class PollTimer:
         Stats.incr("importstatus.polls", tags={"vendor": self.vendor, "result": self.result})
         Stats.timing("importstatus.poll_duration", took, tags={"vendor": self.vendor})
 
-    def answered(self, status: ImportStatus) -> ImportStatus:
+    def record(self, status: ImportStatus) -> ImportStatus:
         """Record the status as the result, and return it."""
         self.result = status.state.value
         return status

@@ -162,11 +162,11 @@ class ImportStatusHook(BaseHook):
         """Poll an import once and return its status.
 
         :param import_id: the str or int that the vendor's submit call returned
-        :raises ImportStatusError: a subclass that tells what to fix
+        :raises ImportStatusError: a subclass for the kind of failure
         """
         import_id = read_import_id(import_id)
         with metrics.PollTimer(self.conn_type) as poll, only_our_errors(self.hook_name):
-            return poll.answered(SyncClient(self).run(lambda hook: hook.poll(import_id)))
+            return poll.record(SyncClient(self).run(lambda hook: hook.poll(import_id)))
 
     async def aget_import_status(self, import_id: str | int) -> ImportStatus:
         """Poll an import once without blocking the event loop, and return its status."""

@@ -45,7 +45,7 @@ class ConnectionTest:
     """A test of a connection: at most one login, and the vendor's `probe`.
 
     It runs the same flows as a wait, but all requests together are bounded by the connection's timeout, a
-    rejected credential is not replaced, and a shared credential is never requested anew.
+    rejected credential is not replaced, and a shared credential is never replaced.
 
     :param hook: the hook of the connection
     """

@@ -149,7 +149,7 @@ class ImportStatusSensor(BaseSensorOperator):
     :param exponential_backoff: poll again after a tenth of the wait so far; if false, after each
         ``poke_interval``
     :param timeout: seconds after the first poll until the wait ends; defaults to Airflow's
-    :raises ImportStatusError: a subclass that tells what to fix
+    :raises ImportStatusError: a subclass for the kind of failure
     """
 
     template_fields: Sequence[str] = ("conn_id", "import_id", "hook_params")

@@ -40,7 +40,7 @@ def imports(
     if pairs and not dag_ids:
         raise HTTPException(status.HTTP_403_FORBIDDEN, "You do not have permission to read XComs.")
     rows = session.execute(query.page(dag_ids, filters, page))
-    answer = {
+    content = {
         "imports": [found for row in rows if (found := query.as_json(row))],
         "total": session.scalar(query.count(dag_ids, filters)),
         "page_size": PAGE_SIZE,
@@ -50,7 +50,7 @@ def imports(
             {vendor for dag_id, vendor in pairs if dag_id in dag_ids and vendor and isinstance(vendor, str)}
         ),
     }
-    return _unless_unchanged(request, JSONResponse(answer))
+    return _unless_unchanged(request, JSONResponse(content))
 
 
 def _may_read(request: Request, user: GetUserDep, dag_id: str) -> bool:
@@ -64,11 +64,11 @@ def _may_read(request: Request, user: GetUserDep, dag_id: str) -> bool:
     return True
 
 
-def _unless_unchanged(request: Request, answer: Response) -> Response:
+def _unless_unchanged(request: Request, response: Response) -> Response:
     """Return the response, or 304 Not Modified if the browser has it already."""
-    etag = f'"{hashlib.sha256(bytes(answer.body)).hexdigest()[:32]}"'
+    etag = f'"{hashlib.sha256(bytes(response.body)).hexdigest()[:32]}"'
     headers = {"ETag": etag, "Cache-Control": "private, no-cache", "Vary": "Cookie, Authorization"}
     if request.headers.get("If-None-Match") == etag:
         return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers=headers)
-    answer.headers.update(headers)
-    return answer
+    response.headers.update(headers)
+    return response

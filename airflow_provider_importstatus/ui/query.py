@@ -84,7 +84,7 @@ def count(dag_ids: Iterable[str], filters: Filters) -> Select[Any]:
 
 
 def page(dag_ids: Iterable[str], filters: Filters, number: int) -> Select[Any]:
-    """Return the query for one page of imports in these DAGs: first those waited for, then the newest runs."""
+    """Return the query for one page of imports in these DAGs: those waited for first, then newest runs."""
     columns = (
         *(XComModel.dag_id, XComModel.run_id, XComModel.task_id, XComModel.map_index, XComModel.value),
         *(TaskInstance.state, _first_start.label("start_date"), TaskInstance.end_date),

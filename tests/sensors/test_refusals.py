@@ -57,7 +57,7 @@ def test_an_id_may_be_a_number_or_have_blanks_around(
     ("vendor", "connection", "parameters", "sentence"),
     [
         ("thalamus", {}, {"hook_params": {"integration_id": "x"}}, "no parameter 'integration_id'"),
-        ("clear", {}, {"hook_params": {"integration": "x"}}, "It takes integration_id"),
+        ("clear", {}, {"hook_params": {"integration": "x"}}, "Valid parameters: integration_id"),
         ("thalamus", {}, {"hook_params": "no object"}, "hook_params"),
         ("thalamus", {}, {"conn_id": "unknown"}, "There is no connection 'unknown'"),
         ("tao_advance", {"host": ""}, {}, "host is empty"),
@@ -69,7 +69,7 @@ def test_an_id_may_be_a_number_or_have_blanks_around(
         ("thalamus", {"extra": {"token": ""}}, {}, "token"),
         ("thalamus", {"extra": {"timeout": "soon"}}, {}, "timeout is not a number"),
         ("thalamus", {"extra": {"timeout": -1}}, {}, "timeout is out of range"),
-        ("thalamus", {"extra": {"verify": "/no/such/file"}}, {}, "verify names no file"),
+        ("thalamus", {"extra": {"verify": "/no/such/file"}}, {}, "verify is not a file"),
         ("clear", {"login": ""}, {}, "login is empty"),
     ],
 )

@@ -40,7 +40,7 @@ def warned(make: Callable[[], Any]) -> list[str]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         make()
-    return [str(one.message) for one in caught if "through workers" in str(one.message)]
+    return [str(one.message) for one in caught if "needs a worker" in str(one.message)]
 
 
 def test_a_wait_is_started_and_ended_by_the_trigger_where_airflow_can() -> None:
@@ -77,7 +77,7 @@ def test_a_mapped_sensor_starts_on_workers_and_is_told_once() -> None:
 
 @pytest.mark.parametrize("sensor_class", [ClearImportSensor, ImportStatusSensor])
 def test_a_warning_names_the_line_of_the_dag_file(sensor_class: type[ImportStatusSensor]) -> None:
-    with pytest.warns(UserWarning, match="through workers") as caught:
+    with pytest.warns(UserWarning, match="needs a worker") as caught:
         # Any Airflow runs the hook on a worker.
         sensor_class(task_id="wait", conn_id="a", import_id="1", pre_execute=print, **BOTH)
     assert __file__ in {one.filename for one in caught}
@@ -248,7 +248,7 @@ def test_what_is_changed_after_a_task_was_made_counts() -> None:
         ({"jinja_environment_kwargs": {"variable_start_string": "[["}}, "[[ run_id ]]", "kwargs"),
         ({"render_template_as_native_obj": True}, "{{ run_id }}", "native rendering"),
         ({"user_defined_filters": {"upper": str}}, "{{ run_id | upper }}", "its own filters"),
-        ({}, "{% include 'id.txt' %}", "loads another one"),
+        ({}, "{% include 'id.txt' %}", "loads another template"),
         ({"render_template_as_native_obj": True}, "7", None),
     ],
 )
