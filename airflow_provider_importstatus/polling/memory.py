@@ -62,7 +62,7 @@ class PollMemory:
         # Unread state must not be overwritten: it may contain the start of an outage.
         self._store = None
         self._warn(
-            "The task state store cannot be %s: %s. The wait continues, but outage_tolerance may start again.",
+            "The task state store cannot be %s: %s. The wait continues, outage_tolerance may start again.",
             verb,
             type(error).__name__,
         )
