@@ -1,3 +1,3 @@
-"""Wait for asynchronous file imports at vendors, from Apache Airflow."""
+"""An Apache Airflow provider that waits for vendors' asynchronous file imports."""
 
 __version__ = "0.1.0"

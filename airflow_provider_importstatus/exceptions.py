@@ -1,15 +1,15 @@
-"""What can go wrong with a wait, split by who can mend it.
+"""The errors of this package, split by what fixes them.
 
 * ImportStatusError
-    * ImportFailedError        the import ended badly, or not as the policy wants it: look at the import
-    * ImportNotFoundError      the vendor knows no such import: mend the DAG
-    * ImportRequestError       the vendor refused the question itself: mend the DAG or the connection
+    * ImportFailedError        the import failed, or the policy rejects its end: fix the import
+    * ImportNotFoundError      the vendor knows no such import: fix the DAG
+    * ImportRequestError       the vendor rejected the request: fix the DAG or the connection
     * ImportSettingsError      a connection, ``hook_params`` or ``import_id`` is unusable; nothing was sent
-    * ImportAuthError          the credential was refused: mend the connection
-    * ImportUnavailableError   the vendor or the network is down: wait, or ask the vendor
-    * ImportProtocolError      the answer makes no sense: tell us, or the vendor
+    * ImportAuthError          the vendor rejected the credential: fix the connection
+    * ImportUnavailableError   the vendor or the network is down: wait, or contact the vendor
+    * ImportProtocolError      the response cannot be understood: report it to us or to the vendor
 
-The first four are ``AirflowFailException`` too: asking again cannot change them, so Airflow does not retry.
+The first four are also ``AirflowFailException``: polling again cannot change them, so Airflow does not retry.
 """
 
 from __future__ import annotations
@@ -58,30 +58,30 @@ __all__ = [
 ]
 
 
-#: An error's text, in characters: room for a status in words, and an end to what a vendor can make us do.
+#: Maximum length of an error's text, in characters: room for a full status, whatever a vendor sends.
 MAX_ERROR = 10_000
 
 
 class ImportStatusError(AirflowException):
-    """The base of all errors of this package. Its text can be stored anywhere, and holds no signed URL.
+    """Base class of this package's errors. The text is safe to store and contains no signed URLs.
 
-    :param message: what happened, for people
+    :param message: human-readable description
     """
 
-    #: Whether the same question may well be answered a little later.
+    #: Whether polling again later may succeed.
     retryable = False
-    #: When the outage began that other waits see too, in seconds since 1970.
+    #: Start of an outage that other waits see too (Unix seconds).
     outage_since: float | None = None
-    #: In so many seconds the next poll is due, because another wait is probing the vendor.
+    #: Seconds to the next poll when another wait is probing the vendor.
     postponed_for: float | None = None
 
     def __init__(self, message: str = "") -> None:
-        # One character that cannot be stored ends a triggerer and every wait in it.
+        # A single character that cannot be stored crashes the triggerer and every wait in it.
         super().__init__(clean_text(str(message), MAX_ERROR))
 
 
 class ImportFailedError(ImportStatusError, AirflowFailException):
-    """The import ended failed, cancelled, or partial where the policy does not accept that."""
+    """The import failed, was cancelled, or was partial and the policy does not accept that."""
 
 
 class ImportNotFoundError(ImportStatusError, AirflowFailException):
@@ -89,25 +89,25 @@ class ImportNotFoundError(ImportStatusError, AirflowFailException):
 
 
 class ImportRequestError(ImportStatusError, AirflowFailException):
-    """The vendor refused the question as wrong, or its certificate does not verify."""
+    """The vendor rejected the request as invalid, or its certificate does not verify."""
 
 
 class ImportSettingsError(ImportStatusError, AirflowFailException):
-    """A connection, ``hook_params`` or ``import_id`` cannot be used."""
+    """A connection, ``hook_params`` or ``import_id`` is unusable."""
 
 
 class ImportAuthError(ImportStatusError):
-    """The vendor refused the credential."""
+    """The vendor rejected the credential."""
 
 
 class ImportUnavailableError(ImportStatusError):
-    """The vendor could not be asked just now.
+    """The vendor is temporarily unavailable.
 
-    :param retry_after: seconds that the vendor asked us to stay away
+    :param retry_after: seconds to wait, as requested by the vendor
     """
 
     retryable = True
-    #: Whether the vendor wants fewer requests, and is not down.
+    #: Whether this is rate limiting rather than an outage.
     is_rate_limit = False
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
@@ -116,9 +116,9 @@ class ImportUnavailableError(ImportStatusError):
 
 
 class ImportProtocolError(ImportStatusError):
-    """The vendor's answer is none that its documents know.
+    """The vendor's response does not match its documentation.
 
-    :param passing: whether it may be a proxy's error page that will go away
+    :param retryable: whether it may be a proxy's transient error page
     """
 
     def __init__(self, message: str, retryable: bool = True) -> None:
@@ -126,10 +126,10 @@ class ImportProtocolError(ImportStatusError):
         self.retryable = retryable
 
 
-#: What may travel in a trigger's event, by the name that travels.
-_REVIVABLE: dict[str, type[BaseException]] = {
-    kind.__name__: kind
-    for kind in (
+#: Errors that a trigger's event may carry, by class name.
+_EVENT_ERRORS: dict[str, type[BaseException]] = {
+    error_class.__name__: error_class
+    for error_class in (
         ImportFailedError,
         ImportNotFoundError,
         ImportRequestError,
@@ -144,5 +144,5 @@ _REVIVABLE: dict[str, type[BaseException]] = {
 
 
 def error_from_event(kind: str, message: str) -> BaseException:
-    """The error that a trigger's event tells of."""
-    return _REVIVABLE.get(kind, ImportStatusError)(clean_text(message, MAX_ERROR))
+    """Return the error that a trigger's event describes."""
+    return _EVENT_ERRORS.get(kind, ImportStatusError)(clean_text(message, MAX_ERROR))

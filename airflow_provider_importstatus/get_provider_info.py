@@ -1,7 +1,7 @@
-"""The provider's metadata. Every Airflow process runs this at start: it imports nothing.
+"""The provider's metadata. Every Airflow process loads this module at startup, so it imports nothing.
 
-Connection forms are described here and nowhere else: Airflow 3.2 and later read them from here, and for
-earlier ones `connection_form` makes them of the same description.
+It is the only description of the connection forms: Airflow 3.2 and later read it, and for earlier versions
+`connection_form` builds the forms from it.
 """
 
 HOOKS = "airflow_provider_importstatus.hooks"
@@ -10,11 +10,11 @@ Form = dict[str, object]
 
 
 def get_provider_info() -> Form:
-    """What this package adds to Airflow, as `provider_info.schema.json` wants it."""
+    """Return the provider's metadata, as defined by Airflow's `provider_info.schema.json`."""
     return {
         "package-name": "airflow-provider-importstatus",
         "name": "Import status",
-        "description": "Wait until a vendor has really imported a file; end the task as the import ended.",
+        "description": "Wait until a vendor has finished importing a file; end the task as the import ended.",
         "integrations": [
             {
                 "integration-name": "Import status",
@@ -51,14 +51,14 @@ def get_provider_info() -> Form:
                 labels={"login": "Integration ID", "password": "API client secret"},
                 placeholders={
                     "host": "https://api.clear.in",
-                    "login": "What Clear calls x-integration-id",
+                    "login": "Clear's x-integration-id",
                     "password": "Not needed with an access token",
                 },
                 fields={
                     "access_token": secret(
                         "Access token",
-                        "A ready token, best from an API client whose tokens never expire: nothing is minted"
-                        " then. Empty: tokens are minted with the API client secret; each revokes the last.",
+                        "An existing token, preferably of an API client whose tokens never expire. Empty:"
+                        " tokens are requested with the API client secret; each revokes the previous one.",
                     )
                 },
             ),
@@ -75,16 +75,16 @@ def get_provider_info() -> Form:
                 fields={
                     "api_prefix": text(
                         "API prefix",
-                        "The gateway's path in front of the API. Empty: /api/v1/upload."
-                        " A single / for older deployments, which have none.",
+                        "Path of the gateway in front of the API. Empty: /api/v1/upload."
+                        " A single / for older deployments without a prefix.",
                     ),
                     "token_url": text(
                         "Token URL",
-                        "Where tokens come from. Empty: /v1/oauth2/tokens below host and API prefix.",
+                        "URL of the token endpoint. Empty: /v1/oauth2/tokens below host and API prefix.",
                     ),
                     "token_request_encoding": text(
                         "Token request encoding",
-                        "multipart or urlencoded. Empty: multipart, as TAO's page shows.",
+                        "multipart or urlencoded. Empty: multipart, as in TAO's documentation.",
                     ),
                 },
             ),
@@ -110,13 +110,13 @@ def get_provider_info() -> Form:
                     ),
                     "x_forwarded_host": text(
                         "X-Forwarded-Host",
-                        "The OAuth host of your environment, without https://. Empty: the header is not sent,"
-                        " which works only within Zilliant's network.",
+                        "OAuth host of your environment, without https://. Empty: the header is not sent,"
+                        " which works only inside Zilliant's network.",
                     ),
                     "token_response": secret(
                         "Token response",
-                        "A ready answer of the token URL, the whole JSON object: then nobody logs in, and"
-                        " username, password, client ID and client secret are not needed.",
+                        "An existing response of the token URL, the complete JSON object. No login takes"
+                        " place then: username, password, client ID and client secret are not needed.",
                     ),
                 },
             ),
@@ -147,51 +147,52 @@ def connection_type(
     placeholders: dict[str, str],
     fields: dict[str, Form],
 ) -> Form:
-    """A vendor's connection type with its form, as `connection-types` of a provider's metadata wants it.
+    """Return the `connection-types` entry for a vendor, including its form.
 
     :param name: the connection type
-    :param hook: the hook's class with its module
-    :param hook_name: the vendor's name, for people
-    :param labels: what the vendor calls host, login and password
-    :param placeholders: examples by field, those of extras too
-    :param fields: the vendor's extras; those that all vendors have are added
+    :param hook: dotted path of the hook class
+    :param hook_name: the vendor's display name
+    :param labels: the vendor's names for host, login and password
+    :param placeholders: example values by field, including extras
+    :param fields: the vendor's extras; the common ones are added
     """
     return {
         "connection-type": name,
         "hook-class-name": hook,
         "hook-name": hook_name,
         "ui-field-behaviour": {
-            # The host may carry a scheme.
+            # The host may include a scheme.
             "hidden-fields": ["schema", "extra"],
             "relabeling": labels,
-            # Airflow 3.3 tests an empty port as port 0, and then refuses to use the saved password.
-            "placeholders": {"port": "443. Airflow 3.3's Test connection fails without", **placeholders},
+            # Airflow 3.3 tests an empty port as port 0, and then does not use the saved password.
+            "placeholders": {"port": "443. Airflow 3.3's Test connection fails without it", **placeholders},
         },
         "conn-fields": {
             **fields,
-            "timeout": text("Timeout", "Seconds that one request may take in all. Empty: 30."),
+            "timeout": text("Timeout", "Maximum duration of one request, in seconds. Empty: 30."),
             "transfer_timeout": text(
-                "Transfer timeout", "Seconds that one request with a file may take in all. Empty: 3600."
+                "Transfer timeout",
+                "Maximum duration of one file upload or download, in seconds. Empty: 3600.",
             ),
             "verify": text(
                 "Verify",
-                "Whether the vendor's certificate is verified: true, false, or the path of a file of trusted"
-                " certificates. Empty: true, with the environment's certificates.",
+                "Whether to verify the vendor's certificate: true, false, or the path of a CA file."
+                " Empty: true, with the CA certificates of the environment.",
             ),
-            "proxy": text("Proxy", "The proxy's URL. Empty: the environment's proxy, if it has one."),
+            "proxy": text("Proxy", "URL of the proxy. Empty: the environment's proxy, if any."),
             "max_concurrency": text(
-                "Max concurrency", "How many requests one process may have under way at once. Empty: 16."
+                "Max concurrency", "Maximum number of concurrent requests per process. Empty: 16."
             ),
         },
     }
 
 
 def text(label: str, help_text: str) -> Form:
-    """A field of a form for an extra."""
+    """Return a form field for an extra."""
     return {"label": label, "description": help_text, "schema": {"type": ["string", "null"]}}
 
 
 def secret(label: str, help_text: str) -> Form:
-    """A field of a form for an extra that nobody may read."""
+    """Return a form field for a secret extra."""
     schema = {"type": ["string", "null"], "format": "password"}
     return {"label": label, "description": help_text, "schema": schema}

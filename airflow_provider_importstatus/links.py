@@ -1,4 +1,4 @@
-"""The link from a waiting task to its import's tab."""
+"""The link from a waiting task to the tab that shows its import."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ __all__ = ["LINKS", "ImportLink", "import_path"]
 
 
 class ImportLink(BaseOperatorLink):
-    """The button *Import* on a task instance's page."""
+    """The *Import* button on a task instance's page."""
 
     name = "Import"
 
     def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002 - Airflow's signature
-        """Where the tab is, relative to Airflow's base URL."""
+        """Return the tab's URL, relative to Airflow's base URL."""
         return import_path(ti_key.dag_id, ti_key.run_id, ti_key.task_id, ti_key.map_index)
 
 
-#: None before Airflow 3.1, which has no such tab.
+#: Empty before Airflow 3.1, which has no such tab.
 LINKS = (ImportLink(),) if is_airflow(3, 1) else ()
 
 
 def import_path(dag_id: str, run_id: str, task_id: str, map_index: int | None = -1) -> str:
-    """Return the address of a task instance's import tab, relative to Airflow's base URL."""
+    """Return the URL of a task instance's import tab, relative to Airflow's base URL."""
     dag, run, task = (quote(name, safe="") for name in (dag_id, run_id, task_id))
     mapped = f"/mapped/{map_index}" if map_index is not None and map_index >= 0 else ""
     return f"dags/{dag}/runs/{run}/tasks/{task}{mapped}/plugin/import"

@@ -1,4 +1,4 @@
-"""The Imports page, as Airflow's plugin. Every Airflow process imports this: it loads only that one class."""
+"""The Airflow plugin for the Imports page. Every Airflow process imports it: nothing else is loaded here."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from airflow.plugins_manager import AirflowPlugin
 
 __all__ = ["ImportStatusPlugin"]
 
-#: Where the API server mounts the page, and below which route the UI shows it.
+#: Path at which the API server mounts the page.
 MOUNT = "/importstatus"
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
-    """The page's endpoint and files, imported by the first request."""
+    """Serve the page's endpoint and files; they are imported on the first request."""
     from airflow_provider_importstatus.ui.endpoint import router
 
     await router(scope, receive, send)
 
 
 def _react_app(name: str, destination: str, **more: str) -> dict[str, str]:
-    # Airflow 3.1 wants the path from the root, with the prefix under which Airflow is served.
+    # Airflow 3.1 needs an absolute path, including the prefix that Airflow is served under.
     prefix = urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/")
     return {
-        "name": name,  # The title, and the global variable in which the UI looks for the component.
+        "name": name,  # The title, and the global variable that holds the component.
         "bundle_url": f"{prefix}{MOUNT}/static/imports.js",
         "destination": destination,
         **more,
@@ -37,9 +37,8 @@ class ImportStatusPlugin(AirflowPlugin):
 
     name = "importstatus"
 
-    if hasattr(
-        AirflowPlugin, "react_apps"
-    ):  # Airflow 3.1 or later; an earlier one has no place for the page.
+    # Airflow 3.1 and later
+    if hasattr(AirflowPlugin, "react_apps"):
         fastapi_apps = [{"app": application, "url_prefix": MOUNT, "name": "Imports"}]
         react_apps = [
             _react_app("Imports", "nav", url_route="imports", category="browse"),

@@ -1,4 +1,4 @@
-"""Text that anything can store and anybody may read: no control characters, secrets or signed URLs."""
+"""Redaction: text without control characters, secrets or signed URLs, safe to store and to show."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from urllib.parse import unquote
 
 __all__ = ["MAX_TEXT", "clean_text", "is_nothing", "redact_secrets", "redact_urls", "storable"]
 
-#: One message of a vendor, in characters.
+#: Maximum length of one vendor message, in characters.
 MAX_TEXT = 500
-#: Shorter secrets would blank out ordinary words.
+#: Shorter secrets are not redacted: they would blank out ordinary words.
 MIN_SECRET = 5
-#: What vendors write where they have nothing to say.
+#: Placeholders that vendors send for an empty message.
 NOTHING = frozenset({"", "na", "n/a", "null"})
-#: Text is escaped two or three times on its way through several services, not more.
+#: Levels of escaping to undo. Text that passes through several services is escaped two or three times.
 MAX_ESCAPES = 4
 
 _TERMINAL_SEQUENCE = re.compile(r"(?:\x1b\[|\x9b)[0-?]*+[ -/]*+[@-~]|\x1b\][^\x07\x1b]*+(?:\x07|\x1b\\)")
@@ -32,13 +32,13 @@ _ESCAPE = re.compile(
 _NAMED = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
-#: What cannot be in a link. A blank can: see `redact_urls`.
+#: Characters that end a link. A space need not: see `redact_urls`.
 _DELIMITERS = re.compile(r"""([\s"'<>`]+)""")
 _PARAMETER = re.compile(r"[?&;#]([\w.-]{1,100})=")
 _HOST_AND_PATH = re.compile(r"[\w-]\.[A-Za-z]{2,24}(?::\d{1,5})?/")
 _AUTHORITY = re.compile(r"[^/?#\\]*")
 _HOST = re.compile(r"[\w.-]*(?::\d{1,5})?|\[[0-9A-Fa-f:.]+\](?::\d{1,5})?")
-#: Names of parameters that make a link a credential: Azure's short ones, and parts of everybody's others.
+#: Parameter names that make a link a credential: Azure's short names, and substrings of other vendors' names.
 _SIGNING_NAMES = frozenset({"sig", "se", "sp", "sv", "key-pair-id", "policy", "hmac", "pwd", "auth"})
 _SIGNING_PREFIXES = ("x-amz-", "x-goog-", "x-oss-", "x-cos-", "x-obs-")
 _SIGNING_PARTS = (
@@ -52,7 +52,7 @@ def storable(text: str) -> str:
     if text.isprintable():
         return text
     text = _LINE_BREAKS.sub(" ", _TERMINAL_SEQUENCE.sub("", text))
-    # Neither JSON columns of PostgreSQL nor the pipe of a trigger's process takes a lone surrogate.
+    # Neither PostgreSQL's JSON columns nor the pipe to the triggerer accept lone surrogates.
     return _CONTROLS.sub("", text).encode("utf-8", "replace").decode()
 
 
@@ -66,25 +66,27 @@ def clean_text(
 ) -> str:
     """Return the beginning of the text, storable and redacted.
 
-    The work does not grow with the text: only a window of it is read. What a secret or a link at the window's
-    end might show of itself is left out.
+        The cost does not grow with the text: only a window of it is read.     out.
+    A partial secret or link at its end
+        is left out.
+        out.
 
-    :param text: any text
-    :param length: how many characters are kept
-    :param secrets: what to replace, however it is escaped
-    :param is_cut: whether the text itself is only a beginning
-    :param host_only: cut every link to its host, not only those that may open something
+        :param text: any text
+        :param length: number of characters to keep
+        :param secrets: the secrets to replace, however they are escaped
+        :param is_cut: whether the text was truncated before
+        :param host_only: cut every link to its host, not only links that may carry a credential
     """
     spellings = _spellings(secrets)
     longest = len(spellings[0]) if spellings else 0
     window = 2 * (length + longest)
     is_cut = is_cut or len(text) > window
     urls = partial(redact_urls, is_cut=is_cut, host_only=host_only)
-    told, plain = _redact(storable(text[:window]), spellings, urls)
+    redacted, plain = _redact(storable(text[:window]), spellings, urls)
     if is_cut:
-        # The end may be the beginning of a secret, and only without escapes it is known how long that is.
-        told = urls(plain[: max(len(plain) - longest, 0)])
-    return told if len(told) <= length and not is_cut else f"{told[: length - 1]}…"
+        # The text may end within a secret, whose length is known only without escapes.
+        redacted = urls(plain[: max(len(plain) - longest, 0)])
+    return redacted if len(redacted) <= length and not is_cut else f"{redacted[: length - 1]}…"
 
 
 def redact_secrets(text: str, secrets: tuple[str, ...]) -> str:
@@ -93,16 +95,16 @@ def redact_secrets(text: str, secrets: tuple[str, ...]) -> str:
 
 
 def _redact(text: str, spellings: tuple[str, ...], urls: Callable[[str], str]) -> tuple[str, str]:
-    """Return the text redacted, with as many escapes left as hide nothing; and the same without escapes."""
-    told = plain = urls(_without(text, spellings))
+    """Return the redacted text with the escapes that hide nothing, and the same text without escapes."""
+    redacted = plain = urls(_without(text, spellings))
     for _ in range(MAX_ESCAPES):
         unescaped = storable(_unescape(plain))
         if unescaped == plain:
             break
         plain = urls(_without(unescaped, spellings))
         if plain != unescaped:
-            told = plain
-    return told, plain
+            redacted = plain
+    return redacted, plain
 
 
 def _without(text: str, spellings: tuple[str, ...]) -> str:
@@ -113,7 +115,7 @@ def _without(text: str, spellings: tuple[str, ...]) -> str:
 
 @lru_cache(maxsize=16)
 def _spellings(secrets: tuple[str, ...]) -> tuple[str, ...]:
-    """Return what to look for, longest first: a shorter secret may be a part of a longer one."""
+    """Return all spellings of the secrets, longest first: a short secret may be part of a longer one."""
     found: dict[str, None] = {}
     for secret in secrets:
         written = secret
@@ -146,10 +148,10 @@ def _unescaped(escape: re.Match[str]) -> str:
 
 
 def redact_urls(text: str, is_cut: bool = False, host_only: bool = False) -> str:
-    """Return the text with every link cut to its host if the rest of it might open something.
+    """Return the text with links cut to their host where the rest may carry a credential.
 
-    That is a user, a query or a fragment behind a scheme, and a query with a signature anywhere in a link. A
-    link with a blank in it is found by its beginning and its query.
+    A credential may be in the user, query or fragment of a URL with a scheme, or in a signed query of any
+    link. A link that contains spaces is recognized by its beginning and its query.
     """
     if "//" not in text and not _PARAMETER.search(text):
         return text
@@ -175,11 +177,11 @@ def _redact_word(word: str, in_link: bool, is_unfinished: bool, host_only: bool)
         return word
     rest = word[begin + 2 :]
     if word[:begin].endswith(":"):
-        opens = host_only or is_unfinished or any(mark in rest for mark in "@?#")
+        is_credential = host_only or is_unfinished or any(mark in rest for mark in "@?#")
     else:
-        opens = signature >= 0 or "@" in _authority(rest)
-    redacted = f"{word[:begin]}//{_host(rest, is_unfinished)}/***" if opens else word
-    # What was redacted and cut before stays as it is: a status is read back as it was.
+        is_credential = signature >= 0 or "@" in _authority(rest)
+    redacted = f"{word[:begin]}//{_host(rest, is_unfinished)}/***" if is_credential else word
+    # Redacting twice must change nothing: a status is read back as it was.
     return word if word.rstrip("…") == redacted else redacted
 
 
@@ -203,12 +205,12 @@ def _authority(rest: str) -> str:
 def _host(rest: str, is_unfinished: bool) -> str:
     authority = _authority(rest)
     host = authority.rpartition("@")[2]
-    # A password may hold anything, a slash and an at sign too.
+    # A password may contain any character, even a slash or an at sign.
     is_sure = "@" not in rest[len(authority) :] and not (is_unfinished and authority == rest)
     return host if is_sure and _HOST.fullmatch(host) else "***"
 
 
 def is_nothing(text: str) -> bool:
-    """Return whether the text is blank, or a word for nothing such as "NA"."""
+    """Return whether the text is blank or a placeholder such as "NA"."""
     stripped = text.strip()
     return len(stripped) <= max(map(len, NOTHING)) and stripped.casefold() in NOTHING

@@ -1,4 +1,4 @@
-"""What a vendor says of an import, in words that are the same for every vendor."""
+"""The normalized status of an import, the same for every vendor."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ __all__ = ["ImportState", "ImportStatus", "RowCounts", "StageStatus"]
 
 MAX_MESSAGES = 20
 MAX_STAGES = 50
-#: A vendor's word for a state. Together with the longest import_id it must leave room in an event.
+#: Maximum length of a vendor's state. Together with the longest import_id it must leave room in an event.
 MAX_WORD = 100
-#: No vendor's ids are longer.
+#: Maximum length of an import_id; no vendor's ids are longer.
 MAX_ID = 500
-#: A trigger's event may have 8 KiB; its envelope takes a few bytes of them.
+#: A trigger's event may take 8 KiB, including its envelope.
 MAX_RESULT_BYTES = 8 * 1024 - 256
-#: What 64 bits hold: no file has more rows, and what carries a trigger's event takes no bigger number.
+#: The largest signed 64-bit integer: trigger events cannot carry larger numbers.
 MAX_COUNT = 2**63 - 1
 
 
 class ImportState(StrEnum):
-    """The state of an import, whatever its vendor calls it."""
+    """The normalized state of an import."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -42,7 +42,7 @@ class ImportState(StrEnum):
 
     @property
     def is_terminal(self) -> bool:
-        """Whether the import is over."""
+        """Whether the import has ended."""
         return self in _TERMINAL
 
 
@@ -51,7 +51,7 @@ _TERMINAL = frozenset({ImportState.SUCCEEDED, ImportState.PARTIAL, ImportState.F
 
 @dataclass(frozen=True, slots=True)
 class RowCounts:
-    """How many rows of the file; None where the vendor does not say."""
+    """Row counts of an import; None where the vendor does not report them."""
 
     total: int | None = None
     succeeded: int | None = None
@@ -65,17 +65,17 @@ class RowCounts:
             object.__setattr__(self, name, value if is_count else None)
 
     def __str__(self) -> str:
-        """The counts that are known, as words: ``3 of 120 rows rejected``."""
+        """Return the known counts as text: ``3 of 120 rows rejected``."""
         if self.failed:
             of_total = "" if self.total is None else f" of {self.total}"
             return f"{self.failed}{of_total} rows rejected"
-        known = [(self.total, "rows"), (self.succeeded, "succeeded"), (self.skipped, "skipped")]
-        return ", ".join(f"{count} {word}" for count, word in known if count is not None)
+        counts = [(self.total, "rows"), (self.succeeded, "succeeded"), (self.skipped, "skipped")]
+        return ", ".join(f"{count} {label}" for count, label in counts if count is not None)
 
 
 @dataclass(frozen=True, slots=True)
 class StageStatus:
-    """How one stage of an import is going (Clear calls it an activity)."""
+    """The status of one stage of an import (an activity in Clear's terms)."""
 
     stage: str
     state: ImportState
@@ -89,13 +89,13 @@ class StageStatus:
 
 
 class Messages(tuple[str, ...]):
-    """What a vendor says: the first messages, and how many more there were."""
+    """The first messages of a vendor, and the number of those left out."""
 
     more: int = 0
 
     @classmethod
     def of(cls, texts: Iterable[str], more: int) -> Messages:
-        """Put both together."""
+        """Return the messages together with the number of those left out."""
         messages = cls(texts)
         messages.more = more
         return messages
@@ -103,24 +103,24 @@ class Messages(tuple[str, ...]):
 
 @dataclass(frozen=True, slots=True)
 class ImportStatus:
-    """The answer to one look at one import.
+    """The result of one poll.
 
-    It is bounded where it is built: 20 messages of 500 characters, 50 stages, and a count of those left out.
+    It is bounded on construction: 20 messages of 500 characters, 50 stages, and a count of those left out.
 
-    :param vendor: the connection type: ``clear``, ``tao_advance``, ``zilliant``, ``thalamus`` or another's
+    :param vendor: the connection type, such as ``clear``, ``tao_advance``, ``zilliant`` or ``thalamus``
     :param import_id: the vendor's id of the import
     :param state: the normalized state
-    :param vendor_state: the vendor's own word for it
-    :param rows: row counts, as far as the vendor gives them
-    :param progress: 0 to 1, or None unless the vendor really tells
-    :param messages: what the vendor says about the import, for people
-    :param more_messages: how many messages were left out
-    :param stages: the parts of the import, where the vendor names them
-    :param more_stages: how many stages were left out
+    :param vendor_state: the state as the vendor spells it
+    :param rows: row counts, as far as the vendor reports them
+    :param progress: 0 to 1; None unless the vendor reports it
+    :param messages: the vendor's messages about the import
+    :param more_messages: number of messages left out
+    :param stages: the stages of the import, if the vendor reports them
+    :param more_stages: number of stages left out
     :param started_at: when the import started, UTC
     :param finished_at: when the import ended, UTC
-    :param error_report_urls: signed URLs of the vendor's error reports. They are credentials: they take no
-        part in ``to_dict()``, ``repr`` and comparison
+    :param error_report_urls: signed URLs of the vendor's error reports. They are credentials, and therefore
+        left out of ``to_dict()``, ``repr`` and comparison
     """
 
     vendor: str
@@ -143,7 +143,7 @@ class ImportStatus:
         put(self, "import_id", clean_text(str(self.import_id), MAX_ID))
         put(self, "state", ImportState(self.state))
         put(self, "vendor_state", clean_text(self.vendor_state, MAX_WORD))
-        put(self, "progress", _share(self.progress))
+        put(self, "progress", _fraction(self.progress))
         messages = [message for message in self.messages if not is_nothing(message)]
         more = getattr(self.messages, "more", 0) + max(0, len(messages) - MAX_MESSAGES)
         cleaned = (clean_text(message) for message in messages[:MAX_MESSAGES])
@@ -154,7 +154,7 @@ class ImportStatus:
         put(self, "error_report_urls", tuple(storable(url) for url in self.error_report_urls))
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form: what goes into XCom and into a trigger's event."""
+        """Return the status as JSON types, for XComs and trigger events."""
         return {
             "vendor": self.vendor,
             "import_id": self.import_id,
@@ -185,7 +185,7 @@ class ImportStatus:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> ImportStatus:
-        """Read back what `to_dict` gave, also that of another release."""
+        """Build a status from the result of `to_dict`, including that of another release."""
         rows = data.get("rows") or {}
         return cls(
             vendor=data["vendor"],
@@ -206,12 +206,12 @@ class ImportStatus:
                 for stage in data.get("stages", ())
             ),
             more_stages=data.get("more_stages", 0),
-            started_at=_instant(data.get("started_at")),
-            finished_at=_instant(data.get("finished_at")),
+            started_at=_parse_timestamp(data.get("started_at")),
+            finished_at=_parse_timestamp(data.get("finished_at")),
         )
 
     def within(self, max_bytes: int = MAX_RESULT_BYTES) -> ImportStatus:
-        """The same status with as many messages and stages as `max_bytes` of JSON hold, the rest counted."""
+        """Return the status with as many messages and stages as fit into `max_bytes` of JSON."""
         size = len(json.dumps(self.to_dict()))
         if size <= max_bytes:
             return self
@@ -229,22 +229,22 @@ class ImportStatus:
         )
 
 
-def _share(progress: Any) -> float | None:
+def _fraction(progress: Any) -> float | None:
     is_number = isinstance(progress, int | float) and not isinstance(progress, bool)
     return progress if is_number and math.isfinite(progress) and 0 <= progress <= 1 else None
 
 
-def _state(word: str) -> ImportState:
+def _state(value: str) -> ImportState:
     try:
-        return ImportState(word)
+        return ImportState(value)
     except ValueError:
         return ImportState.UNKNOWN
 
 
-def _instant(text: Any) -> datetime | None:
+def _parse_timestamp(text: Any) -> datetime | None:
     try:
-        instant = pendulum.parse(text)
+        parsed = pendulum.parse(text)
     except Exception:
-        # For some texts pendulum raises what its documentation does not name, TypeError among others.
+        # For some texts pendulum raises undocumented exceptions such as TypeError.
         return None
-    return instant if isinstance(instant, datetime) else None
+    return parsed if isinstance(parsed, datetime) else None

@@ -1,4 +1,4 @@
-"""Which Airflow this is."""
+"""Checks of the Airflow version."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ __all__ = ["is_airflow"]
 
 
 def is_airflow(major: int, minor: int) -> bool:
-    """Whether this is at least Airflow ``major.minor``."""
+    """Return whether the Airflow version is at least ``major.minor``."""
     return tuple(int(part) for part in __version__.split(".")[:2]) >= (major, minor)

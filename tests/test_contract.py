@@ -323,7 +323,7 @@ class TestAFurtherVendor:
     )
     def test_is_refused_without(self, missing: str, named: str) -> None:
         parts = {name: part for name, part in self.parts.items() if name != missing}
-        with pytest.raises(TypeError, match=rf"^AcmeHook is no complete vendor: it lacks {named}\.$"):
+        with pytest.raises(TypeError, match=rf"^AcmeHook is not a complete hook: it lacks {named}\.$"):
             type("AcmeHook", (ImportStatusHook,), parts)
 
     def test_is_told_all_that_it_lacks(self) -> None:

@@ -1,4 +1,4 @@
-"""One client per connection and event loop, shared by every wait on that connection."""
+"""The asynchronous client: one per connection and event loop, shared by all waits on that connection."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, AsyncClient]] =
 
 @asynccontextmanager
 async def shared_client(conn_id: str) -> AsyncIterator[AsyncClient]:
-    """The client for a connection: it appears with the first user and closes with the last."""
+    """Return the client for a connection. It is created for the first user and closed with the last."""
     clients = _clients.setdefault(asyncio.get_running_loop(), {})
     if conn_id not in clients:
         clients[conn_id] = AsyncClient(conn_id)
@@ -67,18 +67,18 @@ async def shared_client(conn_id: str) -> AsyncIterator[AsyncClient]:
 
 
 class AsyncClient:
-    """The pool of connections, and what else the waits on one Airflow connection share."""
+    """The connection pool and the state shared by all waits on one Airflow connection."""
 
     def __init__(self, conn_id: str) -> None:
         self.conn_id = conn_id
         self.users = 0
         self._sources: dict[str, HookSource] = {}
-        #: Sources and polls hold them.
+        #: Weak: lanes are kept alive by sources and polls.
         self._lanes: WeakSet[Lane] = WeakSet()
         self._session = aiohttp.ClientSession(
-            # The slots limit it, which a connection that is read again may change.
+            # Slots limit the requests instead, since editing the connection may change the limit.
             connector=aiohttp.TCPConnector(limit=0),
-            # Cookies are state that no other transport has.
+            # The other transport keeps no cookies either.
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": USER_AGENT},
         )
@@ -86,15 +86,15 @@ class AsyncClient:
     def source(
         self, hook_params: Mapping[str, Any] | None, open_hook: Callable[[], PolledVendor]
     ) -> HookSource:
-        """What gives the hook for these parameters; waits with equal parameters share it.
+        """Return the hook source for these parameters, shared by waits with equal parameters.
 
-        :param open_hook: reads the connection; talks to Airflow
+        :param open_hook: reads the connection from Airflow (blocking)
         """
         key = json.dumps(hook_params, sort_keys=True) if hook_params else ""
         return self._sources.setdefault(key, HookSource(open_hook))
 
     def own(self, hook: PolledVendor) -> HookSource:
-        """What gives a caller's own hook, which keeps its credential from call to call."""
+        """Return a source of the caller's own hook, which keeps its credential between calls."""
 
         def read_again() -> PolledVendor:
             hook.read_again()
@@ -112,13 +112,13 @@ class AsyncClient:
         deadline: float | None = None,
         dag_id: str = "",
     ) -> ImportStatus:
-        """Look at an import once.
+        """Poll an import once and return its status.
 
-        :param source: what gives the hook
-        :param since: an earlier reading of the connection than this will not do, on the monotonic clock
-        :param conn_type: the only connection type that will do; empty for any
-        :param deadline: when the wait ends, in seconds since 1970: nobody stands in line for longer
-        :param dag_id: whose line to stand in
+        :param source: the source of the hook
+        :param since: the minimum time of the connection's reading, on the monotonic clock
+        :param conn_type: the expected connection type; empty for any
+        :param deadline: when the wait ends (Unix seconds), and with it the time in a queue
+        :param dag_id: the DAG whose queue to use
         """
         for _ in range(MAX_READINGS):
             hook = await source.hook(since)
@@ -131,7 +131,7 @@ class AsyncClient:
         raise edited_too_often(self.conn_id)
 
     async def close(self) -> None:
-        """Close the pool."""
+        """Close the connection pool."""
         await self._session.close()
 
     async def _lane(self, source: HookSource, hook: PolledVendor) -> Lane:
@@ -140,9 +140,9 @@ class AsyncClient:
         return source.lane
 
     async def _new_lane(self, hook: PolledVendor) -> Lane:
-        route = await sync_to_async(RequestOptions)(hook.settings)
-        # Another wait may have opened it meanwhile.
-        lane = self._find_lane(hook) or Lane(hook, route, self._session)
+        options = await sync_to_async(RequestOptions)(hook.settings)
+        # Another wait may have created it meanwhile.
+        lane = self._find_lane(hook) or Lane(hook, options, self._session)
         self._lanes.add(lane)
         return lane
 
@@ -151,10 +151,10 @@ class AsyncClient:
 
 
 class HookSource:
-    """Gives a hook that keeps to one reading of the connection, and another one when that is too old.
+    """Provides a hook bound to one reading of the connection, and a new one when that is too old.
 
-    :param open_hook: reads the connection; talks to Airflow
-    :param first: in its place for the first time
+    :param open_hook: reads the connection from Airflow (blocking)
+    :param first: replaces `open_hook` on the first call
     """
 
     def __init__(
@@ -170,11 +170,11 @@ class HookSource:
         self._reading = asyncio.Lock()
 
     async def hook(self, since: float = 0.0) -> PolledVendor:
-        """The hook as of a reading that began at `since` or later, and less than five minutes ago."""
+        """Return a hook whose reading began at `since` or later and is less than five minutes old."""
         if self.latest and self._is_new_enough(since):
             return self.latest
         async with self._reading:
-            # Whoever stood in line takes the reading that began meanwhile.
+            # Another wait may have read the connection meanwhile.
             if self.latest and self._is_new_enough(since):
                 return self.latest
             return await self._read(or_keep=self._read_at >= since)
@@ -190,50 +190,50 @@ class HookSource:
             if self.latest is None or not or_keep:
                 raise
             hook = self.latest
-        before = self.latest
-        if before and type(before) is type(hook) and before.settings == hook.settings:
-            hook = before
+        previous = self.latest
+        if previous and type(previous) is type(hook) and previous.settings == hook.settings:
+            hook = previous
         self.latest, self._read_at = hook, began
         return hook
 
     def _opened(self) -> PolledVendor:
         hook = self._first() if self.latest is None else self._open_hook()
-        # Read here, where it may block.
-        hook.settings.base_url  # noqa: B018 - cached from here on
+        # Read here, where blocking is allowed.
+        hook.settings.base_url  # noqa: B018 - cached
         return hook
 
 
 class Lane:
-    """What the polls with one reading of the connection share: slots, credential, renewal, outage."""
+    """The state shared by polls with equal settings: slots, credential, refresh lock and outage."""
 
-    def __init__(self, hook: PolledVendor, route: RequestOptions, session: aiohttp.ClientSession) -> None:
+    def __init__(self, hook: PolledVendor, options: RequestOptions, session: aiohttp.ClientSession) -> None:
         self.settings = hook.settings
-        self.route = route
+        self.options = options
         self.session = session
         self.credentials = hook.credentials
-        self.renewal = asyncio.Lock()
+        self.refresh_lock = asyncio.Lock()
         self.failure: tuple[float, ImportStatusError] | None = None
         self._slots = FairSlots(hook.settings.max_concurrency)
         self._outage = SharedOutage()
 
     async def poll(self, poll: Poll, import_id: str, waits: int, dag_id: str) -> ImportStatus:
-        """Look at an import once, unless there is an outage that another wait is probing."""
-        # Taken before the credential is: who stands in line here does not go out with a revoked one.
+        """Poll an import once and return its status, unless another wait is probing an outage."""
+        # Before the credential, which might be revoked while the poll waits for a slot.
         await _until(poll.deadline, self._slots.acquire(dag_id))
         try:
             if postponed := self._outage.postpone(import_id, time.time(), waits):
                 raise postponed
-            with self._outage_noted(poll, import_id, waits):
+            with self._record_outage(poll, import_id, waits):
                 return await poll.run(import_id)
         finally:
             self._slots.release()
 
     @contextmanager
-    def _outage_noted(self, poll: Poll, import_id: str, waits: int) -> Iterator[None]:
+    def _record_outage(self, poll: Poll, import_id: str, waits: int) -> Iterator[None]:
         try:
             yield
         except ImportStatusError as error:
-            # Otherwise it was Airflow that was out of reach.
+            # Without a request, the error is Airflow's rather than the vendor's.
             if poll.has_sent and error.retryable:
                 self._outage.failed(import_id, error, time.time(), waits)
             elif poll.has_sent:
@@ -244,10 +244,10 @@ class Lane:
 
 
 class Poll:
-    """One poll: answers what the hook's script asks for.
+    """One poll: performs the effects of the hook's flow.
 
-    :param hook: keeps to one reading of the connection, as the lane does
-    :param deadline: when the wait ends, in seconds since 1970
+    :param hook: bound to the same reading of the connection as the lane
+    :param deadline: when the wait ends (Unix seconds)
     """
 
     def __init__(self, hook: PolledVendor, lane: Lane, source: HookSource, deadline: float | None) -> None:
@@ -259,15 +259,15 @@ class Poll:
         self._began = time.monotonic()
 
     async def run(self, import_id: str) -> ImportStatus:
-        """Run the script that looks at an import."""
+        """Run the hook's flow for an import and return its status."""
         with metrics.PollTimer(self._hook.conn_type) as poll, only_our_errors(self._hook.hook_name):
-            return poll.answered(await run_flow(self._hook.poll(import_id), self._answer))
+            return poll.record(await run_flow(self._hook.poll(import_id), self._perform))
 
-    async def _answer(self, effect: Effect) -> Any:
+    async def _perform(self, effect: Effect) -> Any:
         match effect:
             case Request():
                 self.has_sent = True
-                return await exchange(effect, self._lane.session, self._lane.route)
+                return await exchange(effect, self._lane.session, self._lane.options)
             case NeedCredential():
                 return await self._credential(effect)
             case ReloadConnection():
@@ -275,8 +275,8 @@ class Poll:
             case LoadSharedToken(name, after):
                 await asyncio.sleep(after)
                 return await sync_to_async(token_store.load_token)(name)
-            case StoreSharedToken(name, credential, instead_of):
-                return await sync_to_async(token_store.store_token)(name, credential, instead_of)
+            case StoreSharedToken(name, credential, expected):
+                return await sync_to_async(token_store.store_token)(name, credential, expected)
             case LoadLoginRejection(name):
                 return await sync_to_async(token_store.load_login_rejection)(name)
             case StoreLoginRejection(name, reason):
@@ -284,40 +284,40 @@ class Poll:
 
     async def _credential(self, need: NeedCredential) -> Credential:
         lane = self._lane
-        if ready := lane.credentials.usable(need.refused, time.time()):
-            return ready
-        await _until(self.deadline, lane.renewal.acquire())
+        if usable := lane.credentials.usable(need.rejected, time.time()):
+            return usable
+        await _until(self.deadline, lane.refresh_lock.acquire())
         try:
-            # Who stood in line behind a renewal that failed shares its end: a thousand waits try once.
+            # Polls that waited for a failed refresh share its error: a thousand waits try once.
             if lane.failure and lane.failure[0] >= self._began:
                 raise copy(lane.failure[1])
-            return await self._renewed(need)
+            return await self._refresh(need)
         except ImportStatusError as error:
             lane.failure = time.monotonic(), error
             raise
         finally:
-            lane.renewal.release()
+            lane.refresh_lock.release()
 
-    async def _renewed(self, need: NeedCredential) -> Credential:
-        purse = self._lane.credentials
-        before = purse.current
-        credential = await run_flow(purse.credential(self._hook, need, time.time()), self._answer)
-        if credential != before:
+    async def _refresh(self, need: NeedCredential) -> Credential:
+        cache = self._lane.credentials
+        previous = cache.current
+        credential = await run_flow(cache.credential(self._hook, need, time.time()), self._perform)
+        if credential != previous:
             metrics.count_refresh(self._hook.conn_type)
             await sync_to_async(mask_credential)(credential)
         return credential
 
 
 async def _until(deadline: float | None, turn: Awaitable[Any]) -> None:
-    """Wait for one's turn, but not beyond the end of the wait.
+    """Wait for a slot or lock until the deadline at most.
 
-    :param deadline: in seconds since 1970
+    :param deadline: in Unix seconds
     """
     try:
         async with asyncio.timeout(None if deadline is None else max(deadline - time.time(), 0.0)):
             await turn
     except TimeoutError:
         raise ImportUnavailableError(
-            "The time was up while the poll stood in line. Raise max_concurrency of the connection if the"
-            " vendor takes more requests at once."
+            "The wait's deadline passed while the poll was queued. Raise max_concurrency of the connection if"
+            " the vendor accepts more concurrent requests."
         ) from None

@@ -1,8 +1,8 @@
-"""Keeps credentials out of Airflow's logs."""
+"""Masking of credentials in Airflow's logs."""
 
 from __future__ import annotations
 
-# The oldest common.compat that we support does not have it.
+# Not in the oldest supported common.compat.
 try:
     from airflow.sdk.log import mask_secret
 except ImportError:  # Airflow 2.11 and 3.0
@@ -14,6 +14,6 @@ __all__ = ["mask_credential"]
 
 
 def mask_credential(credential: Credential) -> None:
-    """Mask a credential from here on. Talks to Airflow: never on an event loop."""
+    """Mask a credential in all further log messages. It calls Airflow: never use it on an event loop."""
     for secret in (credential.value, *credential.secrets):
         mask_secret(secret)

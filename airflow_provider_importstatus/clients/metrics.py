@@ -1,4 +1,4 @@
-"""What waits report to Airflow's metrics (StatsD, Datadog, OpenTelemetry)."""
+"""Metrics of waits, reported by Airflow (StatsD, Datadog, OpenTelemetry)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["PollTimer", "count_refresh", "gauge_waits", "time_wait"]
 
 
 class PollTimer:
-    """Counts one look by what comes of it (a state, or an error's class), and times it."""
+    """Counts a poll by its result (a state, or an error's class), and times it."""
 
     def __init__(self, vendor: str) -> None:
         self.vendor = vendor
@@ -31,23 +31,23 @@ class PollTimer:
         Stats.incr("importstatus.polls", tags={"vendor": self.vendor, "result": self.result})
         Stats.timing("importstatus.poll_duration", took, tags={"vendor": self.vendor})
 
-    def answered(self, status: ImportStatus) -> ImportStatus:
-        """Take note of the answer, and give it back."""
+    def record(self, status: ImportStatus) -> ImportStatus:
+        """Record the status as the result, and return it."""
         self.result = status.state.value
         return status
 
 
 def count_refresh(vendor: str) -> None:
-    """Count one credential that was got in place of another, or of none."""
+    """Count one credential refresh."""
     Stats.incr("importstatus.refreshes", tags={"vendor": vendor})
 
 
 def gauge_waits(conn_id: str, count: int) -> None:
-    """Tell how many waits on a connection are in flight in this process."""
+    """Report the number of waits on a connection in this process."""
     Stats.gauge("importstatus.waits", count, tags={"conn_id": conn_id})
 
 
 def time_wait(conn_id: str, result: str, seconds: float) -> None:
-    """Time one wait, from its first look to its end (a state, or an error's class)."""
+    """Report the duration of a wait from its first poll, and its result (a state, or an error's class)."""
     tags = {"conn_id": conn_id, "result": result}
     Stats.timing("importstatus.wait_duration", timedelta(seconds=seconds), tags=tags)

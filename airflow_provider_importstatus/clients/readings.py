@@ -1,4 +1,4 @@
-"""A reading of a connection, and what polls have in common whichever client runs them."""
+"""Readings of a connection, and helpers shared by both clients."""
 
 from __future__ import annotations
 
@@ -20,40 +20,40 @@ from airflow_provider_importstatus.status import ImportStatus
 
 __all__ = ["MAX_READINGS", "PolledVendor", "Reading", "edited_too_often", "only_our_errors"]
 
-#: Running waits read their connection again this often, in seconds: secrets backends bill each reading.
+#: Interval at which waits read their connection again, in seconds: secrets backends bill each reading.
 REREAD_AFTER = 300.0
-#: How often a poll begins anew because its connection was edited.
+#: Maximum number of readings in one poll whose connection is being edited.
 MAX_READINGS = 3
 
 
 class PolledVendor(Vendor, Protocol):
-    """A hook, as clients see it."""
+    """The interface of a hook that clients use."""
 
     conn_type: ClassVar[str]
     conn_id: str
 
     @property
     def credentials(self) -> CredentialCache:
-        """The credential that belongs to `settings`."""
+        """Return the cache of the credential that belongs to `settings`."""
 
     def poll(self, import_id: str) -> Flow[ImportStatus]:
-        """Ask once for an import's status."""
+        """Poll an import once and return its status."""
 
     def bound(self) -> Self:
-        """Return a copy that keeps to one reading of the connection."""
+        """Return a copy that is bound to one reading of the connection."""
 
     def read_again(self) -> Reading:
-        """Read the connection now."""
+        """Read the connection again and return the reading."""
 
     def check_conn_type(self, wanted: str) -> None:
-        """Refuse a connection of another type."""
+        """Raise an error if the connection has another type."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One reading of a connection, and the credential that belongs to it. It is replaced as a whole.
+    """One reading of a connection, and the credential that belongs to it.
 
-    :param read_at: when, on the monotonic clock
+    :param read_at: time of the reading, on the monotonic clock
     """
 
     settings: ConnectionSettings
@@ -66,24 +66,24 @@ class Reading:
         return time.monotonic() - self.read_at >= REREAD_AFTER
 
     def again(self, settings: ConnectionSettings) -> Reading:
-        """The reading that follows; it keeps the credential where the connection is the same."""
+        """Return the next reading, which keeps the credential if the settings are equal."""
         is_same = settings == self.settings
         return Reading(self.settings, self.credentials) if is_same else Reading(settings)
 
 
 @contextmanager
 def only_our_errors(vendor: str) -> Iterator[None]:
-    """Turn whatever else a poll raises into an error of ours: no answer may end a wait."""
+    """Turn any other exception of a poll into an `ImportProtocolError`: no response may crash a wait."""
     try:
         yield
     except (ImportStatusError, ConnectionEdited):
         raise
     except Exception as error:
         raise ImportProtocolError(
-            f"{vendor}: the answer could not be read ({type(error).__name__}). Please report this as a bug."
+            f"{vendor}: the response could not be read ({type(error).__name__}). Please report this as a bug."
         ) from error
 
 
 def edited_too_often(conn_id: str) -> ImportUnavailableError:
-    """The error for a connection that changes whenever it is read."""
+    """Return the error for a connection that changed on every reading."""
     return ImportUnavailableError(f"Connection {conn_id!r} was edited {MAX_READINGS} times within one poll.")

@@ -1,4 +1,4 @@
-"""A limit on requests under way, whose line moves in turn between DAGs."""
+"""A limit on concurrent requests, shared fairly between DAGs."""
 
 from __future__ import annotations
 
@@ -9,39 +9,38 @@ __all__ = ["FairSlots"]
 
 
 class FairSlots:
-    """At most `limit` holders at a time. Each DAG has a line of its own, and the lines are served in turn."""
+    """A semaphore of `limit` slots. Each DAG has its own queue, and the queues are served in turn."""
 
     def __init__(self, limit: int) -> None:
         self._free = limit
-        self._lines: dict[str, deque[asyncio.Future[None]]] = {}
+        self._queues: dict[str, deque[asyncio.Future[None]]] = {}
 
     async def acquire(self, dag_id: str) -> None:
-        """Take a slot; wait for it in the line of the DAG."""
+        """Acquire a slot, waiting in the DAG's queue if none is free."""
         if self._free:
             self._free -= 1
         else:
-            await self._stand_in_line(dag_id)
+            await self._wait(dag_id)
 
     def release(self) -> None:
-        """Give the slot to the first in the next line; a line that was served goes to the end."""
-        while self._lines:
-            dag_id = next(iter(self._lines))
-            line = self._lines.pop(dag_id)
-            turn = line.popleft()
-            if line:
-                self._lines[dag_id] = line
-            if not turn.done():
-                turn.set_result(None)
+        """Release a slot to the first waiter of the next queue, which then moves to the end."""
+        while self._queues:
+            dag_id = next(iter(self._queues))
+            queue = self._queues.pop(dag_id)
+            waiter = queue.popleft()
+            if queue:
+                self._queues[dag_id] = queue
+            if not waiter.done():
+                waiter.set_result(None)
                 return
         self._free += 1
 
-    async def _stand_in_line(self, dag_id: str) -> None:
-        turn = asyncio.get_running_loop().create_future()
-        line = self._lines.setdefault(dag_id, deque())
-        line.append(turn)
+    async def _wait(self, dag_id: str) -> None:
+        waiter = asyncio.get_running_loop().create_future()
+        self._queues.setdefault(dag_id, deque()).append(waiter)
         try:
-            await turn
+            await waiter
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
+            if waiter.done() and not waiter.cancelled():
                 self.release()
             raise

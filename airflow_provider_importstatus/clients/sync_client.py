@@ -1,4 +1,4 @@
-"""Runs a hook's flows with `requests`: on workers."""
+"""The blocking client, used on workers."""
 
 from __future__ import annotations
 
@@ -34,35 +34,35 @@ H = TypeVar("H", bound=PolledVendor)
 class SyncClient(Generic[H]):
     """Runs the flows of one hook.
 
-    :param hook: reads its connection, and keeps the credential from flow to flow
+    :param hook: reads its connection, and keeps the credential between flows
     """
 
     def __init__(self, hook: H) -> None:
         self._hook = hook
 
-    def converse(self, script: Callable[[H], Flow[T]]) -> T:
-        """Run one of the hook's scripts to its result, from its beginning if the connection is edited."""
+    def run(self, flow_of: Callable[[H], Flow[T]]) -> T:
+        """Run a flow of the hook and return its result. If the connection is edited, start the flow again."""
         for _ in range(MAX_READINGS):
             hook = self._hook.bound()
             try:
                 with requests_transport.Session(hook.settings, USER_AGENT) as session:
-                    return requests_transport.run_flow(script(hook), partial(self._answer, hook, session))
+                    return requests_transport.run_flow(flow_of(hook), partial(self._perform, hook, session))
             except ConnectionEdited:
                 continue
         raise edited_too_often(self._hook.conn_id)
 
-    def credential_for(self, hook: H, refused: Credential | None) -> tuple[H, Credential]:
-        """A credential and the hook whose reading of the connection it belongs to."""
-        need = NeedCredential(refused, "by the answer to your own request", insists=True)
+    def credential_for(self, hook: H, rejected: Credential | None) -> tuple[H, Credential]:
+        """Return a credential, and the hook with the settings that it belongs to."""
+        need = NeedCredential(rejected, "see the response to your own request", insists=True)
         for _ in range(MAX_READINGS):
             try:
                 with requests_transport.Session(hook.settings, USER_AGENT) as session:
-                    return hook, self._answer(hook, session, need)
+                    return hook, self._perform(hook, session, need)
             except ConnectionEdited:
                 hook = self._hook.bound()
         raise edited_too_often(self._hook.conn_id)
 
-    def _answer(self, hook: H, session: requests_transport.Session, effect: Effect) -> Any:
+    def _perform(self, hook: H, session: requests_transport.Session, effect: Effect) -> Any:
         match effect:
             case Request():
                 return requests_transport.exchange(effect, session, hook.settings.timeout)
@@ -73,19 +73,19 @@ class SyncClient(Generic[H]):
             case LoadSharedToken(name, after):
                 time.sleep(after)
                 return token_store.load_token(name)
-            case StoreSharedToken(name, credential, instead_of):
-                return token_store.store_token(name, credential, instead_of)
+            case StoreSharedToken(name, credential, expected):
+                return token_store.store_token(name, credential, expected)
             case LoadLoginRejection(name):
                 return token_store.load_login_rejection(name)
             case StoreLoginRejection(name, reason):
                 return token_store.store_login_rejection(name, reason)
 
     def _credential(self, hook: H, session: requests_transport.Session, need: NeedCredential) -> Credential:
-        purse = hook.credentials
-        before = purse.current
-        talk = purse.credential(hook, need, time.time())
-        credential = requests_transport.run_flow(talk, partial(self._answer, hook, session))
-        if credential != before:
+        cache = hook.credentials
+        previous = cache.current
+        flow = cache.credential(hook, need, time.time())
+        credential = requests_transport.run_flow(flow, partial(self._perform, hook, session))
+        if credential != previous:
             metrics.count_refresh(hook.conn_type)
             mask_credential(credential)
         return credential

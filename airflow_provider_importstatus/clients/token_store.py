@@ -1,8 +1,8 @@
-"""What processes share in Airflow Variables: tokens, and logins that were rejected.
+"""Tokens and login rejections shared between processes in Airflow Variables.
 
-Clear revokes a token when another is obtained with the same client secret, so whoever uses that secret must
-share one. It is kept encrypted, and masked by the name of its Variable. Salesforce locks a user after a few
-rejected logins, so a login that one process was refused is not repeated by the others.
+Clear revokes a token when another is requested with the same client secret, so all processes that use the
+secret must share one. Variables are encrypted, and the name of this one makes Airflow mask its value.
+Salesforce locks a user after a few rejected logins, so a rejected login is not repeated by other processes.
 """
 
 from __future__ import annotations
@@ -28,49 +28,49 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-#: Characters of the vendor's words about a rejected login.
+#: Maximum length of a rejection's reason, in characters.
 MAX_REASON = 500
 
 SHARED_DESCRIPTION = (
-    "A token that processes share, kept by airflow-provider-importstatus. Deleting it costs one login."
+    "A token shared between processes, stored by airflow-provider-importstatus. Deleting it costs one login."
 )
 REJECTION_DESCRIPTION = (
-    "A login that a vendor rejected, kept by airflow-provider-importstatus for a minute, in which it is not"
-    " repeated. It may be deleted."
+    "A login that a vendor rejected, stored by airflow-provider-importstatus: not repeated for a minute."
+    " It may be deleted."
 )
 
-#: The rejections that this process has met, for where the Variable cannot be written.
+#: The rejections of this process, in case the Variable cannot be written.
 _own_rejections: dict[str, LoginRejection] = {}
 
 
 def load_token(name: str) -> Credential | None:
-    """The credential kept under `name`, if there is one. Talks to Airflow: never on an event loop.
+    """Return the credential stored as `name`, if any. It calls Airflow: never use it on an event loop.
 
-    :raises ImportUnavailableError: when the Variable is there but cannot be read: that is not "none"
+    :raises ImportUnavailableError: if the Variable cannot be read, which does not mean that there is none
     """
     text = _read(name)
     if text is None:
         return None
     credential = _credential(text)
     if credential is None:
-        raise ImportUnavailableError(f"Variable {name} holds no token of ours. Delete it.")
+        raise ImportUnavailableError(f"Variable {name} does not contain a valid token. Delete it.")
     mask_credential(credential)
     return credential
 
 
-def store_token(name: str, credential: Credential, instead_of: Credential | None = None) -> Credential | None:
-    """Keep a credential under `name` for other processes, in place of `instead_of`.
+def store_token(name: str, credential: Credential, expected: Credential | None = None) -> Credential | None:
+    """Store a credential as `name` for other processes, in place of `expected`.
 
-    Talks to Airflow: never on an event loop. What is there is read first: a credential that another process
-    has stored meanwhile is returned, and not overwritten. A failure to write is only logged: the token is
-    obtained, works here, and obtaining another would revoke it.
+    A credential that another process has stored meanwhile is returned, and not overwritten. A failed write is
+    only logged: the token works here, and requesting another would revoke it. It calls Airflow: never use it
+    on an event loop.
     """
     try:
-        there = load_token(name)
+        stored = load_token(name)
     except ImportUnavailableError:
-        there = None
-    if there is not None and there != instead_of and there != credential:
-        return there
+        stored = None
+    if stored is not None and stored != expected and stored != credential:
+        return stored
     data = {
         "value": credential.value,
         "obtained_at": credential.obtained_at,
@@ -84,10 +84,10 @@ def store_token(name: str, credential: Credential, instead_of: Credential | None
 
 
 def load_login_rejection(name: str) -> LoginRejection | None:
-    """The latest rejection of the login with this `name`, this process's or another's.
+    """Return the latest rejection of the login `name` in any process, if any.
 
-    Talks to Airflow: never on an event loop. Nothing depends on it but sparing the vendor a login: what
-    cannot be read counts as none.
+    An unreadable Variable counts as none, since this only avoids logins. It calls Airflow: never use it on an
+    event loop.
     """
     own = _own_rejections.get(name)
     try:
@@ -99,7 +99,7 @@ def load_login_rejection(name: str) -> LoginRejection | None:
 
 
 def store_login_rejection(name: str, reason: str) -> None:
-    """Tell other processes that a login was rejected now. Talks to Airflow: never on an event loop."""
+    """Store a login's rejection for other processes. It calls Airflow: never use it on an event loop."""
     rejection = LoginRejection(time.time(), reason[:MAX_REASON])
     _own_rejections[name] = rejection
     data = {"rejected_at": rejection.rejected_at, "reason": rejection.reason}
@@ -120,7 +120,7 @@ def _credential(text: str) -> Credential | None:
 
 
 def _write(name: str, data: Mapping[str, Any], description: str) -> str | None:
-    """Write a Variable; return the class of what went wrong, if anything did."""
+    """Write a Variable; return the name of the error's class if it failed."""
     try:
         Variable.set(name, json.dumps(data), description=description)
     except Exception as error:
@@ -134,7 +134,7 @@ def _read(name: str) -> str | None:
     except KeyError:  # Airflow 2.11: no such Variable
         return None
     except Exception as error:
-        # Airflow 3 wraps every answer of its API in one error; only this one means that there is none.
+        # Airflow 3 raises one class for every API error; only this code means that there is no such Variable.
         if _error_type(error) == "VARIABLE_NOT_FOUND":
             return None
         raise ImportUnavailableError(f"Variable {name} cannot be read: {type(error).__name__}.") from error
@@ -142,5 +142,5 @@ def _read(name: str) -> str | None:
 
 
 def _error_type(error: Exception) -> str | None:
-    kind = getattr(getattr(error, "error", None), "error", None)
-    return getattr(kind, "name", None)
+    code = getattr(getattr(error, "error", None), "error", None)
+    return getattr(code, "name", None)

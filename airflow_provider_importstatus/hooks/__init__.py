@@ -1,1 +1,1 @@
-"""One hook a vendor: its connection, its login, its questions, its words."""
+"""The vendors' hooks."""

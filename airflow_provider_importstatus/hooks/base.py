@@ -1,4 +1,4 @@
-"""What every vendor's hook has in common, and what a further vendor subclasses."""
+"""The base class of all vendors' hooks."""
 
 from __future__ import annotations
 
@@ -29,28 +29,29 @@ __all__ = ["ImportStatusHook", "read_connection"]
 
 
 class ImportStatusHook(BaseHook):
-    """Asks one vendor how its imports are going.
+    """Base class for a vendor's hook.
 
-    A vendor is one subclass: three class attributes, `sign`, `look`, and `given` or `log_in`. Its methods are
-    scripts that yield what they need and are sent the answer (see `conversation`), so that the same lines
-    run on workers and in triggerers.
+    A subclass sets `conn_type`, `default_conn_name` and `hook_name`, and implements `apply_auth`, `poll`, and
+    `static_credential` or `authenticate`. `poll`, `authenticate` and `probe` are flows: generators that yield
+    effects and are sent the replies (see `protocol.flow`), so that the same code runs on workers and in
+    triggerers.
 
-    :param conn_id: the connection; the vendor's default connection unless given
+    :param conn_id: the connection; defaults to the vendor's default connection
     """
 
     conn_type: ClassVar[str] = ""
     conn_name_attr: ClassVar[str] = "conn_id"
     default_conn_name: ClassVar[str] = ""
     hook_name: ClassVar[str] = ""
-    #: The vendor's address where the connection has none.
+    #: Host used if the connection has none.
     default_host: ClassVar[str] = ""
-    #: An id that no import has: `probe` asks for it.
+    #: An id that no import has; `probe` polls it.
     no_import: ClassVar[str] = "00000000-0000-0000-0000-000000000000"
-    #: What `test_connection` tells people to check.
+    #: What `test_connection` advises to check.
     advice: ClassVar[Advice] = Advice()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        # Otherwise it would fail later, out of sight, in the triggerer.
+        # Otherwise it would fail later, in the triggerer.
         super().__init_subclass__(**kwargs)
         missing = [name for name in ("conn_type", "default_conn_name", "hook_name") if not getattr(cls, name)]
         missing += [
@@ -62,8 +63,8 @@ class ImportStatusHook(BaseHook):
         ):
             missing.append("static_credential or authenticate")
         if missing:
-            raise TypeError(f"{cls.__name__} is no complete vendor: it lacks {', '.join(missing)}.")
-        # Airflow up to 3.1 asks for the form only where the class itself has these.
+            raise TypeError(f"{cls.__name__} is not a complete hook: it lacks {', '.join(missing)}.")
+        # Airflow up to 3.1 requires these on the class itself.
         for name in ("get_connection_form_widgets", "get_ui_field_behaviour"):
             setattr(cls, name, inspect.getattr_static(cls, name))
 
@@ -73,72 +74,74 @@ class ImportStatusHook(BaseHook):
         self._connection: Connection | None = None
         self._reading: Reading | None = None
 
-    # What a vendor is: see `conversation.Vendor`.
+    # The vendor's protocol: see `protocol.flow.Vendor`.
 
-    def static_credential(self, settings: ConnectionSettings) -> Credential | None:  # noqa: ARG002 - for those who override it
-        """The credential that stands ready in the connection, if one does."""
+    def static_credential(self, settings: ConnectionSettings) -> Credential | None:  # noqa: ARG002 - used by overrides
+        """Return the credential that the connection contains, if any."""
         return None
 
     def authenticate(self, settings: ConnectionSettings) -> Flow[Credential]:
-        """Get a credential from the vendor."""
-        raise ImportSettingsError(f"{self.hook_name} needs a credential in connection {settings.conn_id!r}.")
+        """Obtain a credential from the vendor and return it."""
+        raise ImportSettingsError(
+            f"{self.hook_name} needs a credential: add one to connection {settings.conn_id!r}."
+        )
         yield
 
     def token_url(self, settings: ConnectionSettings) -> str:
-        """Where `log_in` gets a credential. A rejected login there is repeated by no process."""
+        """Return the URL of `authenticate`'s request. Login rejections are shared by this URL."""
         return settings.base_url
 
-    def shared_token_name(self, settings: ConnectionSettings) -> str | None:  # noqa: ARG002 - for those who override it
-        """The name under which processes must share one credential; None where each may have its own."""
+    def shared_token_name(self, settings: ConnectionSettings) -> str | None:  # noqa: ARG002 - used by overrides
+        """Return the name under which processes share one credential; None if each may have its own."""
         return None
 
     def apply_auth(self, request: Request, credential: Credential) -> Request:
-        """The request with the credential presented."""
+        """Return the request with the credential added."""
         raise NotImplementedError
 
     def effective_status(self, response: Response) -> int:
-        """The HTTP status that an answer means, whatever it was sent with."""
+        """Return the HTTP status that the response stands for, which may differ from its own."""
         return response.status
 
     def poll(self, import_id: str) -> Flow[ImportStatus]:
-        """Ask once how an import is going."""
+        """Poll an import once and return its status."""
         raise NotImplementedError
 
     def probe(self) -> Flow[object]:
-        """Ask what the vendor answers only if address and credential are right; cheap, and changes nothing.
+        """Send a cheap, read-only request that succeeds only with the right host and credential.
 
-        :raises ImportNotFoundError: the vendor knows no such import, and so answers; where it does not say so
-            in JSON, it is taken for somebody else
+        :raises ImportNotFoundError: the vendor knows no such import. With a JSON body this counts as success;
+            without, the response is not the vendor's
         """
         return self.poll(self.no_import)
 
-    # What Airflow's connection form uses.
+    # For Airflow's connection form.
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
-        """The form's fields for extras, for Airflow 2.11 to 3.1."""
+        """Return the form's fields for extras (Airflow 2.11 to 3.1)."""
         return connection_form.form_widgets(connection_form.metadata_entry(cls))
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """What the form makes of host, login and the like, for Airflow 2.11 to 3.1."""
+        """Return hidden fields, labels and placeholders of the form (Airflow 2.11 to 3.1)."""
         return connection_form.field_behaviour(connection_form.metadata_entry(cls))
 
     def test_connection(self) -> tuple[bool, str]:
-        """Whether the connection works, and in words what is wrong with it.
+        """Return whether the connection works, and a message that says what to fix.
 
-        At most one login and the `probe`, within the timeout. It replaces no token that processes share.
+        It sends at most one login and the `probe`, within the timeout, and replaces no shared token.
         """
-        # Airflow's servers only.
+        # Needed in Airflow's servers only.
         from airflow_provider_importstatus.hooks.connection_test import ConnectionTest
 
         return ConnectionTest(self).run()
 
-    # What a DAG uses.
+    # For DAGs.
 
     @property
     def settings(self) -> ConnectionSettings:
-        """The connection as it was last read."""
+        """The connection's settings, as last read."""
         return (self._reading or self.read_again()).settings
 
     @settings.setter
@@ -147,68 +150,67 @@ class ImportStatusHook(BaseHook):
 
     @property
     def credentials(self) -> CredentialCache:
-        """What holds the credential that belongs to `settings`."""
+        """The cache of the credential that belongs to `settings`."""
         return (self._reading or self.read_again()).credentials
 
     @property
     def base_url(self) -> str:
-        """The vendor's address: scheme, host, port and path, without a slash at the end."""
+        """The vendor's base URL without a trailing slash: scheme, host, port and path."""
         return self.settings.base_url
 
     def get_import_status(self, import_id: str | int) -> ImportStatus:
-        """Look at an import once.
+        """Poll an import once and return its status.
 
-        :param import_id: what the vendor's submit call returned, a str or an int
-        :raises ImportStatusError: one of its subclasses, by what went wrong
+        :param import_id: the str or int that the vendor's submit call returned
+        :raises ImportStatusError: a subclass for the kind of failure
         """
         import_id = read_import_id(import_id)
         with metrics.PollTimer(self.conn_type) as poll, only_our_errors(self.hook_name):
-            return poll.answered(SyncClient(self).converse(lambda hook: hook.poll(import_id)))
+            return poll.record(SyncClient(self).run(lambda hook: hook.poll(import_id)))
 
     async def aget_import_status(self, import_id: str | int) -> ImportStatus:
-        """Look at an import once, without blocking the event loop."""
+        """Poll an import once without blocking the event loop, and return its status."""
         import_id = read_import_id(import_id)
-        # Workers that only block need no aiohttp.
+        # Imported here: workers do not need aiohttp.
         from airflow_provider_importstatus.clients.async_client import shared_client
 
         async with shared_client(self.conn_id) as client:
             return await client.poll(client.own(self), import_id)
 
     def get_conn(self) -> requests.Session:
-        """A session for the vendor's other calls, such as submitting a file.
+        """Return a session for the vendor's other calls, such as submitting a file.
 
-        It resolves URLs that begin with a slash against the connection's base, signs requests to the
-        connection's own origin and no other, and renews a refused credential once.
+        It resolves URLs that begin with a slash against the base URL, authenticates requests to the
+        connection's own origin only, and refreshes a rejected credential once.
         """
         from airflow_provider_importstatus.transports.authenticated_session import AuthenticatedSession
 
-        owner = SyncClient(self)
-        return AuthenticatedSession(self.bound, owner.credential_for, USER_AGENT)
+        return AuthenticatedSession(self.bound, SyncClient(self).credential_for, USER_AGENT)
 
     def bound(self) -> Self:
-        """A copy that keeps to one reading of the connection. It may talk to Airflow."""
+        """Return a copy that is bound to one reading of the connection. It may call Airflow."""
         if self._reading is None or self._reading.is_old:
             self.read_again(or_keep=True)
         return copy.copy(self)
 
     def read_again(self, *, or_keep: bool = False) -> Reading:
-        """Read the connection now. Talks to Airflow: never on an event loop.
+        """Read the connection again and return the reading. It calls Airflow: never use it on an event loop.
 
-        :param or_keep: whether the latest reading stands where Airflow is out of reach
+        :param or_keep: whether to keep the latest settings if Airflow is unreachable
         """
-        before = self._reading
+        previous = self._reading
         try:
             settings = self.read_settings()
         except ImportUnavailableError:
-            if before is None or not or_keep:
+            if previous is None or not or_keep:
                 raise
-            settings = before.settings
-        self._reading = before.again(settings) if before else Reading(settings)
+            settings = previous.settings
+        self._reading = previous.again(settings) if previous else Reading(settings)
         return self._reading
 
     def read_settings(self) -> ConnectionSettings:
-        """The connection as it is now. Talks to Airflow: never on an event loop."""
-        # The one that the hook was chosen by is used once.
+        """Return the connection's current settings. It calls Airflow: never use it on an event loop."""
+        # The connection that determined the hook is used once.
         connection, self._connection = self._connection or read_connection(self.conn_id), None
         settings = ConnectionSettings(
             conn_id=self.conn_id,
@@ -225,38 +227,43 @@ class ImportStatusHook(BaseHook):
                 ca_context(settings.verify)
             except OSError:
                 remedy = "give true, false or the path of a CA file"
-                raise settings.error("verify", "names no file of certificates", remedy) from None
+                raise settings.error("verify", "is not a file of CA certificates", remedy) from None
         return settings
 
     def check_conn_type(self, wanted: str) -> None:
-        """Refuse a connection of another vendor than a sensor is for: its import may well have the same id.
+        """Raise an error for another vendor's connection, whose imports may have the same ids.
 
-        :param wanted: the connection type; empty for any
-        :raises ImportSettingsError: naming both
+        :param wanted: the expected connection type; empty for any
+        :raises ImportSettingsError: the types differ
         """
         if wanted not in ("", self.conn_type):
             raise ImportSettingsError(
-                f"Connection {self.conn_id!r} is of the type {self.conn_type!r}; this sensor takes"
-                f" {wanted!r}. Use ImportStatusSensor for any type. Nothing was sent."
+                f"Connection {self.conn_id!r} is of type {self.conn_type!r}; this sensor requires"
+                f" {wanted!r}. ImportStatusSensor accepts any type. Nothing was sent."
             )
 
     @classmethod
     def check_params(cls, hook_params: Mapping[str, Any]) -> None:
-        """Refuse what is no parameter of this hook.
+        """Check that `hook_params` are parameters of this hook.
 
-        :raises ImportSettingsError: naming what is unknown, and what there is
+        :raises ImportSettingsError: with the unknown and the valid names
         """
         known = [
             name for name in inspect.signature(cls.__init__).parameters if name not in ("self", "conn_id")
         ]
         if unknown := [name for name in hook_params if name not in known]:
-            there_is = f"It takes {', '.join(known)}." if known else "It takes none."
+            valid = f"Valid parameters: {', '.join(known)}." if known else "It has no parameters."
             raise ImportSettingsError(
-                f"hook_params: {cls.__name__} has no parameter {', '.join(map(repr, unknown))}. {there_is}"
+                f"hook_params: {cls.__name__} has no parameter {', '.join(map(repr, unknown))}. {valid}"
             )
 
 
 def read_connection(conn_id: str) -> Connection:
+    """Return a connection. It calls Airflow: never use it on an event loop.
+
+    :raises ImportSettingsError: there is no such connection
+    :raises ImportUnavailableError: Airflow is unreachable
+    """
     try:
         return BaseHook.get_connection(conn_id)
     except AirflowNotFoundException:
@@ -264,7 +271,7 @@ def read_connection(conn_id: str) -> Connection:
             f"There is no connection {conn_id!r}. Create it; nothing was sent."
         ) from None
     except Exception as error:
-        # Airflow's own database or API was out of reach: the wait must outlive that.
+        # Airflow's database or API is unreachable, which must not end the wait.
         raise ImportUnavailableError(
             f"Connection {conn_id!r} cannot be read: {type(error).__name__}."
         ) from error

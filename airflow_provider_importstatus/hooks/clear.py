@@ -1,4 +1,4 @@
-"""Clear One Integration: how it is asked about an ingestion, and what its answers mean.
+"""The hook for Clear One Integration's ingestion workflows.
 
 https://docs.cleartax.in/cleartax-docs/gls-api/gls-api-reference/advanced-ingestion-api/get-ingestion-activity-status
 """
@@ -54,7 +54,7 @@ WORKFLOWS = {
     "SUCCESS": ImportState.SUCCEEDED,
     "FAILED": ImportState.FAILED,
 }
-#: Activities have words of their own.
+#: Activities have other states than workflows.
 ACTIVITIES = {
     "CREATED": ImportState.QUEUED,
     "PROCESSING": ImportState.RUNNING,
@@ -65,10 +65,10 @@ ACTIVITIES = {
 
 
 class ClearHook(ImportStatusHook):
-    """Asks Clear One Integration how an ingestion workflow is going.
+    """Polls ingestion workflows of Clear One Integration.
 
-    :param conn_id: a connection of the type ``clear``
-    :param integration_id: in place of the connection's
+    :param conn_id: a connection of type ``clear``
+    :param integration_id: overrides the connection's integration id
     """
 
     conn_type = "clear"
@@ -76,9 +76,9 @@ class ClearHook(ImportStatusHook):
     hook_name = "Clear One Integration"
     default_host = "https://api.clear.in"
     advice = Advice(
-        refusal="Check {login}, and {access_token} if there is one. Without one, the token that others share"
-        " may have been revoked: the next wait mints another, a test does not.",
-        untried="Or fill in {access_token}, which a test can try.",
+        refusal="Check {login}, and {access_token} if it is filled in. Otherwise the shared token may have"
+        " been revoked: the next wait requests another, a test does not.",
+        untried="Or fill in {access_token}, which can be tested.",
     )
 
     def __init__(self, conn_id: str | None = None, integration_id: str | None = None) -> None:
@@ -86,43 +86,42 @@ class ClearHook(ImportStatusHook):
         self.integration_id = integration_id
 
     def static_credential(self, settings: ConnectionSettings) -> Credential | None:
-        """The ready access token, which nobody else's login revokes."""
+        """Return the connection's access token, if any. Other logins do not revoke it."""
         token = settings.get_header("access_token")
         return Credential(token) if token else None
 
     def authenticate(self, settings: ConnectionSettings) -> Flow[Credential]:
-        """Mint a token from the client secret. It revokes the one before; 288 a day are allowed.
+        """Request a token with the client secret. It revokes the previous one; 288 a day are allowed.
 
         https://docs.cleartax.in/cleartax-docs/clear-finance-cloud/cfc-api-reference/generate-access-token-api
         """
         settings.require("password")
         headers = {"x-clear-client-secret": settings.get_header("password"), "Accept": "application/json"}
         response = yield Request("GET", self.token_url(settings), headers)
-        answer = parse_token_response(response, LOGIN)
-        # One regional copy of the page writes the name with a hyphen.
-        token = access_token(answer, LOGIN, "access_token", "access-token")
-        valid_till = parse_timestamp(answer.get("valid_till"))
-        life = valid_till.timestamp() - response.received_at if valid_till else 0.0
-        # An end in the past tells of clocks that differ: then a refusal tells when to get another.
-        return Credential(
-            token, response.received_at, refresh_at(response.received_at, life) if life > 0 else None
-        )
+        data = parse_token_response(response, LOGIN)
+        # One regional copy of the documentation spells the name with a hyphen.
+        token = access_token(data, LOGIN, "access_token", "access-token")
+        valid_till = parse_timestamp(data.get("valid_till"))
+        lifetime = valid_till.timestamp() - response.received_at if valid_till else 0.0
+        # An expiry in the past means that clocks differ: the token is used until it is rejected.
+        expires_at = refresh_at(response.received_at, lifetime) if lifetime > 0 else None
+        return Credential(token, response.received_at, expires_at)
 
     def token_url(self, settings: ConnectionSettings) -> str:
-        """Below the API's base."""
+        """Return the token endpoint below the base URL."""
         return f"{settings.base_url}/integration/v1/authz/token"
 
     def shared_token_name(self, settings: ConnectionSettings) -> str:
-        """One token for all who use this secret."""
+        """Return the name of the token shared by all processes that use this secret."""
         return token_variable_name(self.conn_type, settings.base_url, settings.get_str("password"))
 
     def apply_auth(self, request: Request, credential: Credential) -> Request:
-        """Present the token and the integration id."""
+        """Return the request with the token and the integration id."""
         headers = {"x-clear-auth-token": credential.value, "x-integration-id": self._integration()}
         return replace(request, headers={**request.headers, **headers})
 
     def effective_status(self, response: Response) -> int:
-        """The status in the envelope, where that is an error's and the HTTP status is none."""
+        """Return the envelope's status if it is an error's and the HTTP status is not."""
         if response.status >= 300:
             return response.status
         try:
@@ -133,8 +132,8 @@ class ClearHook(ImportStatusHook):
         return stated if stated is not None and stated >= 400 else response.status
 
     def poll(self, import_id: str) -> Flow[ImportStatus]:
-        """Ask for the workflow's status and that of its activities."""
-        self._integration()  # Before a token is minted in vain.
+        """Poll the workflow and its activities once and return their status."""
+        self._integration()  # Fails before a token is requested.
         query = urlencode({"taskId": import_id})
         response = yield from send_authenticated(
             self, Request("GET", f"/one-integration/workflow/status?{query}")
@@ -143,11 +142,11 @@ class ClearHook(ImportStatusHook):
         envelope = read_json(response, WHAT)
         error, result = envelope.get("error"), envelope.get("result")
         if error:
-            words = response.clean("; ".join(extract_messages(response, error)))
-            raise ImportRequestError(f"{WHAT}: refused with {words}. Check the import_id.")
+            reason = response.clean("; ".join(extract_messages(response, error)))
+            raise ImportRequestError(f"{WHAT}: request rejected: {reason}. Check the import_id.")
         if result is None and ("result" in envelope or isinstance(envelope.get("success"), bool)):
             raise ImportNotFoundError(
-                f"Clear knows no task {import_id!r}. Is it the taskId of the ingest call?"
+                f"Clear knows no task {import_id!r}. Check that it is the taskId of the ingest call."
             )
         if not isinstance(result, dict) or envelope.get("success") is False:
             raise ImportProtocolError(f"{WHAT}: no usable result ({response.excerpt()})")
@@ -165,11 +164,11 @@ class ClearHook(ImportStatusHook):
 
 
 def _integration_id(value: object) -> str:
-    # An empty one must not fall back to the connection's: that may be somebody else's integration.
+    # An empty id must not fall back to the connection's, which may be another integration.
     if not isinstance(value, str) or not value.strip() or not (value.isascii() and value.isprintable()):
-        kind = "empty or unprintable" if isinstance(value, str) else f"of the kind {type(value).__name__}"
+        fact = "empty or unprintable" if isinstance(value, str) else f"of type {type(value).__name__}"
         raise ImportSettingsError(
-            f"integration_id is {kind}. Give the integration id as a text, or leave it out. Nothing was sent."
+            f"integration_id is {fact}. Give the integration id as a str, or omit it. Nothing was sent."
         )
     return value.strip()
 
@@ -180,11 +179,11 @@ def _to_status(import_id: str, result: Mapping[str, Any], response: Response) ->
         raise ImportProtocolError(f"{WHAT}: no workflowStatus ({response.excerpt()})")
     activities = result.get("activityStatusList") or []
     if not isinstance(activities, list) or not all(isinstance(item, dict) for item in activities):
-        raise ImportProtocolError(f"{WHAT}: activityStatusList is no list of objects")
+        raise ImportProtocolError(f"{WHAT}: activityStatusList is not a list of objects")
     if len(activities) > MAX_ITEMS:
         raise too_many()
     state = WORKFLOWS.get(word.strip().upper(), ImportState.UNKNOWN)
-    # SUCCESS hides rows that were refused, all of them perhaps: only the activities tell.
+    # With SUCCESS, even all rows may be rejected: only the activities show it.
     if state is ImportState.SUCCEEDED and any(_activity_state(each) is not state for each in activities):
         state = ImportState.PARTIAL
     reports = (activity.get("errorReportPreSign") for activity in activities)
@@ -208,8 +207,8 @@ def _to_status(import_id: str, result: Mapping[str, Any], response: Response) ->
 
 def _activity_state(activity: Mapping[str, Any]) -> ImportState:
     word = activity.get("status")
-    known = isinstance(word, str) and ACTIVITIES.get(word.strip().upper())
-    return known or ImportState.UNKNOWN
+    state = isinstance(word, str) and ACTIVITIES.get(word.strip().upper())
+    return state or ImportState.UNKNOWN
 
 
 def _to_stage(activity: Mapping[str, Any], response: Response) -> StageStatus:

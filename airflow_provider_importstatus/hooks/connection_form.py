@@ -1,6 +1,6 @@
-"""A vendor's connection form: as Airflow 2.11 to 3.1 want it, and in words for people.
+"""Connection forms for Airflow 2.11 to 3.1, and the labels of their fields.
 
-It is described in the provider's metadata, which Airflow 3.2 and later read themselves.
+They are built from the provider's metadata, which Airflow 3.2 and later read themselves.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ __all__ = ["Advice", "field_behaviour", "field_labels", "form_widgets", "metadat
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What to check in a connection that does not work; `{login}` stands for what the form calls that field.
+    """What to check in a connection that does not work; `{login}` is replaced with the label of that field.
 
-    :param login: where the login is refused
-    :param refusal: where the question is refused, although the login, if there is one, was not
-    :param address: where nothing answers, or somebody else
-    :param untried: where a test gets no credential, because processes share one
+    :param login: for a rejected login
+    :param refusal: for a rejected request after a successful login, or without one
+    :param address: for a host that is unreachable, or not the vendor's
+    :param untried: for a test without a credential, because processes share one
     """
 
     login: str = "Check {login} and {password}."
-    refusal: str = "Check {login} and {password}, and what they have the right to."
+    refusal: str = "Check {login} and {password}, and their permissions."
     address: str = "Check {host}."
     untried: str = ""
 
 
 def metadata_entry(hook_class: type) -> Mapping[str, Any]:
-    """What some provider's metadata says of the connection type with this hook; empty where none does."""
+    """Return the metadata entry of the connection type with this hook; empty if there is none."""
     # Needed in Airflow's servers only, and slow to import.
     from airflow.providers_manager import ProvidersManager
 
@@ -43,36 +43,36 @@ def metadata_entry(hook_class: type) -> Mapping[str, Any]:
 
 
 def form_widgets(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields for extras."""
-    # No part of Airflow 3, whose UI puts stand-ins in their place.
+    """Return the form's fields for extras."""
+    # Not part of Airflow 3, whose UI substitutes these classes.
     from flask_appbuilder.fieldwidgets import (  # type: ignore[import-not-found]
         BS3PasswordFieldWidget,
         BS3TextFieldWidget,
     )
     from wtforms import PasswordField, StringField  # type: ignore[import-untyped]
 
-    made = {}
+    widgets = {}
     for name, field in entry.get("conn-fields", {}).items():
         is_secret = field["schema"].get("format") == "password"
-        kind, widget = (
+        field_class, widget_class = (
             (PasswordField, BS3PasswordFieldWidget) if is_secret else (StringField, BS3TextFieldWidget)
         )
-        made[name] = kind(field["label"], description=field["description"], widget=widget())
-    return made
+        widgets[name] = field_class(field["label"], description=field["description"], widget=widget_class())
+    return widgets
 
 
 def field_behaviour(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """What becomes of the fields that every connection has."""
-    said = entry.get("ui-field-behaviour", {})
+    """Return hidden fields, labels and placeholders of the standard fields."""
+    behaviour = entry.get("ui-field-behaviour", {})
     return {
-        "hidden_fields": said.get("hidden-fields", []),
-        "relabeling": said.get("relabeling", {}),
-        "placeholders": said.get("placeholders", {}),
+        "hidden_fields": behaviour.get("hidden-fields", []),
+        "relabeling": behaviour.get("relabeling", {}),
+        "placeholders": behaviour.get("placeholders", {}),
     }
 
 
 def field_labels(entry: Mapping[str, Any]) -> dict[str, str]:
-    """What the form calls each field."""
-    usual = {"host": "Host", "port": "Port", "login": "Login", "password": "Password"}
+    """Return the label of each field of the form."""
+    standard = {"host": "Host", "port": "Port", "login": "Login", "password": "Password"}
     extras = {name: field["label"] for name, field in entry.get("conn-fields", {}).items()}
-    return {**usual, **entry.get("ui-field-behaviour", {}).get("relabeling", {}), **extras}
+    return {**standard, **entry.get("ui-field-behaviour", {}).get("relabeling", {}), **extras}

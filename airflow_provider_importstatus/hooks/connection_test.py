@@ -1,4 +1,4 @@
-"""Tries a connection out, for Airflow's button "Test connection", and says in words what is wrong with it."""
+"""The test behind Airflow's *Test connection* button."""
 
 from __future__ import annotations
 
@@ -37,62 +37,62 @@ if TYPE_CHECKING:
 
 __all__ = ["ConnectionTest"]
 
-#: Presented where getting a credential would revoke somebody else's: the vendor refuses it, and so answers.
+#: Sent if obtaining a credential would revoke a shared one: a rejection shows that the vendor is reachable.
 PLACEHOLDER_CREDENTIAL = Credential("connection-test")
 
 
 class ConnectionTest:
-    """One test of a connection: a login at most, and the vendor's `probe`.
+    """A test of a connection: at most one login, and the vendor's `probe`.
 
-    It runs the same scripts as a wait, but all its requests together take no longer than the connection's
-    timeout, it replaces no refused credential, and where processes share one it gets none in its place.
+    It runs the same flows as a wait, but all requests together are bounded by the connection's timeout, a
+    rejected credential is not replaced, and a shared credential is never replaced.
 
-    :param hook: whose connection it is
+    :param hook: the hook of the connection
     """
 
     def __init__(self, hook: ImportStatusHook) -> None:
         self._hook = hook
         self._ends = 0.0
-        self._is_logging_in = False
+        self._is_authenticating = False
         self._credential = PLACEHOLDER_CREDENTIAL
         self._request: Request | None = None
         self._response: Response | None = None
 
     def run(self) -> tuple[bool, str]:
-        """Whether the connection works, and what to say about it."""
+        """Return whether the connection works, and a message."""
         hook = self._hook
         try:
-            base_url = hook.base_url  # Before anybody logs in in vain.
+            base_url = hook.base_url  # Fails before a login.
             self._ends = time.monotonic() + hook.settings.timeout
             with requests_transport.Session(hook.settings, USER_AGENT) as session:
-                requests_transport.run_flow(hook.probe(), partial(self._answer, session))
+                requests_transport.run_flow(hook.probe(), partial(self._perform, session))
         except ImportNotFoundError:
             if not self._is_json():
                 return False, self._not_the_vendor()
         except ImportStatusError as error:
-            return False, self._in_words(error)
-        return True, f"{hook.hook_name} at {base_url} answers and accepts the credential."
+            return False, self._message(error)
+        return True, f"{hook.hook_name} at {base_url} responds and accepts the credential."
 
-    def _answer(self, session: requests_transport.Session, effect: Effect) -> Any:
+    def _perform(self, session: requests_transport.Session, effect: Effect) -> Any:
         match effect:
             case Request():
                 return self._send(session, effect)
-            case NeedCredential(refused=None):
-                self._is_logging_in = True
+            case NeedCredential(rejected=None):
+                self._is_authenticating = True
                 self._credential = requests_transport.run_flow(
-                    self._first_credential(), partial(self._answer, session)
+                    self._first_credential(), partial(self._perform, session)
                 )
-                self._is_logging_in = False
+                self._is_authenticating = False
                 return self._credential
             case NeedCredential():
-                raise self._refusal()
-        raise TypeError(f"A test of a connection does not answer {type(effect).__name__}.")
+                raise self._rejection()
+        raise TypeError(f"A connection test does not support {type(effect).__name__}.")
 
     def _send(self, session: requests_transport.Session, request: Request) -> Response:
         self._request, self._response = request, None
         left = self._ends - time.monotonic()
         if left <= 0:
-            raise ImportUnavailableError(f"{_where(request)} was not sent: the timeout is over.")
+            raise ImportUnavailableError(f"{_where(request)} was not sent: the timeout has expired.")
         response = requests_transport.exchange(request, session, left)
         secrets = (self._credential.value, *self._credential.secrets, self._hook.settings.password)
         self._response = replace(response, secrets=secrets)
@@ -110,50 +110,52 @@ class ConnectionTest:
         mask_credential(credential)
         return credential
 
-    def _refusal(self) -> ImportAuthError:
+    def _rejection(self) -> ImportAuthError:
         hook = self._hook
         if self._credential is not PLACEHOLDER_CREDENTIAL:
             return ImportAuthError(
-                f"{hook.hook_name} refused the credential. {self._answered()} {self._advice('refusal')}"
+                f"{hook.hook_name} rejected the credential. {self._last_response()} {self._advice('refusal')}"
             )
         if not self._is_json():
             return ImportAuthError(self._not_the_vendor())
         return ImportAuthError(
-            f"{hook.hook_name} answers at {hook.base_url}. Whether it takes this connection was not tried:"
-            " the token that waits share has expired, and a test that gets another might revoke theirs."
-            f" The next wait gets one. {self._advice('untried')}"
+            f"{hook.hook_name} responds at {hook.base_url}, but the credential was not tested: the shared"
+            " token has expired, and requesting another might revoke the token of a running wait. The"
+            f" next wait requests one. {self._advice('untried')}"
         )
 
-    def _in_words(self, error: ImportStatusError) -> str:
-        words = self._of_this_connection(str(error))
+    def _message(self, error: ImportStatusError) -> str:
+        text = self._without_conn_id(str(error))
         match error:
             case ImportSettingsError():
-                return self._with_legend(words)
+                return self._with_labels(text)
             case ImportAuthError():
-                return f"{words} {self._advice('login')}" if self._is_logging_in else words
+                return f"{text} {self._advice('login')}" if self._is_authenticating else text
             case ImportUnavailableError() if self._response or not self._request:
-                return words
+                return text
             case ImportProtocolError() if self._response and self._response.status == 404:
                 return self._not_the_vendor()
         if self._response and 300 <= self._response.status < 400:
-            words = f"{self._answered()} A redirect is not followed: credentials never go to another address."
+            text = (
+                f"{self._last_response()} A redirect is not followed: credentials never go to another host."
+            )
         elif self._response and isinstance(error, ImportRequestError):
-            words = self._answered()
-        return f"{words.rstrip('.')}. {self._advice('address')}"
+            text = self._last_response()
+        return f"{text.rstrip('.')}. {self._advice('address')}"
 
     def _not_the_vendor(self) -> str:
         name = self._hook.hook_name
-        return f"{self._answered()} {name} would say that in JSON. {self._advice('address')}"
+        return f"{self._last_response()} {name} would respond with JSON. {self._advice('address')}"
 
-    def _answered(self) -> str:
-        """What came back to the last request; of a login's answer nothing is quoted."""
+    def _last_response(self) -> str:
+        """Return a description of the last response; nothing of a login's response is quoted."""
         if self._request is None or self._response is None:
             return ""
-        excerpt = "" if self._is_logging_in else self._response.excerpt()
+        excerpt = "" if self._is_authenticating else self._response.excerpt()
         return f"{_where(self._request)}: HTTP {self._response.status}{f' ({excerpt})' if excerpt else ''}."
 
     def _is_json(self) -> bool:
-        """Whether the last answer may be the vendor's: all of them speak JSON, proxies do not."""
+        """Return whether the last response may be the vendor's: vendors send JSON, proxies do not."""
         if self._response is None:
             return False
         try:
@@ -169,21 +171,21 @@ class ConnectionTest:
     def _labels(self) -> dict[str, str]:
         return connection_form.field_labels(connection_form.metadata_entry(type(self._hook)))
 
-    def _of_this_connection(self, words: str) -> str:
-        """The words without the connection's id, which Airflow makes up for a test."""
+    def _without_conn_id(self, text: str) -> str:
+        """Return the text without the connection's id, which Airflow generates for a test."""
         hook = self._hook
         for name in (f"onnection {hook.conn_id!r} ({hook.conn_type})", f"onnection {hook.conn_id!r}"):
-            words = words.replace(f"C{name}", "This connection").replace(f"c{name}", "this connection")
-        return words
+            text = text.replace(f"C{name}", "This connection").replace(f"c{name}", "this connection")
+        return text
 
-    def _with_legend(self, words: str) -> str:
-        """The words, and what the form calls the fields in them."""
-        called = [
+    def _with_labels(self, text: str) -> str:
+        """Return the text, followed by the form's labels of the fields in it."""
+        labels = [
             f"{name} is called {label}"
             for name, label in self._labels().items()
-            if name in ("login", "password") and label.lower() != name and re.search(rf"\b{name}\b", words)
+            if name in ("login", "password") and label.lower() != name and re.search(rf"\b{name}\b", text)
         ]
-        return f"{words} In the form, {' and '.join(called)}." if called else words
+        return f"{text} In the form, {' and '.join(labels)}." if labels else text
 
 
 def _where(request: Request) -> str:

@@ -1,4 +1,4 @@
-"""TAO Advance: how it is asked about a rostering upload, and what its answers mean.
+"""The hook for TAO Advance's rostering uploads.
 
 https://userguide.taotesting.com/developer-documentation/latest/public/check-upload-status-via-api
 """
@@ -37,10 +37,10 @@ from airflow_provider_importstatus.status import MAX_WORD, ImportState, ImportSt
 __all__ = ["TaoAdvanceHook"]
 
 WHAT, LOGIN = "TAO Advance's upload status", "TAO Advance's token request"
-#: A gateway's prefix in front of the service's own path; the page's own answer has it twice.
+#: A gateway's prefix in front of the service's own path. The documentation's own response has it twice.
 DEFAULT_PREFIX = "/api/v1/upload"
-#: What the page's example says, for answers that leave it out; in seconds.
-DEFAULT_LIFE = 3600.0
+#: Lifetime of a token whose response does not state it, in seconds, as in the documentation's example.
+DEFAULT_LIFETIME = 3600.0
 
 STATES = {
     "pending": ImportState.RUNNING,
@@ -50,23 +50,23 @@ STATES = {
 
 
 class TaoAdvanceHook(ImportStatusHook):
-    """Asks TAO Advance how a rostering upload is going.
+    """Polls rostering uploads of TAO Advance.
 
-    :param conn_id: a connection of the type ``tao_advance``
+    :param conn_id: a connection of type ``tao_advance``
     """
 
     conn_type = "tao_advance"
     default_conn_name = "tao_advance_default"
     hook_name = "TAO Advance"
     advice = Advice(
-        login="Check {login} and {password}; {token_request_encoding} too, if both are right.",
-        refusal="Where it speaks of scope, ask TAO to give the client the scope rostering. Otherwise check"
-        " that {host} and {token_url} belong to one deployment.",
+        login="Check {login} and {password}; if both are correct, also {token_request_encoding}.",
+        refusal="If the response mentions a scope, ask TAO to grant the client the scope rostering. Otherwise"
+        " check that {host} and {token_url} belong to the same deployment.",
         address="Check {host}, {api_prefix} and {token_url}.",
     )
 
     def authenticate(self, settings: ConnectionSettings) -> Flow[Credential]:
-        """Get a token with the client's credentials.
+        """Request a token with the client credentials.
 
         https://userguide.taotesting.com/user-documentation/latest/public/api-authentication
         """
@@ -77,30 +77,30 @@ class TaoAdvanceHook(ImportStatusHook):
             "client_secret": settings.get_str("password"),
         }
         response = yield _token_request(settings, self.token_url(settings), fields)
-        answer = parse_token_response(response, LOGIN)
-        token = access_token(answer, LOGIN)
-        stated = parse_count(answer.get("expires_in"))
-        life = DEFAULT_LIFE if stated is None else stated
-        return Credential(token, response.received_at, refresh_at(response.received_at, life))
+        data = parse_token_response(response, LOGIN)
+        token = access_token(data, LOGIN)
+        expires_in = parse_count(data.get("expires_in"))
+        lifetime = DEFAULT_LIFETIME if expires_in is None else expires_in
+        return Credential(token, response.received_at, refresh_at(response.received_at, lifetime))
 
     def token_url(self, settings: ConnectionSettings) -> str:
-        """The connection's extra `token_url`, or the deployment's own."""
+        """Return the connection's extra `token_url`, or the deployment's token endpoint."""
         return settings.get_str("token_url") or f"{settings.base_url}{_prefix(settings)}/v1/oauth2/tokens"
 
     def apply_auth(self, request: Request, credential: Credential) -> Request:
-        """Present the token."""
+        """Return the request with the token."""
         headers = {"Authorization": f"Bearer {credential.value}"}
         return replace(request, headers={**request.headers, **headers})
 
     def poll(self, import_id: str) -> Flow[ImportStatus]:
-        """Ask for the upload's status."""
+        """Poll the upload once and return its status."""
         path = f"{_prefix(self.settings)}/api/v1/status/{quote_path_segment(import_id)}"
         response = yield from send_authenticated(self, Request("GET", path))
         if response.status == 404:
-            read_json(response, WHAT)  # A gateway's page is not the vendor's word.
+            read_json(response, WHAT)  # Raises for a gateway's page.
             raise ImportNotFoundError(
-                f"TAO Advance knows no upload {import_id!r}. Is it the referenceId of the upload call,"
-                " and are host and api_prefix of the connection right?"
+                f"TAO Advance knows no upload {import_id!r}. Check that it is the referenceId of the upload"
+                " call, and check host and api_prefix of the connection."
             )
         raise_for_status(response, WHAT)
         result = read_json(response, WHAT).get("result")
@@ -109,7 +109,7 @@ class TaoAdvanceHook(ImportStatusHook):
             raise ImportProtocolError(f"{WHAT}: no result.status ({response.excerpt()})")
         state = STATES.get(word.strip().lower(), ImportState.UNKNOWN)
         messages = extract_messages(response, result.get("messages"))
-        # An import that was successfully completed has no messages, says the page.
+        # According to the documentation, a successful import has no messages.
         if state is ImportState.SUCCEEDED and _has_messages(result.get("messages")):
             state = ImportState.PARTIAL
         return ImportStatus(
@@ -123,15 +123,15 @@ class TaoAdvanceHook(ImportStatusHook):
 
 
 def _has_messages(value: Any) -> bool:
-    """Whether there is any message; an empty one may stand for an error, a word such as "NA" does not."""
+    """Return whether there is any message. Empty ones may be errors, placeholders such as "NA" are not."""
     values = value if isinstance(value, list) else [value] if value else []
     return not all(isinstance(text, str) and text.strip() and is_nothing(text) for text in values)
 
 
 def _prefix(settings: ConnectionSettings) -> str:
-    # Older deployments have none, so an empty one is not a missing one; forms save null for what is empty.
-    given = settings.extra.get("api_prefix")
-    prefix = DEFAULT_PREFIX if given is None else settings.get_str("api_prefix")
+    # Older deployments have no prefix, so "" differs from None, which forms save for an empty field.
+    extra = settings.extra.get("api_prefix")
+    prefix = DEFAULT_PREFIX if extra is None else settings.get_str("api_prefix")
     return f"/{prefix.strip('/')}" if prefix.strip("/") else ""
 
 
@@ -142,4 +142,4 @@ def _token_request(settings: ConnectionSettings, url: str, fields: Mapping[str, 
         case "multipart":
             body, content_type = encode_multipart_formdata(fields)
             return Request("POST", url, {"Content-Type": content_type, "Accept": "application/json"}, body)
-    raise settings.error("token_request_encoding", "is neither multipart nor urlencoded", "give one of them")
+    raise settings.error("token_request_encoding", "is neither multipart nor urlencoded", "use one of them")

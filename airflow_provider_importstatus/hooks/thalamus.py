@@ -1,4 +1,4 @@
-"""Thalamus: how it is asked about an import, and what its answers mean.
+"""The hook for Thalamus' imports.
 
 https://doc.thalamus.global/api-reference/api-rest-json-v4/imports/get-status
 """
@@ -38,7 +38,7 @@ __all__ = ["ThalamusHook"]
 WHAT = "Thalamus' import status"
 API = "/api/v4"
 
-#: The numbers under which the list of imports filters by state.
+#: The state numbers in the filter of the list of imports.
 NUMBERS = {
     "1": ImportState.QUEUED,
     "2": ImportState.RUNNING,
@@ -47,8 +47,8 @@ NUMBERS = {
     "5": ImportState.BLOCKED,
     "6": ImportState.CANCELLED,
 }
-#: Only CANCELED is documented as a word; the others are known as labels. Letters only, upper case.
-#: Whatever ends a wait is matched as a whole: PROCESSEDWITHERRORS or CANCELING must not pass for it.
+#: Only CANCELED is documented; the others are labels of the UI. Upper case, letters only. States that end a
+#: wait are matched completely, so that PROCESSEDWITHERRORS or CANCELING do not match.
 WORDS = (
     (re.compile(r"WAIT(ING.*)?"), ImportState.QUEUED),
     (re.compile(r"PROCESSING|INPROCESS.*"), ImportState.RUNNING),
@@ -60,20 +60,20 @@ WORDS = (
     (re.compile(r".*CONFIG.*"), ImportState.BLOCKED),
     (re.compile(r"CANCELL?ED"), ImportState.CANCELLED),
 )
-#: Thalamus sends both together, whichever is meant.
-REFUSALS = frozenset({"invalidtouchpointcode", "touchpointcoderequired"})
-#: Errors of an answer that are read.
+#: Thalamus sends both codes together, whichever applies.
+REJECTION_CODES = frozenset({"invalidtouchpointcode", "touchpointcoderequired"})
+#: Maximum number of error codes read from a response.
 MAX_CODES = 1000
-#: Links that are looked for whole; of any other an excerpt tells the host alone.
+#: Links that are redacted completely; excerpts cut all others to their host.
 MAX_LINKS, MAX_LINK = 10, 2000
-#: Rows that are not in the vendor's system although the import is over.
+#: Counts of rows that are missing in the vendor's system after the import.
 BAD_ROWS = ("rowsWithErrors", "rowsRollbacked", "rowsRollbackedWithErrors")
 
 
 class ThalamusHook(ImportStatusHook):
-    """Asks Thalamus how an import is going.
+    """Polls imports of Thalamus.
 
-    :param conn_id: a connection of the type ``thalamus``
+    :param conn_id: a connection of type ``thalamus``
     """
 
     conn_type = "thalamus"
@@ -81,24 +81,24 @@ class ThalamusHook(ImportStatusHook):
     hook_name = "Thalamus"
     no_import = "0"
     advice = Advice(
-        refusal="Where it speaks of the touchpoint, check {touchpoint} and {token}. Otherwise check {login}"
-        " and {password}, and that this user may see imports.",
+        refusal="If the response mentions the touchpoint, check {touchpoint} and {token}. Otherwise check"
+        " {login} and {password}, and that this user has permission to see imports.",
     )
 
     def static_credential(self, settings: ConnectionSettings) -> Credential:
-        """Touchpoint, token and user: all stand in the connection, and go with each call.
+        """Return touchpoint, token and user from the connection, which every request carries.
 
         https://doc.thalamus.global/api-reference/api-rest-json-v4/account-user-management/user-authentication/login
         """
         settings.require("login", "password", "touchpoint", "token")
-        # A document as principal is written `type:number`, but `type$number` in Basic authentication.
+        # A document is written `type:number` as a principal, but `type$number` in Basic authentication.
         user = f"{settings.get_str('login').replace(':', '$')}:{settings.get_str('password')}"
         basic = base64.b64encode(user.encode()).decode()
         token = settings.get_header("token")
         return Credential(f"{settings.get_header('touchpoint')}\n{token}\n{basic}", secrets=(token, basic))
 
     def apply_auth(self, request: Request, credential: Credential) -> Request:
-        """Present touchpoint, token and user."""
+        """Return the request with touchpoint, token and user."""
         touchpoint, token, basic = credential.value.split("\n")
         headers = {
             "Thalamus-Touchpoint": touchpoint,
@@ -108,37 +108,38 @@ class ThalamusHook(ImportStatusHook):
         return replace(request, headers={**request.headers, **headers})
 
     def effective_status(self, response: Response) -> int:
-        """Thalamus answers 400 to much, and tells in `errors` what is meant."""
+        """Return the HTTP status that the codes in `errors` stand for: Thalamus sends 400 for many errors."""
         if response.status >= 300 and response.status != 400:
             return response.status
         codes = _error_codes(response)
-        if codes & REFUSALS:
+        if codes & REJECTION_CODES:
             return 401
-        # A body with errors is an error, whatever the HTTP status: the vendor's SDK reads it so.
+        # A body with errors is an error, whatever the HTTP status, as in the vendor's SDK.
         return 400 if codes else response.status
 
     def probe(self) -> Flow[object]:
-        """Ask for an import that does not exist; where that is taken amiss, for who is logged in.
+        """Poll an import that does not exist; if that request is rejected, request the current user.
 
         https://doc.thalamus.global/api-reference/api-rest-json-v4/account-user-management/user-authentication/currently-logged-user
         """
         try:
             return (yield from self.poll(self.no_import))
         except ImportRequestError:
-            # Only the page on cancelling says what is answered to an id that does not exist.
+            # The response for an id that does not exist is documented for cancelling only.
             response = yield from send_authenticated(self, Request("GET", f"{self._api}/me"))
             raise_for_status(response, "Thalamus' user")
             return read_json(response, "Thalamus' user")
 
     def poll(self, import_id: str) -> Flow[ImportStatus]:
-        """Ask for the import's status."""
+        """Poll the import once and return its status."""
         response = yield from send_authenticated(
             self, Request("GET", f"{self._api}/import/status/{quote_path_segment(import_id)}")
         )
         response = _with_secret_link(response)
         if response.status == 400 and "invalidid" in _error_codes(response):
             raise ImportNotFoundError(
-                f"Thalamus knows no import {import_id!r} (InvalidID). Is it the id of the import call?"
+                f"Thalamus knows no import {import_id!r} (InvalidID). Check that it is the id that the import"
+                " call returned."
             )
         raise_for_status(response, WHAT)
         data = read_json(response, WHAT)
@@ -153,7 +154,7 @@ class ThalamusHook(ImportStatusHook):
 
 
 def _with_secret_link(response: Response) -> Response:
-    """The answer with the link to the customer's file among what nobody may read."""
+    """Return the response with the links to the customer's file among its secrets."""
     values = islice(flatten([(response.parse() or {}).get("url")]), MAX_LINKS)
     links = (value for value in values if isinstance(value, str) and len(value) <= MAX_LINK)
     return replace(response, secrets=(*response.secrets, *links))
@@ -172,7 +173,7 @@ def _to_status(import_id: str, word: str, data: Mapping[str, Any], response: Res
     key = data.get("stateInternationalizableKey")
     if state is ImportState.UNKNOWN and isinstance(key, str):
         state = _read_state(key.rpartition(".")[2])
-    # Absent or null is none; what is there and is no count cannot be taken for none.
+    # Absent or null means no rows; an invalid count must not be taken for 0.
     bad = [0 if data.get(name) is None else parse_count(data[name]) for name in BAD_ROWS]
     if state is ImportState.SUCCEEDED and any(rows != 0 for rows in bad):
         state = ImportState.PARTIAL
@@ -209,6 +210,6 @@ def _sum_of_bad(data: Mapping[str, Any], bad: list[int | None]) -> int | None:
 
 
 def _progress(percentage: Any) -> float | None:
-    # 0 is what it says of ended imports too, and so says nothing.
+    # Thalamus reports 0 for finished imports too, so 0 has no meaning.
     is_number = isinstance(percentage, int | float) and not isinstance(percentage, bool)
     return percentage / 100 if is_number and 0 < percentage <= 100 else None

@@ -1,4 +1,4 @@
-"""Zilliant: how it is asked about an entity import, and what its answers mean.
+"""The hook for Zilliant's entity imports.
 
 https://docs.zilliant.com/apidocs/get-the-import-status
 """
@@ -46,7 +46,7 @@ STATES = {
     "SUCCEEDED": ImportState.SUCCEEDED,
     "FAILED": ImportState.FAILED,
 }
-#: What the report makes of an import that is over. It knows better than the status: see `_judged`.
+#: The report's states of a finished import. They override the status: see `_combined`.
 REPORTS = {
     "SUCCESS": ImportState.SUCCEEDED,
     "PARTIAL_SUCCESS": ImportState.PARTIAL,
@@ -55,9 +55,9 @@ REPORTS = {
 
 
 class ZilliantHook(ImportStatusHook):
-    """Asks Zilliant how an EntityImport is going.
+    """Polls EntityImports of Zilliant.
 
-    :param conn_id: a connection of the type ``zilliant``
+    :param conn_id: a connection of type ``zilliant``
     """
 
     conn_type = "zilliant"
@@ -65,14 +65,14 @@ class ZilliantHook(ImportStatusHook):
     hook_name = "Zilliant"
     advice = Advice(
         login="For invalid_grant check {login} and {password}, for invalid_client {client_id} and"
-        " {client_secret}. A sandbox of Salesforce has a {token_url} of its own.",
-        refusal="Check {x_forwarded_host}, and that {host} and {token_url} belong to one environment. A"
-        " {token_response} that stands in the connection may have expired.",
+        " {client_secret}. Salesforce sandboxes have another {token_url}.",
+        refusal="Check {x_forwarded_host}, and that {host} and {token_url} belong to the same environment. A"
+        " {token_response} in the connection may have expired.",
         address="Check {host} and {token_url}.",
     )
 
     def static_credential(self, settings: ConnectionSettings) -> Credential | None:
-        """The ready token response."""
+        """Return the token response that the connection contains, if any."""
         response = settings.get_str("token_response")
         if not response:
             return None
@@ -82,12 +82,14 @@ class ZilliantHook(ImportStatusHook):
             access_token = None
         if not isinstance(access_token, str) or not access_token:
             raise settings.error(
-                "token_response", "is no JSON object with an access_token", "paste Salesforce's whole answer"
+                "token_response",
+                "is not a JSON object with an access_token",
+                "paste Salesforce's complete response",
             )
         return _credential(response.encode(), access_token, obtained_at=0.0)
 
     def authenticate(self, settings: ConnectionSettings) -> Flow[Credential]:
-        """Get Salesforce's token response. Zilliant wants all of it, not the access token alone.
+        """Request a token response from Salesforce. Zilliant requires all of it, not only the access token.
 
         https://docs.zilliant.com/v1-api/apidocs/request-an-access-token
         """
@@ -104,40 +106,40 @@ class ZilliantHook(ImportStatusHook):
         return _credential(response.body, token, response.received_at)
 
     def token_url(self, settings: ConnectionSettings) -> str:
-        """The connection's extra `token_url`, or Salesforce's."""
+        """Return the connection's extra `token_url`, or Salesforce's."""
         return settings.get_str("token_url", LOGIN_URL)
 
     def apply_auth(self, request: Request, credential: Credential) -> Request:
-        """Present the token response, and the OAuth host that calls from outside must name."""
+        """Return the request with the token response and, if configured, the OAuth host."""
         headers = {"Authorization": f"OAuth {credential.value}"}
         if host := self.settings.get_header("x_forwarded_host"):
             headers["X-Forwarded-Host"] = host
         return replace(request, headers={**request.headers, **headers})
 
     def poll(self, import_id: str) -> Flow[ImportStatus]:
-        """Ask for the import's status and, when it is over, for its report."""
+        """Poll the import once, including its report if it has ended, and return its status."""
         path = f"/v1/EntityImport/{quote_path_segment(import_id)}"
         response = yield from send_authenticated(self, Request("GET", f"{path}/status"))
         if response.status == 404:
-            read_json(response, STATUS)  # A gateway's page is not the vendor's word.
+            read_json(response, STATUS)  # Raises for a gateway's page.
             raise ImportNotFoundError(
-                f"Zilliant knows no import {import_id!r}. Is it a mappingId or an uploadId?"
-                " Is the host of the connection right?"
+                f"Zilliant knows no import {import_id!r}. Check that it is an importId rather than a"
+                " mappingId or uploadId, and check the host of the connection."
             )
         raise_for_status(response, STATUS)
         status = read_json(response, STATUS)
         state = _read_state(status, STATES, response, STATUS)
         if not state.is_terminal:
             return _to_status(import_id, state, status, {}, response)
-        # SUCCEEDED hides rows that were refused: only the report tells. Not every import has one.
+        # With SUCCEEDED, rows may be rejected: only the report shows it. Not every import has one.
         response = yield from send_authenticated(self, Request("GET", f"{path}/report"))
         if response.status == 404:
-            read_json(response, REPORT)  # What a gateway does not find may well be there.
+            read_json(response, REPORT)  # Raises for a gateway's page.
             return _to_status(import_id, state, status, {}, response)
         raise_for_status(response, REPORT)
         report = read_json(response, REPORT)
-        judged = _judged(state, _read_state(report, REPORTS, response, REPORT))
-        return _to_status(import_id, judged, status, report, response)
+        combined = _combined(state, _read_state(report, REPORTS, response, REPORT))
+        return _to_status(import_id, combined, status, report, response)
 
 
 def _credential(token_response: bytes, access_token: str, obtained_at: float) -> Credential:
@@ -146,16 +148,16 @@ def _credential(token_response: bytes, access_token: str, obtained_at: float) ->
 
 
 def _read_state(
-    data: Mapping[str, Any], words: Mapping[str, ImportState], response: Response, what: str
+    data: Mapping[str, Any], states: Mapping[str, ImportState], response: Response, what: str
 ) -> ImportState:
     word = data.get("status")
     if not isinstance(word, str) or not word.strip():
         raise ImportProtocolError(f"{what}: no status ({response.excerpt()})")
-    return words.get(word.strip().upper(), ImportState.UNKNOWN)
+    return states.get(word.strip().upper(), ImportState.UNKNOWN)
 
 
-def _judged(status: ImportState, report: ImportState) -> ImportState:
-    """What status and report say together: a report can make FAILED partial, but never succeeded."""
+def _combined(status: ImportState, report: ImportState) -> ImportState:
+    """Return the state of both: a report can turn FAILED into partial, but not into succeeded."""
     if report is ImportState.SUCCEEDED:
         return status
     return report

@@ -1,4 +1,4 @@
-"""The format of a trigger's one event, written by the trigger and read by the sensor."""
+"""The format of a trigger's event, written by the trigger and read by the sensor."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from airflow_provider_importstatus.status import MAX_RESULT_BYTES, ImportStatus
 __all__ = ["read_event", "write_event"]
 
 VERSION = 1
-#: Characters of an error in an event, which must stay below 8 KiB however they are encoded.
+#: Maximum length of an error in an event, in characters.
 MAX_ERROR = 1000
 
 
 def write_event(end: Finished | GaveUp) -> dict[str, Any]:
-    """Return the payload that tells how a wait ended: at most 8 KiB of JSON."""
+    """Return the payload for the end of a wait: at most 8 KiB of JSON."""
     if isinstance(end, Finished):
         return {"v": VERSION, "status": end.status.within().to_dict()}
     message = str(end.error)[:MAX_ERROR]
@@ -27,13 +27,15 @@ def write_event(end: Finished | GaveUp) -> dict[str, Any]:
 
 
 def read_event(event: Any) -> Finished | GaveUp:
-    """Return how a wait ended.
+    """Return the end of a wait from a payload.
 
-    :raises ImportStatusError: for a payload that `write_event` does not write
+    :raises ImportStatusError: for a payload that is not from `write_event`
     """
     match event:
         case {"v": 1, "status": dict(status)}:
             return Finished(ImportStatus.from_dict(status))
-        case {"v": 1, "error": {"type": str(kind), "message": str(message)}}:
-            return GaveUp(error_from_event(kind, message))
-    raise ImportStatusError(f"The trigger's event has the type {type(event).__name__} and tells no end.")
+        case {"v": 1, "error": {"type": str(error_class), "message": str(message)}}:
+            return GaveUp(error_from_event(error_class, message))
+    raise ImportStatusError(
+        f"The trigger's event of type {type(event).__name__} is not valid. Was the provider downgraded?"
+    )

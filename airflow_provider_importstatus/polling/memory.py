@@ -1,6 +1,6 @@
-"""What the polls of a rescheduled task know of each other, in Airflow's task state store (3.3 and later).
+"""State kept between the polls of a rescheduled task, in Airflow's task state store (3.3 and later).
 
-Each of them is a process of its own, and Airflow clears the task's XComs before each.
+Each poll runs in a process of its own, and Airflow clears the task's XComs before each.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from airflow_provider_importstatus.polling.schedule import Wait
 
 __all__ = ["PollMemory"]
 
-#: Under which key of the task state store it stands.
+#: Key in the task state store.
 STORE_KEY = "importstatus_wait"
-#: Seconds for which it is kept beyond the end of the wait.
+#: Retention beyond the end of the wait, in seconds.
 KEPT_LONGER = 24 * 3600.0
 
 
 class PollMemory:
-    """The polls' memory. Where the store cannot be used, the wait goes on without.
+    """Saves the state of a wait between polls. If the store is unavailable, the wait continues without it.
 
-    :param store: Airflow's accessor; None where there is none
+    :param store: Airflow's accessor of the task state store; None if Airflow has none
     :param import_id: the import
-    :param try_number: the task's, since another try begins from scratch
-    :param warn: writes a line of the log
+    :param try_number: the task's try; another try starts from scratch
+    :param warn: logs a warning
     """
 
     def __init__(self, store: Any, import_id: str, try_number: int, warn: Callable[..., Any]) -> None:
@@ -35,7 +35,7 @@ class PollMemory:
         self._kept: dict[str, Any] | None = None
 
     def recall(self, wait: Wait) -> None:
-        """Have the wait go on as the poll before this one left it."""
+        """Restore the wait's state from the previous poll."""
         if self._store is None:
             return
         try:
@@ -48,21 +48,21 @@ class PollMemory:
             wait.recall(kept)
 
     def keep(self, wait: Wait) -> None:
-        """Leave to the next poll what has changed."""
-        news = {**self._owner, **wait.memory()}
-        if self._store is None or news == self._kept:
+        """Save the wait's state for the next poll if it has changed."""
+        state = {**self._owner, **wait.memory()}
+        if self._store is None or state == self._kept:
             return
         retention = timedelta(seconds=wait.deadline - wait.first_poll_at + KEPT_LONGER)
         try:
-            self._store.set(STORE_KEY, news, retention=retention)
+            self._store.set(STORE_KEY, state, retention=retention)
         except Exception as error:
             self._give_up("written", error)
 
     def _give_up(self, verb: str, error: Exception) -> None:
-        # What was not read must not be overwritten: it may tell when an outage began.
+        # Unread state must not be overwritten: it may contain the start of an outage.
         self._store = None
         self._warn(
-            "The task state store cannot be %s: %s. The wait goes on; outage_tolerance may end it later.",
+            "The task state store cannot be %s: %s. The wait continues, outage_tolerance may start again.",
             verb,
             type(error).__name__,
         )

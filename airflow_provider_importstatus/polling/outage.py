@@ -1,6 +1,6 @@
-"""An outage as all waits on one connection see it: once, and not by each of them for itself.
+"""Outage detection shared by all waits on one connection.
 
-It takes the time, on any clock, and returns values.
+Pure: the time is passed in, on any clock.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from airflow_provider_importstatus.polling.schedule import MAX_RETRY_AFTER
 
 __all__ = ["SharedOutage"]
 
-#: After failures of so many different imports in a row it is the vendor's outage, and not an import's.
+#: Number of different imports that must fail in a row before it counts as the vendor's outage.
 FAILURES = 3
-#: Seconds between two probes of a vendor that is down for long: two requests a minute, whatever waits.
+#: Maximum seconds between two probes: two requests a minute in long outages, however many waits there are.
 MAX_PROBE_INTERVAL = 30.0
-#: Seconds to the first probe: most outages are short.
+#: Seconds until the first probe: most outages are short.
 MIN_PROBE_INTERVAL = 2.0
 
 
 @dataclass(slots=True)
 class SharedOutage:
-    """What the waits on one host with one credential know of each other's failures.
+    """The outage state shared by all waits on one host with one credential.
 
-    :param began: when the present outage began; None while there is none
-    :param error: what was last wrong
+    :param began: when the current outage began; None if there is none
+    :param error: the latest error
     """
 
     began: float | None = None
@@ -39,13 +39,13 @@ class SharedOutage:
     _not_before: float = 0.0
 
     def postpone(self, import_id: str, now: float, waits: int) -> ImportStatusError | None:
-        """Return the error in place of a poll where another wait is probing, or the vendor wants a pause.
+        """Return the error that replaces a poll while another wait is probing or the vendor limits requests.
 
-        :param waits: how many waits there are
+        :param waits: number of waits
         """
         if now < self._not_before:
             left = self._not_before - now
-            return ImportUnavailableError(f"The vendor wants fewer requests for {left:.0f} s more.", left)
+            return ImportUnavailableError(f"The vendor limits the request rate for {left:.0f} s more.", left)
         if self.began is None or self.error is None or waits < 2:
             return None
         if now >= self._next_probe and import_id != self._last_prober:
@@ -55,15 +55,15 @@ class SharedOutage:
         # The wait may end with it: it has the class of what is wrong.
         postponed = type(self.error)(f"{self.error} Another wait is probing the vendor.")
         postponed.outage_since = self.began
-        # Spread, so that whoever comes first probes when that is due, and not all at once.
+        # Spread out, so that one wait probes when it is due, and not all of them at once.
         soonest = min(max(self._next_probe - now, 0.0), MAX_PROBE_INTERVAL)
         postponed.postponed_for = random.uniform(soonest, MAX_PROBE_INTERVAL)
         return postponed
 
     def failed(self, import_id: str, error: ImportStatusError, now: float, waits: int) -> None:
-        """Take note of a poll that failed for a transient reason."""
+        """Record a poll that failed with a transient error."""
         if isinstance(error, ImportUnavailableError) and error.is_rate_limit:
-            # A vendor that wants fewer requests is not down.
+            # Rate limiting is not an outage.
             self._not_before = max(self._not_before, now + min(error.retry_after or 0.0, MAX_RETRY_AFTER))
             return
         if not self._failed:
@@ -77,7 +77,7 @@ class SharedOutage:
         error.outage_since = self.began
 
     def answered(self) -> None:
-        """Take note of an answer: whatever it says, the outage is over."""
+        """Record a response: whatever its content, the outage is over."""
         if self._failed:
             self.began, self.error, self._last_prober = None, None, ""
             self._failed.clear()

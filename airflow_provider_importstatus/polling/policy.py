@@ -1,4 +1,4 @@
-"""What a terminal status means for the task: the one policy, for every vendor and every mode."""
+"""The policy that maps a terminal status to the end of the task, for every vendor and mode."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Action", "Policy", "Verdict", "describe", "judge"]
 
 
 class Action(StrEnum):
-    """What becomes of the task."""
+    """How the task ends."""
 
     SUCCEED = "succeed"
     FAIL = "fail"
@@ -20,9 +20,9 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the author of the DAG accepts.
+    """What the DAG's author accepts.
 
-    :param on_partial: what becomes of the task after a partial import
+    :param on_partial: how the task ends after a partial import
     :param max_failed_rows: a partial import with at most this many rejected rows counts as succeeded
     """
 
@@ -32,28 +32,28 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What becomes of the task, and why, for people."""
+    """How the task ends, with a human-readable reason."""
 
     action: Action
     reason: str
 
 
 def judge(status: ImportStatus, policy: Policy) -> Verdict:
-    """What the terminal `status` means for the task."""
+    """Return how the task ends for a terminal `status`."""
     match status.state:
         case ImportState.SUCCEEDED:
             return Verdict(Action.SUCCEED, describe(status))
         case ImportState.PARTIAL:
             return _judge_partial(status, policy)
         case ImportState.FAILED | ImportState.CANCELLED:
-            advice = "It is not retried: asking again cannot change it."
+            advice = "The task is not retried: polling again cannot change the import."
             return Verdict(Action.FAIL, f"{describe(status)} {advice}")
-    raise ValueError(f"An import that is {status.state} is not over: there is nothing to judge.")
+    raise ValueError(f"An import that is {status.state} has not ended.")
 
 
 def _judge_partial(status: ImportStatus, policy: Policy) -> Verdict:
     rejected = status.rows.failed
-    # 0 rejected rows of a partial import is no count to rely on.
+    # A count of 0 contradicts a partial import and is not reliable.
     if policy.max_failed_rows and rejected is not None and rejected <= policy.max_failed_rows:
         accepted = f"Accepted: max_failed_rows is {policy.max_failed_rows}."
         return Verdict(Action.SUCCEED, f"{describe(status)} {accepted}")
@@ -63,22 +63,22 @@ def _judge_partial(status: ImportStatus, policy: Policy) -> Verdict:
         case Action.SKIP:
             return Verdict(Action.SKIP, f"{describe(status)} Skipped: on_partial is 'skip'.")
     if policy.max_failed_rows and rejected is None:
-        advice = (
-            "The vendor does not count rejected rows, so that on_partial decides and not max_failed_rows."
-        )
+        advice = "The vendor does not report rejected rows, so on_partial applies instead of max_failed_rows."
         return Verdict(Action.FAIL, f"{describe(status)} {advice}")
-    advice = "To accept it, set on_partial='succeed' or max_failed_rows; on_partial='skip' skips."
+    advice = (
+        "To accept it, set on_partial='succeed' or max_failed_rows; to skip the task, set on_partial='skip'."
+    )
     return Verdict(Action.FAIL, f"{describe(status)} {advice}")
 
 
 def describe(status: ImportStatus) -> str:
-    """One line for people: which import, what it is, the vendor's word, counts and first messages."""
+    """Return a one-line summary: import, state, the vendor's state, row counts and first messages."""
     head = f"Import {status.import_id} ({status.vendor}) is {status.state}"
-    facts = [f"the vendor says {status.vendor_state!r}"]
+    facts = [f"vendor state {status.vendor_state!r}"]
     facts += [str(status.rows)] if str(status.rows) else []
     facts += [f"{stage.stage} {stage.state}" for stage in status.stages if stage.state != status.state][:3]
-    said = [f'"{message}"' for message in status.messages[:3]]
-    more = len(status.messages) - len(said) + status.more_messages
-    said += [f"and {more} more"] if more else []
-    messages = f" Messages: {', '.join(said)}." if said else ""
+    quoted = [f'"{message}"' for message in status.messages[:3]]
+    more = len(status.messages) - len(quoted) + status.more_messages
+    quoted += [f"and {more} more"] if more else []
+    messages = f" Messages: {', '.join(quoted)}." if quoted else ""
     return f"{head}: {'; '.join(facts)}.{messages}"

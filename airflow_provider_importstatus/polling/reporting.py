@@ -1,4 +1,4 @@
-"""What a wait tells while it goes on: a line a change, now and then a sign of life, the latest status."""
+"""Progress reports of a wait: log lines, and the XCom with the latest status."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from airflow_provider_importstatus.status import ImportState, ImportStatus
 
 __all__ = ["RESULT_KEY", "XCOM_KEY", "StatusReporter", "xcom_value"]
 
-#: Under which XCom key a task's result stands.
+#: XCom key of the task's result.
 RESULT_KEY = "return_value"
-#: Under which XCom key the latest status stands while the task waits, and after.
+#: XCom key of the latest status.
 XCOM_KEY = "import_status"
-#: Seconds between two lines of the log when nothing changes.
+#: Seconds between two log lines when nothing changes.
 LOG_INTERVAL = 300.0
 #: Seconds between two writes of the XCom when nothing changes.
 PUBLISH_INTERVAL = 60.0
 
 
 class Log(Protocol):
-    """What the loggers of all Airflow versions have in common."""
+    """The logger interface common to all Airflow versions."""
 
     def log(self, level: int, event: Any, /, *args: Any) -> Any:
-        """Write a line."""
+        """Log a message."""
 
 
 @dataclass(slots=True)
 class StatusReporter:
-    """What has been told of one wait so far."""
+    """Reports the progress of one wait to the log and to an XCom."""
 
     wait: Wait
     log: Log
@@ -44,62 +44,62 @@ class StatusReporter:
     published_at: float = 0.0
 
     def record(
-        self, answer: ImportStatus | ImportStatusError, now: float
+        self, result: ImportStatus | ImportStatusError, now: float
     ) -> tuple[Outcome, dict[str, Any] | None]:
-        """What a look's answer leads to, and what the XCom must say now, if anything."""
-        if isinstance(answer, ImportStatusError):
-            outcome: Outcome = self.wait.on_error(answer, now)
+        """Record the result of a poll; return its outcome and the XCom's new value, if it must be written."""
+        if isinstance(result, ImportStatusError):
+            outcome: Outcome = self.wait.on_error(result, now)
             if isinstance(outcome, PollAgain):
-                self.log_error(answer, now)
+                self.log_error(result, now)
             return outcome, None
-        outcome = self.wait.on_status(answer, now)
+        outcome = self.wait.on_status(result, now)
         if isinstance(outcome, Finished):
             return outcome, None
-        self.log_status(answer, now)
+        self.log_status(result, now)
         if isinstance(outcome, GaveUp):
-            return outcome, xcom_value(answer, now, None)
-        return outcome, xcom_value(answer, now, now + outcome.delay) if self.should_publish(
-            answer, now
-        ) else None
+            return outcome, xcom_value(result, now, None)
+        if self.should_publish(result, now):
+            return outcome, xcom_value(result, now, now + outcome.delay)
+        return outcome, None
 
     def log_status(self, status: ImportStatus, now: float) -> None:
-        """Log the status if it is news, or if nothing was logged for long."""
-        is_news = status != self.logged
+        """Log the status if it has changed, or if nothing was logged for a while."""
+        has_changed = status != self.logged
         if self.last_error:
-            self.log.log(logging.INFO, "The vendor answers again.")
-        if is_news or self.last_error or now - self.logged_at >= LOG_INTERVAL:
-            level = logging.WARNING if is_news and self._needs_a_person(status) else logging.INFO
+            self.log.log(logging.INFO, "The vendor responds again.")
+        if has_changed or self.last_error or now - self.logged_at >= LOG_INTERVAL:
+            level = logging.WARNING if has_changed and self._needs_attention(status) else logging.INFO
             self.log.log(level, "%s%s", describe(status), _ADVICE.get(status.state, ""))
             self.logged_at = now
         self.logged, self.last_error = status, None
 
     def log_error(self, error: ImportStatusError, now: float) -> None:
-        """Log why a look brought nothing if it is news, or if nothing was logged for long."""
+        """Log why a poll failed if the reason has changed, or if nothing was logged for a while."""
         if str(error) != self.last_error or now - self.logged_at >= LOG_INTERVAL:
-            self.log.log(logging.WARNING, "The wait goes on although a look failed: %s", error)
+            self.log.log(logging.WARNING, "A poll failed, the wait continues: %s", error)
             self.logged_at = now
         self.last_error = str(error)
 
     def should_publish(self, status: ImportStatus, now: float) -> bool:
-        """Whether the XCom should be written now."""
+        """Return whether the XCom should be written now."""
         should_publish = status != self.published or now - self.published_at >= PUBLISH_INTERVAL
         if should_publish:
             self.published, self.published_at = status, now
         return should_publish
 
-    def _needs_a_person(self, status: ImportStatus) -> bool:
-        is_new_word = self.logged is None or status.vendor_state != self.logged.vendor_state
-        return is_new_word and status.state in _ADVICE
+    def _needs_attention(self, status: ImportStatus) -> bool:
+        is_new_state = self.logged is None or status.vendor_state != self.logged.vendor_state
+        return is_new_state and status.state in _ADVICE
 
 
 _ADVICE = {
-    ImportState.BLOCKED: " A person must act at the vendor before it goes on.",
-    ImportState.UNKNOWN: " This word is not known; the wait goes on until its timeout.",
+    ImportState.BLOCKED: " It continues only after somebody takes action in the vendor's system.",
+    ImportState.UNKNOWN: " This state is unknown to the provider; the wait continues until its timeout.",
 }
 
 
 def xcom_value(status: ImportStatus, polled_at: float, next_poll_at: float | None) -> dict[str, Any]:
-    """The value of the XCom `import_status`."""
+    """Return the value of the XCom `import_status`."""
     return {
         **status.within().to_dict(),
         "polled_at": _iso(polled_at),

@@ -1,4 +1,4 @@
-"""How a credential is obtained, kept, shared with other processes and replaced."""
+"""Credential handling: obtaining, caching, sharing between processes, and replacing credentials."""
 
 from __future__ import annotations
 
@@ -26,139 +26,137 @@ __all__ = [
     "token_variable_name",
 ]
 
-#: Clear allows 288 logins a day, one in five minutes: who is refused sooner must not log in again.
+#: Minimum age of a shared token before another is requested, in seconds: Clear allows one in five minutes.
 MIN_TOKEN_AGE = 300.0
-#: Salesforce locks a user after a few refused logins: none is repeated sooner, in seconds.
+#: Pause after a rejected login, in seconds: Salesforce locks users after a few rejected logins.
 REJECTED_LOGIN_PAUSE = 60.0
-#: A credential younger than this that was never accepted lacks rights: a new one would too, in seconds.
+#: A younger credential that was never accepted lacks rights, as would a new one. In seconds.
 MIN_REFRESH_AGE = 30.0
-#: After so many seconds a stored credential is read again: another process may have stored over it.
+#: Seconds until a stored credential is read back: another process may have overwritten it.
 READ_BACK_DELAY = 2.0
-#: And once more, after so many seconds, for a write that came later than that.
+#: Seconds until it is read back once more, to detect later writes.
 CONFIRM_DELAY = 10.0
-#: Processes that are refused together pause for so long at most, so that one logs in and the others see it.
+#: Maximum random pause before a refresh, in seconds: one process logs in, the others find its token.
 MAX_REFRESH_DELAY = 2.0
 
 
 class CredentialCache:
-    """The credential of one reading of a connection, for all its polls, and how it is replaced."""
+    """The credential of one reading of a connection, shared by all its polls."""
 
     def __init__(self) -> None:
         self.current: Credential | None = None
-        #: Our own, while one that another process has stored is tried first.
+        #: Our own credential, while one that another process stored is tried first.
         self._spare: Credential | None = None
-        #: Under which name ours was stored, and when to read it back once more: a write may come late.
+        #: The name that our credential was stored under, and when to read it back once more.
         self._stored: tuple[str, float] | None = None
-        #: Whether the latest try brought none: somebody may have edited the connection since.
+        #: Whether the latest attempt failed: the connection may have been edited since.
         self._has_failed = False
 
-    def usable(self, refused: Credential | None, now: float) -> Credential | None:
-        """The credential in hand, if it was not refused and has not expired."""
-        held = self.current
-        is_usable = held and held != refused and held.is_fresh(now)
-        return held if is_usable and not self._is_to_be_confirmed(now) else None
+    def usable(self, rejected: Credential | None, now: float) -> Credential | None:
+        """Return the current credential if it is neither rejected nor expired."""
+        current = self.current
+        is_usable = current and current != rejected and current.is_fresh(now)
+        return current if is_usable and not self._needs_confirmation(now) else None
 
     def credential(self, vendor: Vendor, need: NeedCredential, now: float) -> Flow[Credential]:
-        """The credential in hand, or one in its place where it was refused or has expired.
+        """Return the current credential, or its replacement if it was rejected or has expired.
 
-        :raises ConnectionEdited: the connection is no longer what `vendor` is bound to
-        :raises ImportAuthError: with the vendor's words, where there is no other credential to try
+        :raises ConnectionEdited: the connection differs from the one that `vendor` is bound to
+        :raises ImportAuthError: with the vendor's message, if there is no other credential to try
         """
-        if ready := self.usable(need.refused, now):
-            return ready
-        if self._stored and self._is_to_be_confirmed(now):
+        if usable := self.usable(need.rejected, now):
+            return usable
+        if self._stored and self._needs_confirmation(now):
             yield from self._confirm(self._stored[0])
             return (yield from self.credential(vendor, need, now))
-        if (need.refused or self._has_failed) and (yield ReloadConnection()) != vendor.settings:
+        if (need.rejected or self._has_failed) and (yield ReloadConnection()) != vendor.settings:
             raise ConnectionEdited
         self._has_failed = True
-        self.current = yield from self._another(vendor, need, now)
+        self.current = yield from self._replacement(vendor, need, now)
         self._has_failed = False
         return self.current
 
-    def _another(self, vendor: Vendor, need: NeedCredential, now: float) -> Flow[Credential]:
-        settings, refused = vendor.settings, need.refused
-        if given := vendor.static_credential(settings):
-            if given == refused:
+    def _replacement(self, vendor: Vendor, need: NeedCredential, now: float) -> Flow[Credential]:
+        settings, rejected = vendor.settings, need.rejected
+        if static := vendor.static_credential(settings):
+            if static == rejected:
                 raise ImportAuthError(
                     f"{vendor.hook_name} rejected the credential in connection {settings.conn_id!r}:"
-                    f" {need.reason}. Replace it there: it is picked up without a restart."
+                    f" {need.reason}. Replace it there; no restart is needed."
                 )
-            return given
+            return static
         if name := vendor.shared_token_name(settings):
             return (yield from self._shared(vendor, name, need, now))
-        is_new = refused and not refused.is_accepted and now - refused.obtained_at < MIN_REFRESH_AGE
+        is_new = rejected and not rejected.is_accepted and now - rejected.obtained_at < MIN_REFRESH_AGE
         if is_new and not need.insists:
             raise ImportAuthError(
                 f"{vendor.hook_name} rejected a credential that it had just issued: {need.reason}."
-                f" Check the rights and the fields of connection {settings.conn_id!r}."
+                f" Check the permissions and the fields of connection {settings.conn_id!r}."
             )
         return (yield from authenticate_once(vendor, now))
 
     def _shared(self, vendor: Vendor, name: str, need: NeedCredential, now: float) -> Flow[Credential]:
-        refused = need.refused or self.current
-        if self._spare and need.refused and not need.refused.is_accepted:
-            # It was another process's that was rejected: ours is the newer one.
-            return (yield from self._share(name, self._spare, instead_of=need.refused, now=now))
+        rejected = need.rejected or self.current
+        if self._spare and need.rejected and not need.rejected.is_accepted:
+            # The rejected credential was another process's: ours is newer.
+            return (yield from self._share(name, self._spare, expected=need.rejected, now=now))
         self._spare = None
         for pause in (0.0, random.uniform(0.0, MAX_REFRESH_DELAY)):
             shared: Credential | None = yield LoadSharedToken(name, after=pause)
-            if shared and shared.is_fresh(now) and shared != refused:
+            if shared and shared.is_fresh(now) and shared != rejected:
                 return shared
-            if refused and refused.is_fresh(now) and now - refused.obtained_at < MIN_TOKEN_AGE:
-                # Whoever has revoked it stores another; and five minutes on, anybody may request one.
+            if rejected and rejected.is_fresh(now) and now - rejected.obtained_at < MIN_TOKEN_AGE:
+                # The process that revoked it stores another; after five minutes, any process may request one.
                 raise ImportUnavailableError(
                     f"{vendor.hook_name} rejected a token that is younger than five minutes: {need.reason}."
-                    " If that goes on, either a right is missing or somebody else gets tokens with the"
-                    f" secret of connection {vendor.settings.conn_id!r}."
+                    " If this persists, either a permission is missing or another application requests"
+                    f" tokens with the secret of connection {vendor.settings.conn_id!r}."
                 )
         credential = yield from authenticate_once(vendor, now)
-        return (yield from self._share(name, credential, instead_of=shared, now=now))
+        return (yield from self._share(name, credential, expected=shared, now=now))
 
-    def _is_to_be_confirmed(self, now: float) -> bool:
+    def _needs_confirmation(self, now: float) -> bool:
         return self._stored is not None and now >= self._stored[1]
 
     def _confirm(self, name: str) -> Flow[None]:
-        """Take the credential that another process has stored over ours, late."""
-        self._stored, mine = None, self.current
-        other = (yield from _read_back(name, mine, None)) if mine else None
+        """Switch to a credential that another process stored over ours."""
+        self._stored, own = None, self.current
+        other = (yield from _read_back(name, own, None)) if own else None
         if other:
-            self.current, self._spare = other, mine
+            self.current, self._spare = other, own
 
-    def _share(
-        self, name: str, mine: Credential, instead_of: Credential | None, now: float
-    ) -> Flow[Credential]:
-        """Store our own credential, unless another process has stored one meanwhile: that is tried first."""
-        other: Credential | None = yield StoreSharedToken(name, mine, instead_of)
+    def _share(self, name: str, own: Credential, expected: Credential | None, now: float) -> Flow[Credential]:
+        """Store our own credential and return it, or return the one that another process stored meanwhile."""
+        other: Credential | None = yield StoreSharedToken(name, own, expected)
         if other is None:
-            other = yield from _read_back(name, mine, instead_of, after=READ_BACK_DELAY)
-        self._spare = mine if other else None
+            other = yield from _read_back(name, own, expected, after=READ_BACK_DELAY)
+        self._spare = own if other else None
         self._stored = (name, now + CONFIRM_DELAY)
-        return other or mine
+        return other or own
 
 
 def _read_back(
-    name: str, mine: Credential, instead_of: Credential | None, after: float = 0.0
+    name: str, own: Credential, expected: Credential | None, after: float = 0.0
 ) -> Flow[Credential | None]:
-    """What another process has stored over ours: reading and writing a Variable are two steps."""
+    """Return the credential that another process stored over ours: Variables have no compare-and-set."""
     try:
         found: Credential | None = yield LoadSharedToken(name, after)
     except ImportUnavailableError:
         return None
-    is_other = found is not None and found != mine and found != instead_of
+    is_other = found is not None and found != own and found != expected
     return found if is_other else None
 
 
 def authenticate_once(vendor: Vendor, now: float) -> Flow[Credential]:
-    """A new credential, unless the same login was rejected a moment ago, by whichever process."""
+    """Return a new credential, unless the same login was rejected within the last minute in any process."""
     settings = vendor.settings
     name = login_rejection_name(vendor)
     rejection: LoginRejection | None = yield LoadLoginRejection(name)
     if rejection and 0 <= now - rejection.rejected_at < REJECTED_LOGIN_PAUSE:
         left = REJECTED_LOGIN_PAUSE - (now - rejection.rejected_at)
         raise ImportAuthError(
-            f"{rejection.reason} The login is not repeated within a minute, since vendors lock users:"
-            f" it is tried again in {left:.0f} s at the earliest."
+            f"{rejection.reason} The login is not repeated within a minute, since vendors lock users;"
+            f" the next attempt is possible in {left:.0f} s."
         )
     try:
         return (yield from vendor.authenticate(settings))
@@ -169,7 +167,7 @@ def authenticate_once(vendor: Vendor, now: float) -> Flow[Credential]:
 
 
 def login_rejection_name(vendor: Vendor) -> str:
-    """The name under which processes share that a login was rejected. It holds no digest of a secret."""
+    """Return the name under which processes share a login's rejection. It contains no digest of a secret."""
     settings = vendor.settings
     login = settings.get_str("login") or f"connection {settings.conn_id}"
     fingerprint = sha256(f"{vendor.token_url(settings)}\n{login}".encode()).hexdigest()[:16]
@@ -177,11 +175,11 @@ def login_rejection_name(vendor: Vendor) -> str:
 
 
 def token_variable_name(vendor: str, base_url: str, secret: str) -> str:
-    """The name of the Variable for one secret at one address; it tells neither."""
+    """Return the name of the Variable for a secret at a base URL, derived from both but revealing neither."""
     fingerprint = sha256(f"{base_url}\n{secret}".encode()).hexdigest()[:16]
     return f"importstatus_token_{vendor}_{fingerprint}"
 
 
-def refresh_at(obtained_at: float, life: float) -> float:
-    """When to get another credential: a little early, so that none dies on a request's way."""
-    return obtained_at + life - min(60.0, life * 0.1)
+def refresh_at(obtained_at: float, lifetime: float) -> float:
+    """Return when to replace a credential: slightly early, so that none expires during a request."""
+    return obtained_at + lifetime - min(60.0, lifetime * 0.1)

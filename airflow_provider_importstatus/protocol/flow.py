@@ -1,7 +1,7 @@
-"""How a vendor is spoken to, without I/O: a flow yields effects and is sent their results.
+"""Flows: a vendor's protocol without I/O. A flow yields effects and is sent their results.
 
-The flows are methods of the hooks. They hold no socket, no lock and no clock, and exist once: a client runs
-them with `requests` on a worker, with `aiohttp` in a triggerer, and a test by hand.
+Flows are methods of the hooks. They have no socket, lock or clock, and are written once: a client runs them
+with `requests` on a worker and with `aiohttp` in a triggerer, and tests run them by hand.
 """
 
 from __future__ import annotations
@@ -34,71 +34,71 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-#: The one in hand, those that other processes have stored meanwhile, our own.
+#: The current one, those that other processes stored meanwhile, and our own.
 MAX_CREDENTIALS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Returned(Generic[T]):
-    """What a conversation has returned."""
+    """The result of a flow that has ended."""
 
     result: T
 
 
-#: A script: run by its owner, or by hand in a test.
+#: A generator that yields effects, is sent their results, and returns a result of its own.
 Flow: TypeAlias = Generator[Effect, Any, T]
 
 
 class Vendor(Protocol):
-    """What is particular to a vendor, bound to one reading of its connection."""
+    """The vendor-specific part of a hook, bound to one reading of its connection."""
 
     @property
     def settings(self) -> ConnectionSettings:
-        """The connection as it was read."""
+        """Return the connection's settings."""
 
     @property
     def hook_name(self) -> str:
-        """The vendor's name, for people."""
+        """Return the vendor's display name."""
 
     def static_credential(self, settings: ConnectionSettings) -> Credential | None:
-        """The credential that stands ready in the connection."""
+        """Return the credential that the connection contains, if any."""
 
     def authenticate(self, settings: ConnectionSettings) -> Flow[Credential]:
-        """Get a credential."""
+        """Obtain a credential and return it."""
 
     def token_url(self, settings: ConnectionSettings) -> str:
-        """Where `log_in` gets a credential."""
+        """Return the URL of `authenticate`'s request."""
 
     def shared_token_name(self, settings: ConnectionSettings) -> str | None:
-        """The name under which processes share one credential; None where each may have its own."""
+        """Return the name under which processes share one credential; None if each may have its own."""
 
     def apply_auth(self, request: Request, credential: Credential) -> Request:
-        """The request with the credential presented."""
+        """Return the request with the credential added."""
 
     def effective_status(self, response: Response) -> int:
-        """The HTTP status that an answer means, whatever it was sent with."""
+        """Return the HTTP status that the response stands for, which may differ from its own."""
 
     def poll(self, import_id: str) -> Flow[ImportStatus]:
-        """Ask once how an import is going."""
+        """Poll an import once and return its status."""
 
 
-def advance(talk: Flow[T], answer: Any = None) -> Effect | Returned[T]:
-    """Hand over the answer, or the error in its place; get the next wish, or the result."""
+def advance(flow: Flow[T], reply: Any = None) -> Effect | Returned[T]:
+    """Send a reply or an error; return the next effect or the result."""
     try:
-        if isinstance(answer, ImportStatusError):
-            # Thrown in, so that the traceback names the line of the script that was waiting.
-            return talk.throw(answer)
-        return talk.send(answer)
+        if isinstance(reply, ImportStatusError):
+            # Thrown in, so that the traceback shows the line of the flow that was waiting.
+            return flow.throw(reply)
+        return flow.send(reply)
     except StopIteration as stop:
         return Returned(stop.value)
 
 
 class ConnectionEdited(Exception):
-    """The connection was edited in mid-poll: the poll begins anew, with the new reading only."""
+    """The connection was edited during a poll. The poll starts again with the new settings only."""
 
 
 def send_authenticated(vendor: Vendor, request: Request) -> Flow[Response]:
-    """The answer to `request`; a refused credential is replaced as long as there is another."""
+    """Send `request` with a credential and return the response. Rejected credentials are replaced."""
     need = NeedCredential()
     for _ in range(MAX_CREDENTIALS):
         credential: Credential = yield need
@@ -109,7 +109,7 @@ def send_authenticated(vendor: Vendor, request: Request) -> Flow[Response]:
         need = NeedCredential(credential, f"HTTP {response.status} ({response.excerpt()})")
     raise ImportUnavailableError(
         f"{vendor.hook_name} rejected {MAX_CREDENTIALS} credentials in a row: {need.reason}."
-        " Other processes replace them faster than they can be used."
+        " Other processes replace them before they can be used."
     )
 
 

@@ -1,4 +1,4 @@
-"""The JSON object in an answer's body."""
+"""Bounded parsing of JSON response bodies."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Any
 
 __all__ = ["Repeated", "parse"]
 
-#: Vendors' answers are nested five deep. From Python 3.12 on, JSON is read far deeper than Python calls go.
+#: Vendors' responses are nested five deep. Python 3.12 and later parse JSON far deeper than calls can nest.
 MAX_DEPTH = 50
-#: Objects and lists: a message for each of 100,000 faulty lines, with two brackets in it, is the most likely.
+#: Maximum number of objects and lists: enough for messages with two brackets for 100,000 faulty lines.
 MAX_BRACKETS = 200_000
 
 
 class Repeated(list[Any]):
-    """The values of a key that stood in one JSON object more than once."""
+    """The values of a key that occurs more than once in one JSON object."""
 
 
 def parse(body: bytes) -> dict[str, Any] | None:
-    """Return the JSON object; None where the body is anything else, or has too many or too deep parts.
+    """Return the JSON object; None if the body is anything else, too deep, or has too many parts.
 
-    Keys that stand there twice lose nothing: their values become a list.
+    The values of a repeated key become a list.
     """
     brackets = body.count(b"{") + body.count(b"[")
     if brackets > MAX_BRACKETS:
@@ -30,7 +30,7 @@ def parse(body: bytes) -> dict[str, Any] | None:
         data = json.loads(body, object_pairs_hook=_all_pairs)
     except (ValueError, RecursionError):
         return None
-    # What opens few brackets is not deep.
+    # Few brackets cannot nest deeply.
     is_shallow = isinstance(data, dict) and (brackets <= MAX_DEPTH or not _is_deep(data))
     return data if is_shallow else None
 

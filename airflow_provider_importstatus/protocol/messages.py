@@ -1,4 +1,4 @@
-"""What a flow yields to the client that runs it, and what it gets back."""
+"""The effects that a flow yields to its client, and the replies it gets."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ EXCERPT = 200
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request, its body encoded. A URL that begins with a slash is below the connection's base."""
+    """An HTTP request with an encoded body. A URL that begins with a slash is relative to the base URL."""
 
     method: str
     url: str
@@ -45,36 +45,36 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One HTTP answer, read to its end; header names in lower case; received at seconds since 1970."""
+    """A complete HTTP response with lower-case header names; `received_at` is in Unix seconds."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes = field(default=b"", repr=False)
     received_at: float = 0.0
-    #: What of us the vendor may have echoed.
+    #: Secrets of ours that the vendor may have echoed.
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
-    #: The body that was parsed, and what is in it. It goes along when the answer is copied.
+    #: The parsed body and its content. Copies of the response share it.
     _parsed: list[Any] = field(default_factory=list, repr=False, compare=False)
 
     @property
     def is_large(self) -> bool:
-        """Whether an event loop should leave parsing to a thread."""
+        """Whether the body should be parsed outside the event loop."""
         return len(self.body) > LARGE_BODY
 
     def parse(self) -> dict[str, Any] | None:
-        """Return the JSON object in the body, or None; the work is done once."""
+        """Return the JSON object in the body, or None. The result is cached."""
         if not self._parsed or self._parsed[0] is not self.body:
             self._parsed[:] = self.body, json_body.parse(self.body)
         data: dict[str, Any] | None = self._parsed[1]
         return data
 
     def clean(self, text: str, length: int = MAX_TEXT) -> str:
-        """Return the beginning of the vendor's text, storable and without secrets."""
+        """Return the beginning of a vendor's text, storable and without secrets."""
         return clean_text(text, length, self.secrets)
 
     def excerpt(self) -> str:
-        """The beginning of the body, for people, without secrets and links."""
+        """Return the beginning of the body for error messages, without secrets and links."""
         # A character takes four bytes at most; an escaped one takes six characters.
         beginning = self.body.lstrip()[: 24 * (EXCERPT + max(map(len, self.secrets), default=0))]
         text = " ".join(beginning.decode("utf-8", "replace").split())
@@ -83,7 +83,7 @@ class Response:
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds that the vendor asks us to stay away; None where that is absent, past or unreadable."""
+        """Seconds to wait, as requested by the vendor; None if absent, in the past or invalid."""
         text = self.headers.get("retry-after", "").strip()
         try:
             seconds = float(text)
@@ -95,19 +95,19 @@ class Response:
         try:
             return parsedate_to_datetime(date).timestamp() - self.received_at
         except Exception:
-            # For some texts it raises what its documentation does not name.
+            # For some texts it raises undocumented exceptions.
             return 0.0
 
 
 @dataclass(slots=True)
 class Credential:
-    """A credential, when it was obtained and when it expires, in seconds since 1970.
+    """A credential and its expiry (Unix seconds).
 
-    :param value: what `Vendor.apply_auth` presents
+    :param value: what `Vendor.apply_auth` sends
     :param obtained_at: when it was obtained
-    :param expires_at: when it must not be used any more; None where the vendor does not say
-    :param secrets: the parts of it that nobody may read, where `value` as a whole is not all
-    :param is_accepted: whether the vendor has answered a request that carried it
+    :param expires_at: when it must be replaced; None if the vendor does not report it
+    :param secrets: further secrets, such as parts of `value`
+    :param is_accepted: whether the vendor has accepted a request with it
     """
 
     value: str = field(repr=False)
@@ -117,13 +117,13 @@ class Credential:
     is_accepted: bool = field(default=False, compare=False)
 
     def is_fresh(self, now: float) -> bool:
-        """Whether it may still be used."""
+        """Return whether the credential has not expired."""
         return self.expires_at is None or now < self.expires_at
 
 
 @dataclass(frozen=True, slots=True)
 class LoginRejection:
-    """A login that the vendor rejected, at seconds since 1970, and why, without secrets."""
+    """A rejected login: when (Unix seconds) and why, without secrets."""
 
     rejected_at: float
     reason: str
@@ -131,25 +131,25 @@ class LoginRejection:
 
 @dataclass(frozen=True, slots=True)
 class NeedCredential:
-    """Wants a Credential; never the one that was refused.
+    """Requests a Credential other than the rejected one.
 
-    :param reason: what the vendor said of the refused one
-    :param insists: whether one that was just issued is replaced too
+    :param reason: the vendor's reason for the rejection
+    :param insists: whether to replace even a credential that was just issued
     """
 
-    refused: Credential | None = None
+    rejected: Credential | None = None
     reason: str = field(default="", compare=False)
     insists: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ReloadConnection:
-    """Wants the Settings of the connection as it is now."""
+    """Reads the connection again; the reply is its ConnectionSettings."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoadSharedToken:
-    """Wants the Credential that processes share under `name`, or None, after so many seconds."""
+    """Loads the Credential that processes share as `name` after `after` seconds; the reply may be None."""
 
     name: str
     after: float = 0.0
@@ -157,32 +157,32 @@ class LoadSharedToken:
 
 @dataclass(frozen=True, slots=True)
 class StoreSharedToken:
-    """Wants `credential` kept under `name` where `instead_of` is kept now.
+    """Stores `credential` as `name` in place of `expected`.
 
-    The answer is None, or the Credential that another process has stored there meanwhile.
+    The reply is None, or the Credential that another process has stored meanwhile.
     """
 
     name: str
     credential: Credential
-    instead_of: Credential | None = None
+    expected: Credential | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class LoadLoginRejection:
-    """Wants the LoginRejection that processes share under `name`, or None."""
+    """Loads the LoginRejection that processes share as `name`; the reply may be None."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class StoreLoginRejection:
-    """Wants a rejection that happens now kept under `name`, for other processes."""
+    """Stores a login rejection as `name` for other processes, with the current time."""
 
     name: str
     reason: str
 
 
-#: What a script may ask of its owner.
+#: Everything that a flow may yield.
 Effect: TypeAlias = (
     Request
     | NeedCredential
@@ -195,15 +195,16 @@ Effect: TypeAlias = (
 
 
 def form_request(url: str, fields: Mapping[str, str]) -> Request:
-    """A urlencoded POST."""
+    """Return a POST request with urlencoded fields."""
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
     return Request("POST", url, headers, urlencode(fields).encode())
 
 
 def quote_path_segment(import_id: str) -> str:
-    """The id as one segment of a path."""
+    """Return the id quoted as a single path segment."""
     if import_id in (".", ".."):
         raise ImportSettingsError(
-            f"import_id is {import_id!r}, which would change the address. Nothing was sent."
+            f"import_id is {import_id!r}, which would change the path of the URL."
+            " Give the id that the vendor's submit call returned. Nothing was sent."
         )
     return quote(import_id, safe="")

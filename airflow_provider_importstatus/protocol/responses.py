@@ -1,4 +1,4 @@
-"""What an answer means: by its HTTP status first, then by its body."""
+"""Interpretation of responses: errors by HTTP status, and values of JSON bodies."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ __all__ = [
 ]
 
 #: Besides 5xx: Request Timeout, Too Early, Too Many Requests.
-PASSING_STATUSES = frozenset({408, 425, 429})
-#: Those of RFC 6749 and of Salesforce. Any other word may be our own, sent back.
+TRANSIENT_STATUSES = frozenset({408, 425, 429})
+#: The error codes of RFC 6749 and of Salesforce. Any other text may be an echo of our own data.
 OAUTH_ERRORS = frozenset(
     {
         "access_denied",
@@ -52,61 +52,66 @@ OAUTH_ERRORS = frozenset(
         "unsupported_grant_type",
     }
 )
-#: Items of one list. The messages of 100,000 faulty lines hardly fit into the largest body that is read.
+#: Maximum number of items in a list: the largest body that is read can hardly hold more messages.
 MAX_ITEMS = 100_000
-#: Characters of an id that is not the one asked about.
+#: Characters shown of an id that differs from the requested one.
 MAX_ECHO = 100
-#: No date has more characters.
+#: Maximum length of a date, in characters.
 MAX_DATE = 64
 
 
 def raise_for_status(response: Response, what: str) -> None:
-    """Raise what an answer means that is none of success; `what` was asked for, in words."""
+    """Raise the matching error for a non-2xx response.
+
+    :param what: the resource that was requested, for error texts
+    """
     if 200 <= response.status < 300:
         return
-    told = f"{what}: HTTP {response.status} ({response.excerpt()})"
+    summary = f"{what}: HTTP {response.status} ({response.excerpt()})"
     match response.status:
         case status if 300 <= status < 400:
             raise ImportProtocolError(
                 f"{what}: HTTP {status}, a redirect. It is not followed: credentials never go to another"
-                " address. Check the host of the connection.",
+                " host. Check the host of the connection.",
                 retryable=False,
             )
-        case status if status >= 500 or status in PASSING_STATUSES:
-            fact = "wants fewer requests" if status == 429 else "is busy or down"
-            error = ImportUnavailableError(f"{told}. The vendor {fact}.", response.retry_after)
+        case status if status >= 500 or status in TRANSIENT_STATUSES:
+            reason = "limits the request rate" if status == 429 else "is busy or down"
+            error = ImportUnavailableError(f"{summary}. The vendor {reason}.", response.retry_after)
             error.is_rate_limit = status == 429
             raise error
         case status if status < 200:
-            raise ImportProtocolError(f"{told}. That is no answer.")
+            raise ImportProtocolError(f"{summary}. This is not a final response.")
         case 404:
-            # Without JSON it is a gateway's page, which may go away, and not the vendor's word.
+            # A 404 without JSON is a gateway's, not the vendor's, and may be transient.
             read_json(response, what)
-    raise ImportRequestError(f"{told}. The vendor refuses the question: check the import_id and the host.")
+    raise ImportRequestError(f"{summary}. The vendor rejected the request: check the import_id and the host.")
 
 
 def parse_token_response(response: Response, what: str) -> Mapping[str, Any]:
-    """The JSON object of a token endpoint, of which nothing is ever quoted but an OAuth error code."""
+    """Return the JSON object of a token endpoint. Errors quote nothing of it but a known OAuth error code."""
     if response.status in (400, 401, 403):
         code = _oauth_error(response)
-        raise ImportAuthError(f"{what} was refused: HTTP {response.status}{code}.")
-    if 400 <= response.status < 500 and response.status not in PASSING_STATUSES:
+        raise ImportAuthError(f"{what} was rejected: HTTP {response.status}{code}.")
+    if 400 <= response.status < 500 and response.status not in TRANSIENT_STATUSES:
         raise ImportRequestError(
             f"{what}: HTTP {response.status}. Check host and token_url of the connection."
         )
-    raise_for_status(replace(response, body=b"its text is withheld"), what)
+    raise_for_status(replace(response, body=b"response body withheld"), what)
     return read_json(response, what, quote_body=False)
 
 
-def access_token(answer: Mapping[str, Any], what: str, *names: str) -> str:
-    """Return the token in a token endpoint's answer, by whichever of these names it stands there."""
+def access_token(data: Mapping[str, Any], what: str, *names: str) -> str:
+    """Return the token of a token endpoint's response, by the first of these names that it contains."""
     for name in names or ("access_token",):
-        token = answer.get(name)
+        token = data.get(name)
         if isinstance(token, str) and token:
             if not (token.isascii() and token.isprintable()):
-                raise ImportProtocolError(f"{what}: the access_token holds characters that no header may.")
+                raise ImportProtocolError(
+                    f"{what}: the access_token contains characters not allowed in a header."
+                )
             return token
-    raise ImportProtocolError(f"{what} was answered without an access_token.")
+    raise ImportProtocolError(f"{what}: HTTP response without an access_token.")
 
 
 def _oauth_error(response: Response) -> str:
@@ -115,32 +120,32 @@ def _oauth_error(response: Response) -> str:
 
 
 def read_json(response: Response, what: str, quote_body: bool = True) -> Mapping[str, Any]:
-    """The JSON object in an answer. Keys that stand there twice lose nothing: their values become a list."""
+    """Return the JSON object in the body. The values of a repeated key become a list."""
     data = response.parse()
     if data is None:
-        kind = response.clean(response.headers.get("content-type", "no content type"), 80)
-        quoted = f", but {kind}: {response.excerpt()}" if quote_body else ""
+        content_type = response.clean(response.headers.get("content-type", "no content type"), 80)
+        quoted = f", but {content_type}: {response.excerpt()}" if quote_body else ""
         raise ImportProtocolError(f"{what}: HTTP {response.status} without a JSON object{quoted}")
     return data
 
 
 def extract_messages(response: Response, *values: Any) -> Messages:
-    """What the vendor says in these values, without secrets: of lists each item, of objects their JSON.
+    """Return the messages in these values, without secrets: each item of a list, objects as JSON.
 
-    Only the first messages are read; the rest is counted.
+    Only the first messages are kept; the rest are counted.
     """
     kept: list[str] = []
     more = 0
     for value in flatten(values):
         if len(kept) == MAX_MESSAGES:
             more += 1
-        elif not is_nothing(text := _in_words(value, response)):
+        elif not is_nothing(text := _to_text(value, response)):
             kept.append(text)
     return Messages.of(kept, more)
 
 
 def flatten(values: Iterable[Any]) -> Iterator[Any]:
-    """Return all that says something in these values and in the lists among them, in order."""
+    """Return the non-empty values of nested lists, in order."""
     left = MAX_ITEMS
     nested = [iter(values)]
     while nested:
@@ -158,11 +163,11 @@ def flatten(values: Iterable[Any]) -> Iterator[Any]:
 
 
 def too_many() -> ImportProtocolError:
-    """Return the error for a list that no vendor sends."""
-    return ImportProtocolError(f"The vendor's answer has a list of more than {MAX_ITEMS} items.")
+    """Return the error for a list that is too long."""
+    return ImportProtocolError(f"The vendor's response contains a list of more than {MAX_ITEMS} items.")
 
 
-def _in_words(value: Any, response: Response) -> str:
+def _to_text(value: Any, response: Response) -> str:
     if isinstance(value, str):
         return response.clean(value.strip())
     text, enough = "", 4 * (MAX_TEXT + max(map(len, response.secrets), default=0))
@@ -174,7 +179,7 @@ def _in_words(value: Any, response: Response) -> str:
 
 
 def parse_count(value: Any) -> int | None:
-    """A number of rows; None where it is none."""
+    """Return a number of rows; None if the value is not a valid count."""
     if isinstance(value, str) and len(value) < len(str(MAX_COUNT)) and value.strip().isdecimal():
         value = int(value)
     is_number = isinstance(value, int) and not isinstance(value, bool)
@@ -182,33 +187,33 @@ def parse_count(value: Any) -> int | None:
 
 
 def parse_timestamp(value: Any) -> datetime | None:
-    """An instant given as ISO 8601 or as milliseconds since 1970, in UTC; None where it is none."""
+    """Return an ISO 8601 date or a number of milliseconds since 1970 as UTC; None if it is invalid."""
     try:
-        # What has no year, such as a time alone, would be read as one of today.
+        # A text without a year, such as a time alone, would be taken for today.
         if isinstance(value, str) and len(value) <= MAX_DATE and value[:4].isdecimal():
             parsed = pendulum.parse(value, strict=True)
             return parsed.in_timezone("UTC") if isinstance(parsed, pendulum.DateTime) else None
         if isinstance(value, int | float) and not isinstance(value, bool):
             return pendulum.from_timestamp(value / 1000)
     except Exception:
-        # For some texts pendulum raises what its documentation does not name, TypeError among others.
+        # For some texts pendulum raises undocumented exceptions such as TypeError.
         return None
     return None
 
 
 def other_id(import_id: str, field: str, echoed: Any) -> str | None:
-    """Return a message for people where the answer names another import than the one asked about.
+    """Return a message if the response names a different import than the requested one.
 
-    No more than a message: vendors' own pages show answers whose ids do not match. Letters and digits are
-    compared, whatever their case: an id may come back as a number, or without hyphens and leading zeros.
+    It is not an error: vendors' own documentation shows responses with other ids. Only letters and digits are
+    compared, ignoring case: an id may come back as a number, or without hyphens and leading zeros.
     """
     if not isinstance(echoed, str | int) or isinstance(echoed, bool):
         return None
-    told = _essence(str(echoed)[: 2 * MAX_ID])
-    if not told or told == _essence(import_id):
+    echoed_id = _normalized(str(echoed)[: 2 * MAX_ID])
+    if not echoed_id or echoed_id == _normalized(import_id):
         return None
-    return f"The answer names another id: {field} {str(echoed)[:MAX_ECHO]}."
+    return f"The response names another id: {field} {str(echoed)[:MAX_ECHO]}."
 
 
-def _essence(import_id: str) -> str:
+def _normalized(import_id: str) -> str:
     return "".join(filter(str.isalnum, import_id)).casefold().lstrip("0")

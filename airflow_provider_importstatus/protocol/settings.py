@@ -1,4 +1,4 @@
-"""A connection as a vendor's hook reads it: leniently, and refused by the name of the field."""
+"""Connection settings: lenient parsing of fields and extras, with errors that name the field."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ __all__ = ["ConnectionSettings", "origin"]
 DEFAULT_PORTS = {"http": 80, "https": 443}
 DEFAULT_REQUEST_TIMEOUT, MAX_TIMEOUT = 30.0, 3600.0
 DEFAULT_TRANSFER_TIMEOUT, MAX_TRANSFER_TIMEOUT = 3600.0, 86400.0
-#: Enough for a thousand waits at one look a minute; more would only queue at the vendor.
+#: Enough for a thousand waits at one poll a minute; more requests would only queue at the vendor.
 DEFAULT_MAX_CONCURRENCY, MAX_CONCURRENCY = 16, 1000
 _TRUE, _FALSE = frozenset({"true", "yes", "on", "1"}), frozenset({"false", "no", "off", "0"})
 
 
 @dataclass(frozen=True)
 class ConnectionSettings:
-    """What one Airflow connection holds. Texts are stripped; extras may come as text, as URIs give them."""
+    """The settings of one Airflow connection. Extras may be text, as in connection URIs."""
 
     conn_id: str
     conn_type: str
@@ -36,10 +36,10 @@ class ConnectionSettings:
 
     @cached_property
     def base_url(self) -> str:
-        """The vendor's address without a slash at its end: scheme, host, port and path."""
+        """The vendor's base URL without a trailing slash: scheme, host, port and path."""
         host = self.host.strip()
         if not host:
-            raise self.error("host", "is empty", "give the vendor's address")
+            raise self.error("host", "is empty", "give the vendor's base URL")
         if "://" not in host:
             host = host.rstrip("/")
             host = f"[{host}]" if host.count(":") > 1 and "[" not in host else host
@@ -48,38 +48,38 @@ class ConnectionSettings:
             parts = urlsplit(host)
             port = parts.port or self.port
         except ValueError:
-            raise self.error("host", "is no address", "give it as https://host:port/path") from None
+            raise self.error("host", "is not a valid URL", "use https://host:port/path") from None
         if parts.scheme not in DEFAULT_PORTS:
             raise self.error("host", f"has the scheme {parts.scheme!r}", "use https or http")
         if not parts.hostname or "@" in parts.netloc or parts.query or parts.fragment or " " in host:
-            raise self.error("host", "is no plain address", "give it as https://host:port/path")
+            raise self.error("host", "is not a plain URL", "use https://host:port/path")
         name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         is_default = not port or port == DEFAULT_PORTS[parts.scheme]
         return f"{parts.scheme}://{name}{'' if is_default else f':{port}'}{parts.path.rstrip('/')}"
 
     @property
     def timeout(self) -> float:
-        """Seconds that one request may take in all; where it carries a file, seconds of silence."""
+        """Maximum duration of one request, in seconds; for file bodies, the longest silence."""
         return self._number("timeout", DEFAULT_REQUEST_TIMEOUT, MAX_TIMEOUT)
 
     @property
     def transfer_timeout(self) -> float:
-        """Seconds that one request with a file may take in all."""
+        """Maximum duration of one request with a file, in seconds."""
         return self._number("transfer_timeout", DEFAULT_TRANSFER_TIMEOUT, MAX_TRANSFER_TIMEOUT)
 
     @property
     def max_concurrency(self) -> int:
-        """How many requests a process may have under way at once."""
+        """Maximum number of concurrent requests per process."""
         return max(1, int(self._number("max_concurrency", DEFAULT_MAX_CONCURRENCY, MAX_CONCURRENCY)))
 
     @property
     def proxy(self) -> str | None:
-        """The proxy's address, or None for the environment's."""
+        """URL of the proxy; None for the environment's."""
         return self.get_str("proxy") or None
 
     @property
     def verify(self) -> bool | str:
-        """True, False, or the path of a file of trusted certificates."""
+        """True, False, or the path of a CA file."""
         value = self.extra.get("verify", True)
         if value is None or isinstance(value, bool):
             return value is not False
@@ -89,52 +89,58 @@ class ConnectionSettings:
         return False if text.lower() in _FALSE else text
 
     def get_str(self, name: str, default: str = "") -> str:
-        """A field of the connection or of its extra as text, stripped; `default` where it is empty."""
+        """Return a field or an extra as stripped text; `default` if it is empty."""
         value = getattr(self, name) if name in ("login", "password") else self.extra.get(name)
         if isinstance(value, Mapping | list):
             value = json.dumps(value)
         if isinstance(value, bool) or not isinstance(value, str | int | float | None):
-            raise self.error(name, f"is of the kind {type(value).__name__}", "give a text")
-        # Passwords may begin or end with a space; nothing else here can.
+            raise self.error(name, f"is of type {type(value).__name__}", "give a text")
+        # Only passwords may begin or end with a space.
         text = "" if value is None else str(value)
         return (text if name == "password" else text.strip()) or default
 
     def get_header(self, name: str, default: str = "") -> str:
-        """A field that travels in an HTTP header."""
+        """Return a field or an extra that is valid in an HTTP header."""
         text = self.get_str(name, default)
         if not (text.isascii() and text.isprintable()):
-            raise self.error(name, "holds characters that no HTTP header may", "paste it again, in one line")
+            raise self.error(
+                name, "contains characters not allowed in an HTTP header", "paste it as one line"
+            )
         return text
 
     def require(self, *names: str) -> None:
-        """Refuse the connection if one of these fields is empty."""
+        """Raise an error if one of these fields is empty."""
         if missing := [name for name in names if not self.get_str(name)]:
             where = f"Connection {self.conn_id!r} ({self.conn_type})"
-            raise ImportSettingsError(f"{where} lacks {', '.join(missing)}. Fill it in; nothing was sent.")
+            raise ImportSettingsError(
+                f"{where} lacks {', '.join(missing)}. Fill in what is missing; nothing was sent."
+            )
 
     def error(self, name: str, fact: str, remedy: str) -> ImportSettingsError:
-        """The error that names the field, what is wrong with it and the remedy; never its value."""
+        """Return an error that names the field, the problem and the remedy, but never the value.
+
+        :param fact: what is wrong, such as "is empty"
+        :param remedy: how to fix it, as an imperative
+        """
         return ImportSettingsError(
-            f"Connection {self.conn_id!r} ({self.conn_type}): {name} {fact}. To mend it, {remedy}."
+            f"Connection {self.conn_id!r} ({self.conn_type}): {name} {fact}. To fix it, {remedy}."
         )
 
-    def _number(self, name: str, default: float, most: float) -> float:
-        value, remedy = self.get_str(name), f"give a number above 0 and up to {most:g}"
+    def _number(self, name: str, default: float, maximum: float) -> float:
+        value, remedy = self.get_str(name), f"give a number above 0 and up to {maximum:g}"
         try:
             number = float(value) if value else default
         except ValueError:
-            kind = type(self.extra[name]).__name__
-            raise self.error(
-                name, "is a text" if kind == "str" else f"is of the type {kind}", remedy
-            ) from None
-        # Written so that "not a number" is out of range.
-        if not 0 < number <= most:
+            fact = f"is not a number (type {type(self.extra[name]).__name__})"
+            raise self.error(name, fact, remedy) from None
+        # NaN must be out of range, too.
+        if not 0 < number <= maximum:
             raise self.error(name, "is out of range", remedy)
         return number
 
 
 def origin(url: str) -> tuple[str, str, int]:
-    """Scheme, host and port of a URL: whom it reaches."""
+    """Return scheme, host and port of a URL."""
     parts = urlsplit(url)
     scheme, host = parts.scheme.lower(), (parts.hostname or "").lower()
     return scheme, host, parts.port or DEFAULT_PORTS.get(scheme, 0)

@@ -1,1 +1,1 @@
-"""The sensors that DAGs use."""
+"""The sensors."""

@@ -1,6 +1,6 @@
-"""The sensors that wait until an import is over, and end the task as the import ended.
+"""The sensors that wait for the end of an import.
 
-Parsed with every DAG file that uses them: hooks, triggers and HTTP libraries are imported by running tasks.
+It is imported when DAG files are parsed; hooks, triggers and HTTP libraries are imported at run time.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ __all__ = [
     "ZilliantImportSensor",
 ]
 
-#: The parameters that are seconds, or a timedelta.
+#: Parameters that are seconds or a timedelta.
 DURATIONS = (
     "execution_timeout",
     "max_wait",
@@ -80,24 +80,24 @@ DURATIONS = (
 
 
 class _LazyAttribute:
-    """An attribute that is worked out when Airflow reads it, which is after the DAG is complete.
+    """An attribute that is computed when Airflow reads it, after the DAG is complete.
 
-    Authors and cluster policies may change a task after it was made. On the class, where Airflow looks for
-    mapped tasks, it is `default`: those would all wait with the same.
+    Authors and cluster policies may change a task after its creation. On the class, which Airflow reads for
+    mapped tasks, the value is `default`.
     """
 
-    def __init__(self, default: Any, work_out: Callable[[ImportStatusSensor], Any]) -> None:
+    def __init__(self, default: Any, compute: Callable[[ImportStatusSensor], Any]) -> None:
         self._default = default
-        self._work_out = work_out
+        self._compute = compute
 
     def __get__(self, sensor: ImportStatusSensor | None, _: type | None = None) -> Any:
-        return self._default if sensor is None else self._work_out(sensor)
+        return self._default if sensor is None else self._compute(sensor)
 
 
 class _Links:
-    """The links to the import's tab, where Airflow has one: imported when read, since DAG files need none.
+    """The links to the import's tab, imported only when read, since parsing DAG files does not need them.
 
-    No property: Airflow stores what it finds on the class with mapped tasks, which must remain picklable.
+    Not a property: Airflow stores the class attribute with mapped tasks, which must be picklable.
     """
 
     def __get__(
@@ -125,38 +125,37 @@ def _start_trigger_args(sensor: ImportStatusSensor) -> StartTriggerArgs | None:
 
 
 class ImportStatusSensor(BaseSensorOperator):
-    """Waits until an import is over, and ends the task as the import ended.
+    """Waits until an import has ended, and ends the task accordingly.
 
-    The connection's type chooses the vendor. The result (XCom ``return_value``) is the last status as a
-    dictionary, the same in every mode; while the task waits, the XCom ``import_status`` holds the latest one.
+    The connection's type determines the vendor. The result (XCom ``return_value``) is the last status as a
+    dictionary, the same in every mode. The XCom ``import_status`` is the latest status during the wait.
 
     :param conn_id: the connection (templated)
-    :param import_id: what the vendor's submit call returned, a str or an int (templated)
+    :param import_id: the str or int that the vendor's submit call returned (templated)
     :param hook_params: keyword arguments of the connection's hook, plain JSON (templated)
-    :param on_partial: what becomes of the task after a partial import: ``fail``, ``skip`` or ``succeed``.
-        It fails unless told otherwise, since a vendor's SUCCESS may mean that every row was refused
-    :param max_failed_rows: a partial import with at most this many rejected rows counts as succeeded; where
-        the vendor does not count, ``on_partial`` decides
-    :param not_found_grace: seconds after the first look during which "no such import" means "not yet"
-    :param outage_tolerance: seconds for which looks may go on failing for passing reasons
-    :param deferrable: wait in the triggerer, without a worker's slot
-    :param start_from_trigger: have the scheduler start the wait in the triggerer, without a worker (Airflow
-        3.3 and later; elsewhere, and where only a worker will do, the wait takes the ordinary way, and a
-        warning says why)
+    :param on_partial: how the task ends after a partial import: ``fail``, ``skip`` or ``succeed``. The
+        default is ``fail``, since a vendor's SUCCESS may mean that all rows were rejected
+    :param max_failed_rows: a partial import with at most this many rejected rows counts as succeeded; if the
+        vendor does not report the number, ``on_partial`` applies
+    :param not_found_grace: seconds after the first poll during which "no such import" means "not yet"
+    :param outage_tolerance: seconds for which polling may keep hitting transient errors
+    :param deferrable: wait in the triggerer, without occupying a worker slot
+    :param start_from_trigger: let the scheduler start the wait in the triggerer, without a worker (Airflow
+        3.3 and later). If that is not possible, the sensor defers normally, and a warning says why
     :param end_from_trigger: end the task in the triggerer when the import has succeeded, without a worker
-        (as above); whatever else comes of the import is for a worker to tell
-    :param poke_interval: the shortest time between two looks, in seconds
-    :param max_wait: the longest time between two looks, in seconds
-    :param exponential_backoff: look again after a tenth of the wait so far; if false, after each
+        (as above). Any other end resumes on a worker
+    :param poke_interval: minimum time between two polls, in seconds
+    :param max_wait: maximum time between two polls, in seconds
+    :param exponential_backoff: poll again after a tenth of the wait so far; if false, after each
         ``poke_interval``
-    :param timeout: seconds from the first look after which the wait ends; Airflow's default unless given
-    :raises ImportStatusError: one of its subclasses, by what went wrong
+    :param timeout: seconds after the first poll until the wait ends; defaults to Airflow's
+    :raises ImportStatusError: a subclass for the kind of failure
     """
 
     template_fields: Sequence[str] = ("conn_id", "import_id", "hook_params")
-    #: The only type of connection that this sensor takes; empty for any that has a hook for imports.
+    #: The required connection type; empty for any with a hook for imports.
     conn_type: ClassVar[str] = ""
-    #: Whether the DAG's author lets the wait start without a worker, where Airflow can.
+    #: The `start_from_trigger` parameter.
     wants_start_from_trigger = False
     start_from_trigger = _LazyAttribute(False, _starts_from_trigger)
     start_trigger_args = _LazyAttribute(None, _start_trigger_args)
@@ -190,11 +189,11 @@ class ImportStatusSensor(BaseSensorOperator):
             exponential_backoff=exponential_backoff,
             **kwargs,
         )
-        # The deployment's defaults, too.
+        # Checks the deployment's defaults, too.
         check_seconds(timeout=self.timeout, execution_timeout=self.execution_timeout)
         if not self.poke_interval:
             raise ValueError(
-                "poke_interval is 0 seconds: the vendor would be asked without a pause. Give 1 or more."
+                "poke_interval is 0 seconds: the vendor would be polled without a pause. Give 1 or more."
             )
         check_hook_params(hook_params)
         self.conn_id = conn_id
@@ -209,32 +208,32 @@ class ImportStatusSensor(BaseSensorOperator):
         self.wants_start_from_trigger = start_from_trigger
         self.end_from_trigger = end_from_trigger
         if start_from_trigger or end_from_trigger:
-            self._spare_workers()
+            self._apply_trigger_options()
 
     @classmethod
     def partial(cls, **kwargs: Any) -> Any:
-        """Map the sensor over many imports. Mapped tasks start on workers."""
+        """Return the sensor for mapping over many imports. Mapped tasks start on workers."""
         check_seconds(**{name: kwargs[name] for name in DURATIONS if name in kwargs})
         if kwargs.get("start_from_trigger"):
             from airflow_provider_importstatus.triggers import start_from_trigger
 
             kwargs |= {"start_from_trigger": False, "deferrable": True}
             start_from_trigger.warn(
-                kwargs.get("task_id"), ["start_from_trigger is ignored, since the task is mapped"]
+                kwargs.get("task_id"), ["start_from_trigger is ignored because the task is mapped"]
             )
         return super().partial(**kwargs)
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Look until the import is over; between the looks defer, sleep or reschedule, by the mode."""
+        """Poll until the import has ended and return its status; between polls sleep, reschedule or defer."""
         with self._ends_as_configured():
             self.import_id = read_import_id(self.import_id)
             wait, memory = self._begin(context)
-            # Where a connection cannot be read just now, the next look tries again.
+            # Not cached on errors: the next poll tries to read the connection again.
             hook = cache(self._hook)
-            progress = StatusReporter(wait, self.log)
+            reporter = StatusReporter(wait, self.log)
             self._push_links(context)
             while True:
-                outcome = self._look(hook, progress, context)
+                outcome = self._poll(hook, reporter, context)
                 if isinstance(outcome, Finished):
                     return self._finish(outcome.status, context)
                 if isinstance(outcome, GaveUp):
@@ -242,37 +241,37 @@ class ImportStatusSensor(BaseSensorOperator):
                 self._pause(outcome, wait, memory)
 
     def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """End the task as the trigger's event says."""
+        """End the task according to the trigger's event, and return the last status."""
         end = read_event(event)
         if isinstance(end, GaveUp):
             raise end.error
         return self._finish(end.status, context)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Go on after a deferral; the base class would skip under ``soft_fail`` what a retry can mend."""
+        """Resume after a deferral. With ``soft_fail`` the base class would also skip retryable errors."""
         if self.start_from_trigger:
-            self._forget_result(context)
+            self._delete_result(context)
         with self._ends_as_configured():
             try:
                 return super(BaseSensorOperator, self).resume_execution(next_method, next_kwargs, context)
             except AirflowException as error:
                 if _is_deferral_timeout(error):
-                    raise self._timeout_of_the_database(context) from error
+                    raise self._database_timeout(context) from error
                 raise
 
     def schedule(self) -> dict[str, Any]:
-        """When to look and when to give up, as `Wait` takes it."""
+        """Return the schedule's parameters as arguments of `Wait`."""
         return {
             "poke_interval": self.poke_interval,
             "max_wait": self.max_wait.total_seconds() if self.max_wait else self.poke_interval,
             "exponential_backoff": self.exponential_backoff,
             "not_found_grace": self.not_found_grace,
-            # In every mode: whatever may pass is waited out until the timeout.
+            # In every mode, transient errors are tolerated until the timeout.
             "outage_tolerance": self.timeout if self.silent_fail else self.outage_tolerance,
         }
 
     def trigger_params(self) -> dict[str, Any]:
-        """What the trigger must know to do a worker's part."""
+        """Return the trigger's arguments for ending the task without a worker."""
         return {
             "conn_type": self.conn_type,
             "end_from_trigger": self.end_from_trigger,
@@ -281,21 +280,21 @@ class ImportStatusSensor(BaseSensorOperator):
             "do_xcom_push": self.do_xcom_push,
         }
 
-    def _spare_workers(self) -> None:
-        """Leave workers out where that is safe, and say where it is not."""
+    def _apply_trigger_options(self) -> None:
+        """Warn about trigger options that must be ignored, and turn off `end_from_trigger` if it is one."""
         from airflow_provider_importstatus.triggers import start_from_trigger
 
-        refused = []
+        ignored = []
         if self.wants_start_from_trigger and (why := start_from_trigger.reason_not_to_start(self)):
-            refused.append(f"start_from_trigger is ignored, since {why}")
+            ignored.append(f"start_from_trigger is ignored because {why}")
         if self.end_from_trigger and (why := start_from_trigger.reason_not_to_end(self)):
             self.end_from_trigger = False
-            refused.append(f"end_from_trigger is ignored, since {why}")
-        if refused:
-            start_from_trigger.warn(self.task_id, refused)
+            ignored.append(f"end_from_trigger is ignored because {why}")
+        if ignored:
+            start_from_trigger.warn(self.task_id, ignored)
 
     def _push_links(self, context: Context) -> None:
-        """Let the links show while this process waits: Airflow itself stores them when it ends."""
+        """Store the links while the task waits here: Airflow stores them only when the process ends."""
         ti: Any = context.get("ti")
         if ti is None or self.deferrable or self.reschedule:
             return
@@ -304,25 +303,25 @@ class ImportStatusSensor(BaseSensorOperator):
 
     def _begin(self, context: Context) -> tuple[Wait, PollMemory | None]:
         now = time.time()
-        first_poll_at, memory = self._earlier_looks(context)
+        first_poll_at, memory = self._earlier_polls(context)
         began = first_poll_at or now
         wait = Wait(first_poll_at=began, deadline=began + self.timeout, **self.schedule())
         if first_poll_at and memory:
             memory.recall(wait)
         return wait, memory
 
-    def _earlier_looks(self, context: Context) -> tuple[float | None, PollMemory | None]:
-        """Return when a rescheduled task first looked, and what its looks remember."""
+    def _earlier_polls(self, context: Context) -> tuple[float | None, PollMemory | None]:
+        """Return the time of a rescheduled task's first poll, and the memory of its polls."""
         if self.deferrable or not self.reschedule:
             return None, None
         ti: Any = context["ti"]
-        # Airflow 2.11 has no such method, but gives a rescheduled task its first start date.
-        ask = getattr(ti, "get_first_reschedule_date", None)
+        # Airflow 2.11 has no such method, but keeps a rescheduled task's first start date.
+        get_first_date = getattr(ti, "get_first_reschedule_date", None)
         try:
-            first = ask(context) if ask else ti.start_date
+            first = get_first_date(context) if get_first_date else ti.start_date
         except Exception as error:
             self.log.warning(
-                "Airflow cannot tell when the wait began: %s. The next poll asks again.", type(error).__name__
+                "The start of the wait cannot be read: %s. The next poll tries again.", type(error).__name__
             )
             return None, None
         store = context.get("task_state_store")
@@ -336,21 +335,21 @@ class ImportStatusSensor(BaseSensorOperator):
         hook.check_conn_type(self.conn_type)
         return hook
 
-    def _look(
-        self, hook: Callable[[], ImportStatusHook], progress: StatusReporter, context: Context
+    def _poll(
+        self, hook: Callable[[], ImportStatusHook], reporter: StatusReporter, context: Context
     ) -> Outcome:
-        answer: ImportStatus | ImportStatusError
+        result: ImportStatus | ImportStatusError
         try:
-            answer = hook().get_import_status(self.import_id)
+            result = hook().get_import_status(self.import_id)
         except ImportStatusError as error:
-            answer = error
-        outcome, latest = progress.record(answer, time.time())
+            result = error
+        outcome, latest = reporter.record(result, time.time())
         if latest:
             self._publish(context, latest)
         return outcome
 
     def _pause(self, outcome: PollAgain, wait: Wait, memory: PollMemory | None) -> None:
-        """Sleep until the next look, or leave by the exception that brings the task back for it."""
+        """Sleep until the next poll, or raise the exception that defers or reschedules the task."""
         if self.deferrable:
             self._defer(wait)
         if self.reschedule:
@@ -366,12 +365,12 @@ class ImportStatusSensor(BaseSensorOperator):
 
         params = self.trigger_params()
         if self.end_from_trigger and (why := start_from_trigger.reason_not_to_end(self)):
-            self.log.info("The task ends on a worker, since %s.", why)
+            self.log.info("The task ends on a worker because %s.", why)
             params["end_from_trigger"] = False
         now = time.time()
         ends = wait.deadline
         if self.execution_timeout is not None:
-            # Airflow 3 forgets it while a task is deferred.
+            # Airflow 3 does not enforce it while a task is deferred.
             wait.execution_deadline = wait.first_poll_at + self.execution_timeout.total_seconds()
             ends = min(ends, wait.execution_deadline)
         self.defer(
@@ -403,7 +402,7 @@ class ImportStatusSensor(BaseSensorOperator):
         self._push(context, XCOM_KEY, latest)
 
     def _push(self, context: Context, key: str, value: Any) -> None:
-        """Write an XCom on which nothing depends but what people see: the wait must outlive a failure."""
+        """Write an XCom for display only: a failure must not end the wait."""
         ti: Any = context.get("ti")
         if ti is None or not self.do_xcom_push:
             return
@@ -412,8 +411,8 @@ class ImportStatusSensor(BaseSensorOperator):
         except Exception as error:
             self.log.warning("The XCom %s could not be written: %s", key, type(error).__name__)
 
-    def _forget_result(self, context: Context) -> None:
-        """Remove what an earlier run of a cleared task has left, as Airflow does when a worker starts it."""
+    def _delete_result(self, context: Context) -> None:
+        """Delete the result of a cleared task's earlier run, as Airflow does when a worker starts a task."""
         from airflow.sdk.execution_time.xcom import XCom
 
         ti = context["ti"]
@@ -421,21 +420,21 @@ class ImportStatusSensor(BaseSensorOperator):
         try:
             XCom.delete(key=RESULT_KEY, **where)
         except Exception as error:
-            # This run's end must not be lost for it.
-            self.log.warning("An earlier result could not be removed: %s", type(error).__name__)
+            # This must not change how the run ends.
+            self.log.warning("An earlier result could not be deleted: %s", type(error).__name__)
 
-    def _timeout_of_the_database(self, context: Context) -> BaseException:
-        """The end of a wait whose trigger did not live to tell it."""
+    def _database_timeout(self, context: Context) -> BaseException:
+        """Return the error for a wait whose trigger could not report its end."""
         wait = Wait(0.0, 0.0, last=self._last_published(context))
         limit = self.execution_timeout
-        is_of_execution = limit is not None and limit.total_seconds() < self.timeout
-        return (wait.out_of_execution_timeout() if is_of_execution else wait.out_of_timeout()).error
+        is_execution_timeout = limit is not None and limit.total_seconds() < self.timeout
+        return (wait.out_of_execution_timeout() if is_execution_timeout else wait.out_of_timeout()).error
 
     def _last_published(self, context: Context) -> ImportStatus | None:
         ti: Any = context["ti"]
         try:
             latest = ti.xcom_pull(task_ids=ti.task_id, key=XCOM_KEY, map_indexes=ti.map_index)
-            # An earlier run of a cleared task may have waited for another one.
+            # An earlier run of a cleared task may have waited for another import.
             if latest is not None and latest["import_id"] == str(self.import_id).strip():
                 return ImportStatus.from_dict(latest)
         except Exception as error:
@@ -445,20 +444,20 @@ class ImportStatusSensor(BaseSensorOperator):
 
     @contextmanager
     def _ends_as_configured(self) -> Iterator[None]:
-        """Turn an unsuccessful end into a skip where the task says so, in every mode alike."""
+        """Turn an unsuccessful end into a skip if the task is configured so, in every mode."""
         try:
             yield
         except (AirflowSkipException, AirflowRescheduleException):
             raise
         except (Exception, AirflowTaskTimeout) as error:
-            cannot_change = isinstance(error, AirflowFailException | AirflowSensorTimeout)
-            if self.never_fail or (self.soft_fail and cannot_change):
+            is_final = isinstance(error, AirflowFailException | AirflowSensorTimeout)
+            if self.never_fail or (self.soft_fail and is_final):
                 raise AirflowSkipException(str(error)) from error
             raise
 
 
 class ClearImportSensor(ImportStatusSensor):
-    """Waits until a Clear ingestion workflow is over. See `ImportStatusSensor`."""
+    """Waits until a Clear ingestion workflow has ended. See `ImportStatusSensor`."""
 
     conn_type = "clear"
 
@@ -467,7 +466,7 @@ class ClearImportSensor(ImportStatusSensor):
 
 
 class TaoAdvanceImportSensor(ImportStatusSensor):
-    """Waits until a TAO Advance rostering upload is over. See `ImportStatusSensor`."""
+    """Waits until a TAO Advance rostering upload has ended. See `ImportStatusSensor`."""
 
     conn_type = "tao_advance"
 
@@ -476,7 +475,7 @@ class TaoAdvanceImportSensor(ImportStatusSensor):
 
 
 class ZilliantImportSensor(ImportStatusSensor):
-    """Waits until a Zilliant EntityImport is over. See `ImportStatusSensor`."""
+    """Waits until a Zilliant EntityImport has ended. See `ImportStatusSensor`."""
 
     conn_type = "zilliant"
 
@@ -485,7 +484,7 @@ class ZilliantImportSensor(ImportStatusSensor):
 
 
 class ThalamusImportSensor(ImportStatusSensor):
-    """Waits until a Thalamus import is over. See `ImportStatusSensor`."""
+    """Waits until a Thalamus import has ended. See `ImportStatusSensor`."""
 
     conn_type = "thalamus"
 
@@ -494,6 +493,6 @@ class ThalamusImportSensor(ImportStatusSensor):
 
 
 def _is_deferral_timeout(error: AirflowException) -> bool:
-    # Airflow 3 has a class for it, which is no TaskDeferralError; Airflow 2.11 has that one with this text.
-    is_told = isinstance(error, TaskDeferralError) and "timeout" in str(error).lower()
-    return is_told or type(error).__name__ == "TaskDeferralTimeout"
+    # Airflow 3 has its own class; Airflow 2.11 raises TaskDeferralError with this text.
+    is_timeout = isinstance(error, TaskDeferralError) and "timeout" in str(error).lower()
+    return is_timeout or type(error).__name__ == "TaskDeferralTimeout"

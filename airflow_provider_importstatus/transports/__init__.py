@@ -1,1 +1,1 @@
-"""Two ways of carrying a conversation over HTTP: blocking and asynchronous."""
+"""The HTTP transports that run flows: blocking and asynchronous."""

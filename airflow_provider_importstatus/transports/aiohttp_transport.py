@@ -1,4 +1,4 @@
-"""Carries a conversation with `aiohttp`: in a triggerer."""
+"""The `aiohttp` transport, used in triggerers."""
 
 from __future__ import annotations
 
@@ -36,26 +36,26 @@ T = TypeVar("T")
 
 
 class RequestOptions:
-    """How a connection's requests go out: certificates, proxy, time limit. It reads files: not for a loop."""
+    """TLS, proxy and timeout options of a connection. It reads files: never create it on an event loop."""
 
     def __init__(self, settings: ConnectionSettings) -> None:
         self.timeout = aiohttp.ClientTimeout(total=settings.timeout)
-        self.trust = _trust(settings.verify)
+        self.ssl = _ssl_option(settings.verify)
         self._proxy = settings.proxy
         self._proxies: dict[str, str | None] = {}
 
     def proxy(self, url: str) -> str | None:
-        """The proxy for a URL, chosen as `requests` does: the connection's, else the environment's."""
+        """Return the proxy for a URL: the connection's, else the environment's, chosen as in `requests`."""
         if self._proxy:
             return self._proxy
-        to = "/".join(url.split("/", 3)[:3])
-        if to not in self._proxies:
-            # It goes through the whole environment: too dear for each request.
-            self._proxies[to] = select_proxy(url, get_environ_proxies(url))
-        return self._proxies[to]
+        site = "/".join(url.split("/", 3)[:3])
+        if site not in self._proxies:
+            # Cached: it scans the whole environment, too expensive for each request.
+            self._proxies[site] = select_proxy(url, get_environ_proxies(url))
+        return self._proxies[site]
 
 
-def _trust(verify: bool | str) -> ssl.SSLContext | bool:
+def _ssl_option(verify: bool | str) -> ssl.SSLContext | bool:
     if verify is False:
         return False
     try:
@@ -65,67 +65,69 @@ def _trust(verify: bool | str) -> ssl.SSLContext | bool:
 
 
 def _environment_bundle() -> str:
-    # The same places in the same order as `requests` looks.
+    # The same variables in the same order as in `requests`.
     chosen = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
     return chosen or DEFAULT_CA_BUNDLE_PATH
 
 
-async def run_flow(talk: Flow[T], answer: Callable[[Effect], Awaitable[Any]]) -> T:
-    """Run a conversation to its result; `answer` gives what it asks for."""
-    with closing(talk):
-        turn = advance(talk)
+async def run_flow(flow: Flow[T], perform: Callable[[Effect], Awaitable[Any]]) -> T:
+    """Run a flow and return its result; `perform` carries out each effect and returns the reply."""
+    with closing(flow):
+        turn = advance(flow)
         while not isinstance(turn, Returned):
             try:
-                reply = await answer(turn)
+                reply = await perform(turn)
             except ImportStatusError as error:
                 reply = error
-            turn = advance(talk, reply)
+            turn = advance(flow, reply)
         return turn.result
 
 
-async def exchange(request: Request, session: aiohttp.ClientSession, route: RequestOptions) -> Response:
-    """Send one request and read the answer, all within the route's time limit."""
+async def exchange(request: Request, session: aiohttp.ClientSession, options: RequestOptions) -> Response:
+    """Send one request and return the complete response, within the timeout of `options`."""
     where = f"{request.method} {request.url.partition('?')[0]}"
     try:
         async with session.request(
             request.method,
-            # Encoded already: aiohttp would quote once more.
+            # Already encoded: aiohttp would quote it again.
             URL(request.url, encoded=True),
             headers={**request.headers, "Accept-Encoding": ACCEPT_ENCODING},
             data=request.body,
-            timeout=route.timeout,
+            timeout=options.timeout,
             allow_redirects=False,
-            ssl=route.trust,
-            proxy=route.proxy(request.url),
+            ssl=options.ssl,
+            proxy=options.proxy(request.url),
             auto_decompress=False,
             max_line_size=MAX_HEADER,
             max_field_size=MAX_HEADER,
         ) as reply:
-            # The raw ones: aiohttp's texts hold surrogates where a byte is no UTF-8.
+            # Raw headers: aiohttp's texts contain surrogates for bytes that are not UTF-8.
             headers = plain_headers(
                 (name.decode("latin-1"), value.decode("latin-1")) for name, value in reply.raw_headers
             )
             body = await _read(reply, headers, where)
             response = Response(reply.status, headers, body, received_at=time.time())
             if response.is_large:
-                # Twenty other waits' polls fit into the time that this takes.
+                # Parsing it would block the event loop for as long as twenty polls.
                 await asyncio.to_thread(response.parse)
             return response
     except aiohttp.ClientConnectorCertificateError as error:
         cause = error.certificate_error
         if isinstance(cause, ssl.SSLCertVerificationError):
             raise certificate_error(where, cause) from error
-        raise ImportUnavailableError(f"{where} brought no answer: {root_cause(error)}.") from error
+        raise ImportUnavailableError(f"{where} got no response: {root_cause(error)}.") from error
     except TimeoutError as error:
         raise ImportUnavailableError(
-            f"{where} brought no answer: timed out after {route.timeout.total:g} seconds."
+            f"{where} got no response: timed out after {options.timeout.total:g} seconds."
         ) from error
     except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError) as error:
-        raise ImportUnavailableError(f"{where} brought no answer: {root_cause(error)}.") from error
+        raise ImportUnavailableError(f"{where} got no response: {root_cause(error)}.") from error
     except aiohttp.ClientResponseError as error:
-        raise ImportUnavailableError(f"{where} brought no HTTP: {type(error).__name__}.") from error
+        raise ImportUnavailableError(
+            f"{where} got an invalid HTTP response: {type(error).__name__}."
+        ) from error
     except (aiohttp.ClientError, ValueError) as error:
-        # Its text may quote headers, and so credentials.
+        # Its text may quote headers and thus credentials.
         raise ImportRequestError(f"{where} cannot be sent: {type(error).__name__}.") from None
 
 

@@ -1,4 +1,4 @@
-"""An answer's header values and body, the same for both transports."""
+"""Bounded reading of response bodies and headers, shared by both transports."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from airflow_provider_importstatus.exceptions import ImportProtocolError, Import
 
 __all__ = ["ACCEPT_ENCODING", "MAX_BODY", "MAX_HEADER", "Body", "plain_headers"]
 
-#: What both transports can unpack in bounded steps, whatever else is installed.
+#: Encodings that can be decompressed in bounded steps without further packages.
 ACCEPT_ENCODING = "gzip, deflate"
-#: Maximum response size, in bytes. TAO may send a message for each faulty line of a roster: there is room for
-#: 50,000 lines with a hundred characters each.
+#: Maximum response size, in bytes. TAO may send a message for each faulty line of a roster: enough for 50,000
+#: messages of 100 characters.
 MAX_BODY = 5 * 1024 * 1024
-#: What `http.client` takes as one line, in bytes; aiohttp's own limit is far lower.
+#: Maximum length of a header line, in bytes: the limit of `http.client`; aiohttp's default is far lower.
 MAX_HEADER = 64 * 1024
-#: zlib's own words for "find out whether it is gzip or zlib", and for a stream without either's header.
+#: zlib's window sizes for "detect gzip or zlib" and for a raw stream without header.
 _GZIP_OR_ZLIB, _RAW_DEFLATE = zlib.MAX_WBITS | 32, -zlib.MAX_WBITS
 
 
 class Body:
-    """Collects a body, unpacked, and never more than `MAX_BODY` of it.
+    """Collects a decompressed body of at most `MAX_BODY` bytes.
 
-    :param headers: the answer's
+    :param headers: the response's headers
     :param where: method and URL, for error texts
     """
 
@@ -34,7 +34,7 @@ class Body:
         self._is_packed = _is_packed(headers.get("content-encoding", ""), where)
 
     def add(self, chunk: bytes) -> None:
-        """Take the next bytes as they came over the socket."""
+        """Add the next bytes as received."""
         if not chunk:
             return
         if self._is_packed:
@@ -42,12 +42,15 @@ class Body:
         else:
             self._unpacked += chunk
         if len(self._unpacked) > MAX_BODY:
-            raise ImportProtocolError(f"{self._where} answered with more than {MAX_BODY} bytes.")
+            raise ImportProtocolError(f"{self._where}: the response is larger than {MAX_BODY} bytes.")
 
     def whole(self) -> bytes:
-        """Return the body after its last byte."""
+        """Return the complete body.
+
+        :raises ImportUnavailableError: for a truncated compressed body
+        """
         if self._stream and not self._stream.eof:
-            raise ImportUnavailableError(f"{self._where} brought a compressed answer without its end.")
+            raise ImportUnavailableError(f"{self._where}: the compressed response is truncated.")
         return bytes(self._unpacked)
 
     def _unpack(self, chunk: bytes) -> None:
@@ -56,7 +59,7 @@ class Body:
                 self._stream = zlib.decompressobj(_format_of(chunk))
             while chunk:
                 if self._stream.eof:
-                    # gzip files may be joined.
+                    # gzip streams may be concatenated.
                     self._stream = zlib.decompressobj(_GZIP_OR_ZLIB)
                 room = MAX_BODY + 1 - len(self._unpacked)
                 self._unpacked += self._stream.decompress(chunk, room)
@@ -64,13 +67,11 @@ class Body:
                     return
                 chunk = self._stream.unused_data
         except zlib.error as error:
-            raise ImportUnavailableError(
-                f"{self._where} brought a compressed answer that is broken."
-            ) from error
+            raise ImportUnavailableError(f"{self._where}: the compressed response is corrupt.") from error
 
 
 def plain_headers(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return header values as printable text, names in lower case; repeated headers are joined by commas."""
+    """Return headers as printable text with lower-case names; repeated headers are joined by commas."""
     plain: dict[str, str] = {}
     for name, value in headers:
         key = _printable(name).lower()
@@ -84,16 +85,16 @@ def _printable(text: str) -> str:
 
 
 def _is_packed(encoding: str, where: str) -> bool:
-    word = encoding.strip().lower()
-    if word in ("", "identity"):
+    name = encoding.strip().lower()
+    if name in ("", "identity"):
         return False
-    if word in ("gzip", "x-gzip", "deflate"):
+    if name in ("gzip", "x-gzip", "deflate"):
         return True
-    raise ImportProtocolError(f"{where} answered in a Content-Encoding that was not asked for.")
+    raise ImportProtocolError(f"{where}: the response has a Content-Encoding that was not requested.")
 
 
 def _format_of(chunk: bytes) -> int:
-    # Servers send "deflate" with zlib's header, as specified, and without: its first byte tells.
+    # Servers send "deflate" both with zlib's header, as specified, and without.
     is_gzip = chunk[:1] == b"\x1f"
     is_zlib = chunk[0] & 0x0F == 8 and chunk[0] >> 4 <= 7
     return _GZIP_OR_ZLIB if is_gzip or is_zlib else _RAW_DEFLATE

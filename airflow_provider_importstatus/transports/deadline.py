@@ -1,8 +1,8 @@
-"""One time limit for a whole blocking request: connecting, TLS, a proxy's CONNECT, headers and body.
+"""A time limit for a whole blocking request: connecting, TLS, a proxy's CONNECT, headers and body.
 
-The timeout of `requests` bounds silence only: it starts anew with each byte. Here a watchdog shuts the socket
-down when the time is over, and whatever was reading or writing fails. Only the operating system's name
-resolution cannot be interrupted: it ends by its own limits, and the request right after it.
+The timeout of `requests` only bounds silence: it restarts with each byte. Here a watchdog shuts down the
+socket at the deadline, so that pending reads and writes fail. Only the operating system's name resolution
+cannot be interrupted; the request ends right after it.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConn
 __all__ = ["Deadline", "DeadlineAdapter", "DeadlinePassedError"]
 
 _running: ContextVar[Deadline | None] = ContextVar("running_deadline", default=None)
-#: A socket's timeout of 0 would mean "do not wait at all", in seconds.
+#: Minimum timeout of a socket, in seconds: 0 would make it non-blocking.
 MIN_SOCKET_TIMEOUT = 0.01
 
 
 class DeadlinePassedError(requests.exceptions.ReadTimeout):
-    """A request was not over in time."""
+    """A request exceeded its deadline."""
 
 
 class Deadline:
-    """Shuts down the connections of the requests in its `with` block when its time is over.
+    """Shuts down the connections of the requests in its `with` block at the deadline.
 
-    :param seconds: how long the block may take; it is left with `DeadlinePassedError` otherwise
+    :param seconds: maximum duration of the block, which raises `DeadlinePassedError` otherwise
     """
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self.has_passed = False
         self._ends = time.monotonic() + seconds
-        # Reentrant: a collected body stops its deadline wherever the collector happens to run.
+        # Reentrant: the garbage collector may stop a deadline at any point.
         self._lock = threading.RLock()
         self._sockets: dict[object, socket.socket] = {}
         self._body: weakref.ref[Any] | None = None
@@ -52,7 +52,7 @@ class Deadline:
 
     @staticmethod
     def running() -> Deadline | None:
-        """Return the deadline of the block that this code runs in."""
+        """Return the deadline of the enclosing block, if any."""
         return _running.get()
 
     @property
@@ -71,63 +71,63 @@ class Deadline:
         _running.reset(self._token)
         if error is not None or self._body is None:
             self.stop()
-        # Checked without an error, too: a body without a length seems whole where its connection was shut.
+        # Checked without an error, too: a body without a length seems complete when its connection is shut.
         if self.has_passed and (error is None or isinstance(error, Exception)):
             raise DeadlinePassedError(f"The request took longer than {self.seconds:g} seconds.") from error
 
     def stop(self) -> None:
-        """Stop the watchdog. Connections may be used again afterwards."""
+        """Stop the watchdog. Connections remain usable."""
         self._watchdog.cancel()
         with self._lock:
             sockets, self._sockets = self._sockets, {}
-        for one in sockets.values():
-            one.close()
+        for sock in sockets.values():
+            sock.close()
 
     def stop_with(self, body: Any) -> None:
-        """Go on after the block, until the streamed body of its answer is given up."""
+        """Keep the deadline running after the block, until the streamed body is discarded."""
         self._body = weakref.ref(body)
         weakref.finalize(body, self.stop)
 
     def watch(self, connection: object, fileno: int) -> None:
-        """Shut this socket down when the time is over."""
-        # A twin: TLS takes the socket itself over, and a connection that will not be kept lets go of it.
-        twin = socket.socket(fileno=os.dup(fileno))
+        """Shut down this socket at the deadline."""
+        # A duplicate: TLS takes over the socket itself, and unpooled connections release it.
+        duplicate = socket.socket(fileno=os.dup(fileno))
         with self._lock:
-            before = self._sockets.pop(connection, None)
-            self._sockets[connection] = twin
+            previous = self._sockets.pop(connection, None)
+            self._sockets[connection] = duplicate
             if self.has_passed:
-                _shut_down(twin)
-        if before:
-            before.close()
+                _shut_down(duplicate)
+        if previous:
+            previous.close()
 
     def forget(self, connection: object) -> None:
-        """Leave a connection to the request that uses it next."""
+        """Stop watching a connection that another request now uses."""
         with self._lock:
-            twin = self._sockets.pop(connection, None)
-        if twin:
-            twin.close()
+            duplicate = self._sockets.pop(connection, None)
+        if duplicate:
+            duplicate.close()
 
     def _pass(self) -> None:
         with self._lock:
             self.has_passed = True
             if (body := self._body and self._body()) and body.length_remaining is None:
-                # Nothing else tells whoever reads a body without a length that its end is missing.
+                # Otherwise readers of a body without a length would not notice that it is truncated.
                 body.length_remaining = 1
-            for one in self._sockets.values():
-                _shut_down(one)
+            for sock in self._sockets.values():
+                _shut_down(sock)
 
 
-def _shut_down(one: socket.socket) -> None:
-    # The other end may have been faster.
+def _shut_down(sock: socket.socket) -> None:
+    # The peer may have closed the connection already.
     with suppress(OSError):
-        one.shutdown(socket.SHUT_RDWR)
+        sock.shutdown(socket.SHUT_RDWR)
 
 
 class DeadlineAdapter(HTTPAdapter):
-    """Puts the connections of a request under the deadline that is running."""
+    """An adapter whose connections observe the running deadline."""
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
-        """The pool for a request, its connections under a deadline."""
+        """Return the pool for a request, with connections that observe the deadline."""
         pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
         if not issubclass(pool.ConnectionCls, _Watched):
             pool.ConnectionCls = type("Connection", (_Watched, pool.ConnectionCls), {})
@@ -135,7 +135,7 @@ class DeadlineAdapter(HTTPAdapter):
 
 
 class _Watched:
-    """Mixed into a connection of urllib3."""
+    """A mixin for urllib3's connection classes."""
 
     timeout: Any
     sock: Any
@@ -163,7 +163,7 @@ class _Watched:
             deadline.watch(self, sock.fileno())
 
     def _dial(self) -> socket.socket:
-        """Connect to the host's addresses in turn; urllib3 would give each of them the whole time."""
+        """Connect to the host's addresses in turn, sharing the time; urllib3 would give each all of it."""
         deadline = Deadline.running()
         if deadline is None or hasattr(self, "_socks_options"):
             return super()._new_conn()  # type: ignore[misc,no-any-return]
@@ -182,7 +182,7 @@ class _Watched:
                         raise
         finally:
             self._dns_host, self.timeout = name, timeout
-        raise AssertionError("A name that resolves has an address.")
+        raise AssertionError("A resolved name has at least one address.")
 
     def _addresses(self) -> list[str]:
         name = self._dns_host.strip("[]")

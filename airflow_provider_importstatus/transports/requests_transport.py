@@ -1,4 +1,4 @@
-"""Carries a conversation with `requests`: on workers."""
+"""The `requests` transport, used on workers."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ CHUNK = 64 * 1024
 
 
 class Session(requests.Session):
-    """A session that takes proxy and certificates from a connection, and nothing from ``.netrc``."""
+    """A session with the proxy and certificates of a connection. It ignores ``.netrc``."""
 
     def __init__(self, settings: ConnectionSettings, user_agent: str) -> None:
         super().__init__()
@@ -46,14 +46,14 @@ class Session(requests.Session):
             self.mount(scheme, DeadlineAdapter())
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """Return where an answer redirects to; requests raises for a Location that is no UTF-8."""
+        """Return the target of a redirect; None if `Location` is not UTF-8, where requests would raise."""
         try:
             return super().get_redirect_target(resp)
         except UnicodeDecodeError:
             return None
 
     def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
-        """Do what requests does for a redirect, but for its look into ``.netrc``."""
+        """Remove credentials on redirects as requests does, but without reading ``.netrc``."""
         before, now = str(response.request.url), str(prepared_request.url)
         if "Authorization" in prepared_request.headers and self.should_strip_auth(before, now):  # type: ignore[no-untyped-call]
             del prepared_request.headers["Authorization"]
@@ -61,16 +61,16 @@ class Session(requests.Session):
     def merge_environment_settings(
         self, url: str | bytes | None, proxies: Any, stream: Any, verify: Any, cert: Any
     ) -> Any:
-        """The environment's settings, but where the connection has its own those win."""
+        """Return the options of a request; the connection's settings override the environment's."""
         chosen = {"proxies": proxies, "stream": stream, "verify": verify, "cert": cert}
         return self.send_options(self._settings, url, chosen)
 
     def send_options(
         self, settings: ConnectionSettings, url: Any, chosen: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Return how to send a request: as the caller chose, else the connection, else the environment."""
+        """Return the options of a request: the caller's, else the connection's, else the environment's."""
         proxies, verify = dict(chosen.get("proxies") or {}), chosen.get("verify")
-        # Asked now: requests puts the environment's proxies into the same dictionary.
+        # Checked first: requests adds the environment's proxies to the same dictionary.
         is_proxy_chosen = bool(proxies)
         merged: dict[str, Any] = dict(
             super().merge_environment_settings(url, proxies, chosen.get("stream"), verify, chosen.get("cert"))
@@ -86,42 +86,42 @@ def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
-def run_flow(talk: Flow[T], answer: Callable[[Effect], Any]) -> T:
-    """Run a conversation to its result; `answer` gives what it asks for."""
-    with closing(talk):
-        turn = advance(talk)
+def run_flow(flow: Flow[T], perform: Callable[[Effect], Any]) -> T:
+    """Run a flow and return its result; `perform` carries out each effect and returns the reply."""
+    with closing(flow):
+        turn = advance(flow)
         while not isinstance(turn, Returned):
             try:
-                reply = answer(turn)
+                reply = perform(turn)
             except ImportStatusError as error:
                 reply = error
-            turn = advance(talk, reply)
+            turn = advance(flow, reply)
         return turn.result
 
 
 def exchange(request: Request, session: requests.Session, timeout: float) -> Response:
-    """Send one request and read the answer, all within `timeout` seconds."""
+    """Send one request and return the complete response, within `timeout` seconds."""
     where = f"{request.method} {request.url.partition('?')[0]}"
-    # Cookies are state that the other transport has not.
+    # The other transport keeps no cookies either.
     session.cookies.clear()
     try:
         with Deadline(timeout):
             return _exchange(request, session, timeout, where)
     except DeadlinePassedError as error:
         raise ImportUnavailableError(
-            f"{where} brought no answer: timed out after {timeout:g} seconds."
+            f"{where} got no response: timed out after {timeout:g} seconds."
         ) from error
     except requests.exceptions.SSLError as error:
         raise _tls_error(error, where) from error
     except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
-        raise ImportUnavailableError(f"{where} brought no answer: {root_cause(error)}.") from error
+        raise ImportUnavailableError(f"{where} got no response: {root_cause(error)}.") from error
     except (requests.RequestException, ValueError) as error:
         if isinstance(underlying_error(error), urllib3.exceptions.InvalidHeader):
-            raise ImportUnavailableError(f"{where} brought no HTTP: InvalidHeader.") from error
-        # Its text quotes headers, and so credentials.
+            raise ImportUnavailableError(f"{where} got an invalid HTTP response: InvalidHeader.") from error
+        # Its text quotes headers and thus credentials.
         raise ImportRequestError(f"{where} cannot be sent: {type(error).__name__}.") from None
     except OSError as error:
-        # The connection's own file was tried when the connection was read.
+        # The connection's own CA file was checked when the connection was read.
         raise environment_error(error) from error
 
 
@@ -137,7 +137,7 @@ def _exchange(request: Request, session: requests.Session, timeout: float, where
     ) as reply:
         headers = plain_headers(reply.raw.headers.items())
         body = Body(headers, where)
-        # Not `stream`: that reads a chunk's header of any length.
+        # Not `stream`: it reads chunk headers of any length.
         while chunk := reply.raw.read(CHUNK, decode_content=False):
             body.add(chunk)
         return Response(reply.status_code, headers, body.whole(), received_at=time.time())
@@ -149,4 +149,4 @@ def _tls_error(error: BaseException, where: str) -> ImportStatusError:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return certificate_error(where, cause)
         cause = underlying_error(cause)
-    return ImportUnavailableError(f"{where} brought no answer: {root_cause(error)}.")
+    return ImportUnavailableError(f"{where} got no response: {root_cause(error)}.")

@@ -1,4 +1,4 @@
-"""What both transports say and do alike about certificates, and about what went wrong underneath."""
+"""TLS contexts and error causes, shared by both transports."""
 
 from __future__ import annotations
 
@@ -11,38 +11,37 @@ __all__ = ["ca_context", "certificate_error", "environment_error", "root_cause",
 
 
 def root_cause(error: BaseException) -> str:
-    """What went wrong at the bottom, in words that quote nothing of ours."""
+    """Return a description of the root cause that contains no URLs or headers."""
     bottom = error
     while cause := underlying_error(bottom):
         bottom = cause
-    # A URL or a header may stand in an error's text; the operating system's words hold neither.
-    told = (
+    # An error's own text may contain URLs and headers; the operating system's texts do not.
+    reason = (
         getattr(bottom, "reason", None)
         if isinstance(bottom, ssl.SSLError)
         else getattr(bottom, "strerror", None)
     )
-    return f"{type(error).__name__}, {told or type(bottom).__name__}"
+    return f"{type(error).__name__}, {reason or type(bottom).__name__}"
 
 
 def underlying_error(error: BaseException) -> BaseException | None:
-    """The error that led to this one, as each library hands it on."""
-    reason = getattr(error, "reason", None)
-    candidates = (reason, *error.args, error.__cause__, error.__context__)
+    """Return the error that led to this one, wherever the library keeps it."""
+    candidates = (getattr(error, "reason", None), *error.args, error.__cause__, error.__context__)
     return next((one for one in candidates if isinstance(one, BaseException)), None)
 
 
 def certificate_error(where: str, error: ssl.SSLCertVerificationError) -> ImportRequestError:
-    """The error for a certificate that does not verify."""
+    """Return the error for a certificate that does not verify."""
     return ImportRequestError(
         f"{where}: the certificate does not verify ({error.verify_message}); nothing was sent."
-        " Put the path of your CA's file into the connection's extra `verify`."
+        " Set the connection's extra `verify` to the path of your CA file."
     )
 
 
 def ca_context(path: str) -> ssl.SSLContext:
-    """Trust in the certificates of a file or directory.
+    """Return a TLS context that uses the CA certificates of a file or directory.
 
-    :raises OSError: where it holds none
+    :raises OSError: if it contains none
     """
     if Path(path).is_dir():
         return ssl.create_default_context(capath=path)
@@ -50,8 +49,8 @@ def ca_context(path: str) -> ssl.SSLContext:
 
 
 def environment_error(error: OSError) -> ImportSettingsError:
-    """The error for a CA file that the environment names and that cannot be used."""
+    """Return the error for an unusable CA file of the environment."""
     return ImportSettingsError(
-        "The CA file that REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names cannot be used"
-        f" ({type(error).__name__}); nothing was sent."
+        f"The CA file in REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE cannot be used ({type(error).__name__});"
+        " nothing was sent. Fix the environment variable or the file."
     )

@@ -1,4 +1,4 @@
-"""The `User-Agent` of every request."""
+"""The `User-Agent` header of all requests."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What waits in the triggerer."""
+"""The trigger, and waits that start and end in it."""

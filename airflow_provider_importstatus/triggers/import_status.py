@@ -1,4 +1,4 @@
-"""What waits in a triggerer until an import is over."""
+"""The trigger that waits for the end of an import."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from airflow_provider_importstatus.polling.schedule import (
     PollAgain,
     Wait,
     first_delay,
-    hold,
     on_this_clock,
+    resume_delay,
 )
 from airflow_provider_importstatus.polling.validation import read_import_id, read_policy
 from airflow_provider_importstatus.status import ImportState, ImportStatus
@@ -39,33 +39,33 @@ from airflow_provider_importstatus.triggers import start_from_trigger
 
 __all__ = ["ImportStatusTrigger"]
 
-#: A sleep that ends so much too late tells that the triggerer was paused, in seconds.
+#: A sleep that ends this many seconds late means that the triggerer was paused.
 LATE = 5.0
-#: Airflow's own default for a sensor's timeout, in seconds.
+#: Airflow's default timeout of a sensor, in seconds.
 DEFAULT_SENSOR_TIMEOUT = 7 * 24 * 3600.0
 
 _writing: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
 
 class ImportStatusTrigger(BaseTrigger):
-    """Looks at an import until it is over, and fires one event.
+    """Polls an import until it has ended, and fires one event.
 
     The event is ``{"v": 1, "status": {...}}`` or ``{"v": 1, "error": {"type": ..., "message": ...}}``.
 
-    :param conn_id: the connection, whose type chooses the vendor
-    :param import_id: what the vendor's submit call returned, or the task (``task_id``) and ``key`` whose XCom
-        it is
+    :param conn_id: the connection, whose type determines the vendor
+    :param import_id: what the vendor's submit call returned, or the task (``task_id``) and ``key`` of an XCom
+        that contains it
     :param hook_params: keyword arguments of the hook
-    :param wait: the course so far, as `Wait.to_dict` gives it; a new one unless given
-    :param deferred_at: when a worker deferred the task, in seconds since 1970. An absolute time, since a
-        restarted triggerer makes the trigger anew
-    :param timeout: the sensor's, in seconds, for a wait that begins here
-    :param execution_timeout: the task's, in seconds, for a wait that begins here
-    :param conn_type: the only connection type that the sensor takes; empty for any
-    :param end_from_trigger: whether an import that the task accepts ends it here
-    :param on_partial: the sensor's
-    :param max_failed_rows: the sensor's
-    :param do_xcom_push: the task's
+    :param wait: the wait so far, as returned by `Wait.to_dict`, or the schedule's parameters of a new wait
+    :param deferred_at: when a worker deferred the task (Unix seconds); absolute, since a restarted triggerer
+        creates the trigger again
+    :param timeout: the sensor's timeout in seconds, for a wait that starts here
+    :param execution_timeout: the task's execution timeout in seconds, for a wait that starts here
+    :param conn_type: the connection type that the sensor requires; empty for any
+    :param end_from_trigger: whether the trigger ends the task when the policy accepts the import
+    :param on_partial: the sensor's parameter
+    :param max_failed_rows: the sensor's parameter
+    :param do_xcom_push: the task's parameter
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class ImportStatusTrigger(BaseTrigger):
         self._import_id: str | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """The class and the arguments that make this trigger again. None of them is a secret."""
+        """Return the class and the arguments that recreate this trigger, without secrets."""
         names = inspect.signature(ImportStatusTrigger.__init__).parameters.keys() - {"self"}
         return (
             f"{type(self).__module__}.{type(self).__qualname__}",
@@ -108,32 +108,32 @@ class ImportStatusTrigger(BaseTrigger):
         )
 
     def get_template_env(self, dag: Any = None) -> Environment:
-        """As strict as on a worker: what is not there must not make another import's id."""
-        # Airflow asks for it only where it has it, from 3.3 on.
+        """Return a strict template environment, as on a worker: undefined values must not alter an id."""
+        # Airflow calls it from 3.3 on.
         env: Environment = super().get_template_env(dag)
         env.undefined = StrictUndefined
         return env
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Fire exactly one event when the wait is over."""
-        wait, deferred_at = self._course()
-        end = await self._end(wait, deferred_at)
-        self.log.info("The wait is over: %s", _words(end))
-        if held := hold(deferred_at, time.time()):
-            self.log.info("The task resumes in %.0f s: sooner, the scheduler might take it for lost.", held)
-            await asyncio.sleep(held)
-        is_told = isinstance(end, Finished) and await self._succeed(end.status)
-        yield TaskSuccessEvent() if is_told else TriggerEvent(write_event(end))
+        """Yield exactly one event when the wait is over."""
+        wait, deferred_at = self._read_wait()
+        end = await self._wait_for_end(wait, deferred_at)
+        self.log.info("The wait is over: %s", _description(end))
+        if delay := resume_delay(deferred_at, time.time()):
+            self.log.info("The task resumes in %.0f s: if sooner, the scheduler might fail it.", delay)
+            await asyncio.sleep(delay)
+        is_complete = isinstance(end, Finished) and await self._succeed(end.status)
+        yield TaskSuccessEvent() if is_complete else TriggerEvent(write_event(end))
 
-    async def _end(self, wait: Wait, deferred_at: float | None) -> Finished | GaveUp:
-        progress = StatusReporter(wait, self.log, logged=wait.last, logged_at=time.time())
+    async def _wait_for_end(self, wait: Wait, deferred_at: float | None) -> Finished | GaveUp:
+        reporter = StatusReporter(wait, self.log, logged=wait.last, logged_at=time.time())
         if self.deferred_at is None:
             await self._push_links()
         async with shared_client(self.conn_id) as client:
             await _sleep(first_delay(wait, deferred_at, time.time()))
             since = time.monotonic()
             while True:
-                outcome, latest = progress.record(await self._look(client, wait, since), time.time())
+                outcome, latest = reporter.record(await self._poll(client, wait, since), time.time())
                 if latest:
                     await self._publish(latest)
                 if not isinstance(outcome, PollAgain):
@@ -141,10 +141,10 @@ class ImportStatusTrigger(BaseTrigger):
                     return outcome
                 await _sleep(outcome.delay)
 
-    async def _look(self, client: AsyncClient, wait: Wait, since: float) -> ImportStatus | ImportStatusError:
+    async def _poll(self, client: AsyncClient, wait: Wait, since: float) -> ImportStatus | ImportStatusError:
         try:
             if self._import_id is None:
-                self._import_id = read_import_id(await self._pulled())
+                self._import_id = read_import_id(await self._pull_import_id())
             return await client.poll(
                 client.source(self.hook_params, partial(hook_for, self.conn_id, self.hook_params)),
                 self._import_id,
@@ -156,8 +156,8 @@ class ImportStatusTrigger(BaseTrigger):
         except ImportStatusError as error:
             return error
 
-    async def _pulled(self) -> Any:
-        """The id itself, where it is another task's result."""
+    async def _pull_import_id(self) -> Any:
+        """Return the import_id, read from an XCom if it is another task's result."""
         ti = self.task_instance
         match self.import_id:
             case {"task_id": str(task_id), "key": str(key)} if ti is not None:
@@ -171,45 +171,45 @@ class ImportStatusTrigger(BaseTrigger):
                     ) from error
         return self.import_id
 
-    def _course(self) -> tuple[Wait, float | None]:
-        """The wait, and when a worker deferred it, as the database's clock tells."""
-        given, due = self.wait or {}, self._due()
-        if "first_poll_at" in given:
-            wait = Wait.from_dict(given)
+    def _read_wait(self) -> tuple[Wait, float | None]:
+        """Return the wait and when a worker deferred it, by the database's clock."""
+        params, due = self.wait or {}, self._due()
+        if "first_poll_at" in params:
+            wait = Wait.from_dict(params)
             if due is None or self.deferred_at is None:
                 return wait, self.deferred_at
             return on_this_clock(wait, self.deferred_at, due - start_from_trigger.DEADLINE_MARGIN)
         limit = self.execution_timeout
         began = time.time() if due is None else due - start_from_trigger.database_timeout(self.timeout, limit)
-        begun = {
+        times = {
             "first_poll_at": began,
             "deadline": began + self.timeout,
             "execution_deadline": None if limit is None else began + limit,
         }
-        wait = Wait.from_dict({**begun, **given})
-        # It counts from the first look, for which there may have been no triggerer for a while.
+        wait = Wait.from_dict({**times, **params})
+        # It counts from the first poll, which may be late if no triggerer was running.
         wait.not_found_grace += max(time.time() - began, 0.0)
         return wait, None
 
     def _due(self) -> float | None:
-        """The database's deadline, which outlives triggerers. Only they set it, from Airflow 3.0 on."""
+        """Return the database's deadline, which survives restarts. Triggerers set it from Airflow 3.0 on."""
         due: datetime | None = getattr(self, "timeout_after", None)
         if due is None:
             return None
         return (due if due.tzinfo else due.replace(tzinfo=UTC)).timestamp()
 
     async def _succeed(self, status: ImportStatus) -> bool:
-        """Do a worker's part of a success; false where a worker must."""
+        """Store the result in place of a worker; return whether that was possible."""
         ti = self.task_instance
         if not self.end_from_trigger or ti is None:
             return False
         verdict = judge(status, read_policy(self.on_partial, self.max_failed_rows))
         if verdict.action is not Action.SUCCEED:
             return False
-        # A worker that deferred has looked at the task itself; a triggerer may know of it, or may not.
+        # A worker that deferred the task has checked it already; a triggerer may lack the task.
         task = getattr(ti, "task", None)
         if self.deferred_at is None and (task is None or start_from_trigger.reason_not_to_end(task)):
-            self.log.info("The task ends on a worker: it has what only a worker does.")
+            self.log.info("The task ends on a worker: it needs something that only a worker can do.")
             return False
         if status.state is not ImportState.SUCCEEDED:
             self.log.warning("%s", verdict.reason)
@@ -217,7 +217,7 @@ class ImportStatusTrigger(BaseTrigger):
         return not self.do_xcom_push or await self._push(RESULT_KEY, status.within().to_dict())
 
     async def _push_links(self) -> None:
-        """Store the links, as Airflow does where a worker's process ends."""
+        """Store the links, as Airflow does when a worker's process ends."""
         ti = self.task_instance
         if ti is not None and self.do_xcom_push:
             path = import_path(ti.dag_id, ti.run_id, ti.task_id, ti.map_index)
@@ -234,18 +234,18 @@ class ImportStatusTrigger(BaseTrigger):
             return False
         where = {"dag_id": ti.dag_id, "task_id": ti.task_id, "run_id": ti.run_id, "map_index": ti.map_index}
         try:
-            # One thread does it for all: a thousand calls in line there would busy the garbage collector.
+            # One at a time: a thousand queued calls would keep the garbage collector busy.
             async with _writing.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
                 await sync_to_async(XCom.set)(key=key, value=value, **where)
         except Exception as error:
-            # The wait must outlive it: a worker writes the result then, and people see an older status.
+            # It must not end the wait: a worker writes the result then, and the page shows an older status.
             self.log.warning("The XCom %s could not be written: %s", key, type(error).__name__)
             return False
         return True
 
 
 async def _sleep(seconds: float) -> None:
-    """Sleep; after a pause of the process, let Airflow first cancel what another triggerer has taken over."""
+    """Sleep; after a pause of the process, sleep longer so that Airflow can cancel reassigned triggers."""
     due = time.monotonic() + seconds
     await asyncio.sleep(seconds)
     if time.monotonic() - due > LATE:
@@ -256,5 +256,5 @@ def _result(end: Finished | GaveUp) -> str:
     return end.status.state.value if isinstance(end, Finished) else type(end.error).__name__
 
 
-def _words(end: Finished | GaveUp) -> str:
+def _description(end: Finished | GaveUp) -> str:
     return describe(end.status) if isinstance(end, Finished) else f"{type(end.error).__name__}: {end.error}"

@@ -1,6 +1,6 @@
-"""Waits without a worker, on Airflow 3.3 and later: started in the triggerer by the scheduler, ended there.
+"""Waits that start and end in the triggerer, without a worker (Airflow 3.3 and later).
 
-What stands in the way, such as a callback that only workers call, has the wait take the ordinary way.
+Tasks that need a worker, for example for a callback, defer normally.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 __all__ = ["database_timeout", "reason_not_to_end", "reason_not_to_start", "start_trigger_args", "warn"]
 
-#: The database's deadline comes so much later than the trigger's, so that the message is ours, in seconds.
+#: Seconds from the trigger's deadline to the database's, so that the trigger reports the timeout first.
 DEADLINE_MARGIN = 120.0
-#: Whose frames stand between a DAG file and a warning.
-OURS = frozenset({"airflow", "airflow_provider_importstatus"})
-#: What the triggerer renders without asking Airflow. An `xcom_pull` would hang it (seen on Airflow 3.3.2).
-RENDERED_ANYWHERE = frozenset(
+#: Packages whose frames are skipped to attribute a warning to the DAG file.
+SKIPPED_PACKAGES = frozenset({"airflow", "airflow_provider_importstatus"})
+#: Template variables that the triggerer can render. An `xcom_pull` would hang it (seen on Airflow 3.3.2).
+RENDERABLE_VARIABLES = frozenset(
     {
         "dag_run",
         "data_interval_end",
@@ -46,31 +46,31 @@ RENDERED_ANYWHERE = frozenset(
 
 
 def reason_not_to_start(sensor: ImportStatusSensor) -> str | None:
-    """Why the scheduler cannot start this wait in the triggerer; None where it can."""
+    """Return why the scheduler cannot start this wait in the triggerer; None if it can."""
     if not is_airflow(3, 3):
-        return f"Airflow is {airflow_version}, and it takes 3.3"
+        return f"it requires Airflow 3.3, and this is {airflow_version}"
     if getattr(sensor, "_BaseOperator__from_mapped", False):
         return "the task is mapped"
     if sensor.get_closest_mapped_task_group() is not None:
         return "the task is in a mapped task group"
     if _have_triggerers_queues():
-        return "triggerers have queues, of which the scheduler gives the trigger none"
+        return "triggerers use queues, and the scheduler assigns none to the trigger"
     if sensor.on_execute_callback:
         return "the task has an on_execute_callback"
     if sensor._pre_execute_hook or _overrides(sensor, "pre_execute"):
         return "the task has a pre_execute hook"
     if _overrides(sensor, "execute"):
-        return "its class has an execute of its own"
+        return "its class overrides execute"
     return next(_unrenderable(sensor), None)
 
 
 def reason_not_to_end(task: Any) -> str | None:
-    """Why a success must end on a worker; None where it can end in the triggerer.
+    """Return why a success must end on a worker; None if it can end in the triggerer.
 
-    :param task: the sensor, or what the triggerer knows of it
+    :param task: the sensor, or its serialized form in the triggerer
     """
     if not is_airflow(3, 3):
-        return f"Airflow is {airflow_version}, and it takes 3.3"
+        return f"it requires Airflow 3.3, and this is {airflow_version}"
     if task.outlets:
         return "the task has outlets"
     if task.has_on_success_callback:
@@ -78,18 +78,18 @@ def reason_not_to_end(task: Any) -> str | None:
     if getattr(task, "_post_execute_hook", None) or _overrides(task, "post_execute"):
         return "the task has a post_execute hook"
     if _overrides(task, "execute_complete"):
-        return "its class has an execute_complete of its own"
+        return "its class overrides execute_complete"
     if getattr(task, "multiple_outputs", False):
         return "the task has multiple_outputs"
     if _are_there_listeners():
         return "a plugin listens to tasks"
     if task.get_dag() and next(task.iter_mapped_dependants(), None):
-        return "a task is mapped over the result"
+        return "another task is mapped over the result"
     return None
 
 
 def start_trigger_args(sensor: ImportStatusSensor) -> StartTriggerArgs:
-    """What the scheduler starts the wait with. Strings are rendered in the triggerer, by the same names."""
+    """Return the arguments that the scheduler starts the wait with. The triggerer renders their templates."""
     from airflow.triggers.base import StartTriggerArgs
 
     timeout, execution_timeout = sensor.timeout, sensor.execution_timeout
@@ -102,7 +102,7 @@ def start_trigger_args(sensor: ImportStatusSensor) -> StartTriggerArgs:
             "timeout": timeout,
             "execution_timeout": execution_timeout and execution_timeout.total_seconds(),
             **sensor.trigger_params(),
-            # Once more, since a cluster policy may have set a hook, of which the triggerer will not know.
+            # Checked again: a cluster policy may have set a hook that the triggerer cannot see.
             "end_from_trigger": sensor.end_from_trigger and reason_not_to_end(sensor) is None,
             "wait": sensor.schedule(),
         },
@@ -112,23 +112,23 @@ def start_trigger_args(sensor: ImportStatusSensor) -> StartTriggerArgs:
 
 
 def database_timeout(timeout: float, execution_timeout: float | None) -> float:
-    """Seconds from the start of such a wait until the database's deadline."""
+    """Return the seconds from the start of such a wait to the database's deadline."""
     return min(timeout + DEADLINE_MARGIN, execution_timeout or float("inf"))
 
 
-def warn(task_id: str | None, refused: Iterable[str]) -> None:
-    """Tell the DAG's author what is not done, at the line of the DAG file."""
+def warn(task_id: str | None, ignored: Iterable[str]) -> None:
+    """Warn the DAG's author about ignored options, at the line of the DAG file."""
     frame, level = sys._getframe(1), 2
-    while frame.f_back and frame.f_globals["__name__"].partition(".")[0] in OURS:
+    while frame.f_back and frame.f_globals["__name__"].partition(".")[0] in SKIPPED_PACKAGES:
         frame, level = frame.f_back, level + 1
-    message = f"Task {task_id!r} waits the ordinary way, through workers: {'; '.join(refused)}."
+    message = f"Task {task_id!r} needs a worker: {'; '.join(ignored)}."
     warnings.warn(message, UserWarning, stacklevel=level)
 
 
 def _overrides(task: Any, method: str) -> bool:
     from airflow_provider_importstatus.sensors.import_status import ImportStatusSensor
 
-    # Of the task itself, where a cluster policy may set one. What the triggerer knows of a task has none.
+    # Looked up on the task: a cluster policy may set it there. Serialized tasks have no such methods.
     own = getattr(task, method, None)
     return own is not None and getattr(own, "__func__", None) is not getattr(ImportStatusSensor, method)
 
@@ -142,13 +142,13 @@ def _have_triggerers_queues() -> bool:
 def _are_there_listeners() -> bool:
     from airflow.listeners.listener import get_listener_manager
 
-    # Airflow refuses a DAG with such a task, rather than leave a success untold.
+    # Airflow rejects such DAGs, since listeners would miss the success.
     return bool(get_listener_manager().has_listeners)
 
 
 def _unrenderable(sensor: ImportStatusSensor) -> Iterator[str]:
     if _is_reference(sensor.import_id):
-        if why := _obstacle_in_reference(sensor.import_id):
+        if why := _reference_problem(sensor.import_id):
             yield f"import_id is {why}"
     else:
         yield from _unrenderable_in("import_id", sensor.import_id, sensor.get_dag())
@@ -159,7 +159,7 @@ def _unrenderable(sensor: ImportStatusSensor) -> Iterator[str]:
 def _unrenderable_in(name: str, value: Any, dag: Any) -> Iterator[str]:
     if _is_reference(value):
         yield f"{name} is the result of another task"
-    elif isinstance(value, str) and (why := _obstacle_in_template(value, dag)):
+    elif isinstance(value, str) and (why := _template_problem(value, dag)):
         yield f"{name} is a template {why}"
     elif isinstance(value, Mapping):
         for key, part in value.items():
@@ -169,33 +169,33 @@ def _unrenderable_in(name: str, value: Any, dag: Any) -> Iterator[str]:
             yield from _unrenderable_in(name, part, dag)
 
 
-def _obstacle_in_template(text: str, dag: Any) -> str | None:
-    # With other delimiters any text may be a template.
+def _template_problem(text: str, dag: Any) -> str | None:
+    # Custom delimiters could turn any text into a template.
     if dag and dag.jinja_environment_kwargs:
         return "in a DAG with jinja_environment_kwargs, which only a worker has"
     if "{" not in text:
         return None
     if dag and (dag.render_template_as_native_obj or dag.user_defined_filters):
-        return "in a DAG with native rendering or filters of its own, which only a worker has"
+        return "in a DAG with native rendering or its own filters, which only a worker has"
     from jinja2 import Environment, TemplateSyntaxError, meta, nodes
 
     try:
         template = Environment(autoescape=True).parse(text)
-        named = meta.find_undeclared_variables(template)
+        variables = meta.find_undeclared_variables(template)
     except TemplateSyntaxError as error:
-        # A filter of the DAG's own is one, too.
-        return f"that only a worker may know to render ({error.message})"
+        # Raised for filters of plugins, too.
+        return f"that only a worker can render ({error.message})"
     if any(template.find_all((nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends))):
-        return "that loads another one, which only a worker finds"
-    unknown = sorted(named - RENDERED_ANYWHERE)
-    return f"with {', '.join(unknown)}, which only a worker renders" if unknown else None
+        return "that loads another template, which only a worker can find"
+    unknown = sorted(variables - RENDERABLE_VARIABLES)
+    return f"with {', '.join(unknown)}, which only a worker can render" if unknown else None
 
 
 def _is_reference(value: Any) -> bool:
     return hasattr(value, "resolve")
 
 
-def _obstacle_in_reference(value: Any) -> str | None:
+def _reference_problem(value: Any) -> str | None:
     from airflow.sdk.definitions.mappedoperator import MappedOperator
     from airflow.sdk.definitions.xcom_arg import PlainXComArg
 
@@ -208,7 +208,7 @@ def _obstacle_in_reference(value: Any) -> str | None:
 
 
 def _without_reference(import_id: Any) -> Any:
-    # The triggerer gets references unresolved. Pulled as text, a dictionary would look like an id.
+    # The triggerer receives references unresolved, and resolves this dictionary itself.
     if _is_reference(import_id):
         return {"task_id": import_id.operator.task_id, "key": import_id.key}
     return import_id

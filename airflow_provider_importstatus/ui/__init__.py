@@ -1,1 +1,1 @@
-"""The Imports page: its endpoint, and the files that the browser loads."""
+"""The Imports page: its endpoint and static files."""

@@ -1,7 +1,6 @@
-"""Which imports there are, out of the XComs `import_status` and their task instances.
+"""Queries for imports, over `import_status` XComs and their task instances.
 
-It filters and sorts in the database, by SQLAlchemy's own JSON operators: they exist for SQLite, PostgreSQL
-and MySQL.
+The database filters and sorts, with SQLAlchemy's JSON operators for SQLite, PostgreSQL and MySQL.
 """
 
 from __future__ import annotations
@@ -26,12 +25,12 @@ from airflow_provider_importstatus.ui.well_typed import is_storable, well_typed
 __all__ = ["PAGE_SIZE", "WAITING", "Filters", "as_json", "count", "dags_and_vendors", "page"]
 
 PAGE_SIZE = 50
-#: What may be asked for in place of a state: the imports that a task still waits for, whatever their state.
+#: A filter in place of a state: the imports that a task still waits for.
 WAITING = "waiting"
 
-# A task without a state was cleared, and will wait again.
+# A task without a state was cleared and will wait again.
 _is_waited_for = or_(TaskInstance.state.is_(None), TaskInstance.state.not_in(State.finished))
-# Each look of a task in reschedule mode is a start of its own.
+# In reschedule mode, each poll restarts the task.
 _first_start = func.coalesce(
     select(func.min(TaskReschedule.start_date))
     .where(TaskReschedule.ti_id == TaskInstance.id)
@@ -42,7 +41,7 @@ _first_start = func.coalesce(
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What the viewer wants to see; whatever is None matches all."""
+    """The filters of the page; None matches everything."""
 
     dag_id: str | None = None
     run_id: str | None = None
@@ -53,10 +52,10 @@ class Filters:
     text: str | None = None
 
     def conditions(self) -> Iterator[ColumnElement[bool]]:
-        """The same in SQL."""
-        given = (self.dag_id, self.run_id, self.task_id, self.vendor, self.state, self.text)
-        if not all(value is None or is_storable(value) for value in given):
-            # PostgreSQL refuses the question; nothing that is stored can match.
+        """Yield the filters as SQL conditions."""
+        texts = (self.dag_id, self.run_id, self.task_id, self.vendor, self.state, self.text)
+        if not all(value is None or is_storable(value) for value in texts):
+            # PostgreSQL rejects such parameters, and no stored value can match.
             yield false()
             return
         columns = {
@@ -75,22 +74,22 @@ class Filters:
 
 
 def dags_and_vendors() -> Select[Any]:
-    """Which DAGs wait for imports of which vendors."""
+    """Return the query for the distinct pairs of DAG and vendor."""
     return _imports(XComModel.dag_id, _json_field("vendor")).distinct()
 
 
 def count(dag_ids: Iterable[str], filters: Filters) -> Select[Any]:
-    """How many imports there are in these DAGs."""
+    """Return the query for the number of imports in these DAGs."""
     return _within(_imports(func.count()), dag_ids, filters)
 
 
 def page(dag_ids: Iterable[str], filters: Filters, number: int) -> Select[Any]:
-    """One page of imports in these DAGs: those waited for first, then those of the newest runs."""
+    """Return the query for one page of imports in these DAGs: those waited for first, then newest runs."""
     columns = (
         *(XComModel.dag_id, XComModel.run_id, XComModel.task_id, XComModel.map_index, XComModel.value),
         *(TaskInstance.state, _first_start.label("start_date"), TaskInstance.end_date),
     )
-    # By run, since what else is told of times changes with each look: rows would jump.
+    # By run: the order by any other time would change with each poll.
     newest_run_first = (XComModel.dag_run_id.desc(), XComModel.task_id, XComModel.map_index)
     return (
         _within(_imports(*columns), dag_ids, filters)
@@ -101,7 +100,7 @@ def page(dag_ids: Iterable[str], filters: Filters, number: int) -> Select[Any]:
 
 
 def as_json(row: Any) -> dict[str, Any] | None:
-    """One row of a page; None where another operator wrote something else under the same key."""
+    """Return one row as JSON types; None if the XCom is another operator's."""
     if (value := well_typed(row.value)) is None:
         return None
     return {
@@ -147,9 +146,9 @@ def _contains(text: str) -> ColumnElement[bool]:
         _json_field("import_id"),
         _json_field("vendor_state"),
     )
-    # In a list SQLite keeps JSON's escapes, the others do not.
-    words = {text, json.dumps(text)[1:-1]}
-    in_messages = (_json_field("messages").icontains(word, autoescape=True) for word in words)
+    # Within lists, SQLite keeps JSON's escapes; other databases do not.
+    spellings = {text, json.dumps(text)[1:-1]}
+    in_messages = (_json_field("messages").icontains(text, autoescape=True) for text in spellings)
     return or_(*(column.icontains(text, autoescape=True) for column in plain), *in_messages)
 
 

@@ -1,4 +1,4 @@
-"""An XCom `import_status` with the types that the page counts on, whatever was written under that key."""
+"""Validation of `import_status` XComs, which may have been written by other operators."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 __all__ = ["is_storable", "well_typed"]
 
-#: What JavaScript counts exactly.
+#: The largest integer that JavaScript represents exactly.
 MAX_COUNT = 2**53 - 1
 
 
 def well_typed(value: Any) -> dict[str, Any] | None:
-    """Return the fields with the right types, what is wrong left blank; None where it is no import's."""
+    """Return the valid fields, with invalid ones left blank; None if the value is not an import's."""
     if not isinstance(value, Mapping):
         return None
     vendor, import_id = _text(value.get("vendor")), _text(value.get("import_id"))
@@ -40,7 +40,7 @@ def well_typed(value: Any) -> dict[str, Any] | None:
 
 
 def is_storable(text: str) -> bool:
-    """Return whether every database can hold or be asked for a text: no NUL, no lone surrogate."""
+    """Return whether every database accepts the text: no NUL, no lone surrogates."""
     return "\x00" not in text and text == _encodable(text)
 
 

@@ -132,7 +132,7 @@ def test_passing_trouble_carries_retry_after(status: int) -> None:
 
 @pytest.mark.parametrize("status", [400, 401, 403])
 def test_a_refused_login_is_an_auth_error(status: int) -> None:
-    with pytest.raises(ImportAuthError, match=f"the login was refused: HTTP {status} invalid_grant"):
+    with pytest.raises(ImportAuthError, match=f"the login was rejected: HTTP {status} invalid_grant"):
         parse_token_response(answer(status, error="invalid_grant"), "the login")
 
 

@@ -209,7 +209,7 @@ class TestAsk:
     @pytest.mark.parametrize("status", [401, 403])
     def test_a_refused_credential_is_replaced(self, status: int) -> None:
         asked, _ = play(send_authenticated(Acme(), QUESTION), OLD, raw("", status), NEW, answer())
-        assert asked[2] == NeedCredential(refused=OLD)
+        assert asked[2] == NeedCredential(rejected=OLD)
 
     @pytest.mark.parametrize("status", [401, 403])
     def test_the_question_is_asked_again_with_the_new_credential(self, status: int) -> None:
@@ -225,7 +225,7 @@ class TestAsk:
         asked, response = play(
             send_authenticated(Acme(), QUESTION), OLD, raw("", 401), NEW, raw("", 401), third, answer()
         )
-        assert (asked[4], response.status) == (NeedCredential(refused=NEW), 200)
+        assert (asked[4], response.status) == (NeedCredential(rejected=NEW), 200)
 
     def test_credentials_without_end_are_an_outage(self) -> None:
         tried = [reply for n in range(MAX_CREDENTIALS) for reply in (Credential(str(n)), raw("", 401))]
@@ -239,7 +239,7 @@ class TestAsk:
 
     def test_what_the_vendor_means_by_an_answer_counts(self) -> None:
         asked, _ = play(send_authenticated(Acme(), QUESTION), OLD, raw("no entry", 200), NEW, answer())
-        assert asked[2] == NeedCredential(refused=OLD)
+        assert asked[2] == NeedCredential(rejected=OLD)
 
     @pytest.mark.parametrize("status", [200, 302, 400, 404, 429, 500])
     def test_no_other_answer_costs_a_credential(self, status: int) -> None:
@@ -380,7 +380,7 @@ class TestASharedToken:
 
     def test_is_stored_in_place_of_the_one_that_was_there(self) -> None:
         asked, credential = play(self.needed(OLD), SETTINGS, OLD, OLD, None, raw("t"), None, None)
-        assert asked[-2] == StoreSharedToken("shelf", credential, instead_of=OLD)
+        assert asked[-2] == StoreSharedToken("shelf", credential, expected=OLD)
 
     def test_is_read_back_two_seconds_after_it_was_stored(self) -> None:
         asked, _ = play(self.needed(), None, None, None, raw("t"), None, None)
@@ -482,7 +482,7 @@ class TestTwoProcessesThatRequestATokenAtOnce:
         assert credential == self.mine
         assert asked == [
             ReloadConnection(),
-            StoreSharedToken("shelf", self.mine, instead_of=self.others),
+            StoreSharedToken("shelf", self.mine, expected=self.others),
             LoadSharedToken("shelf", 2.0),
         ]
 

@@ -32,7 +32,7 @@ def test_only_a_whole_success_succeeds_unless_told_otherwise(state: str, action:
 
 @pytest.mark.parametrize("state", ["queued", "running", "blocked", "unknown"])
 def test_an_import_that_is_not_over_has_no_verdict(state: str) -> None:
-    with pytest.raises(ValueError, match=f"is {state} is not over"):
+    with pytest.raises(ValueError, match=f"is {state} has not ended"):
         judge(status(state), Policy(on_partial=Action.SUCCEED))
 
 
@@ -74,9 +74,11 @@ def test_a_partial_import_without_rejected_rows_is_no_success_by_itself() -> Non
         pytest.param("partial", Policy(Action.SKIP), "on_partial is 'skip'", id="partial, skipped"),
         pytest.param("partial", Policy(Action.SUCCEED), "on_partial is 'succeed'", id="partial, accepted"),
         pytest.param("partial", Policy(max_failed_rows=9), "max_failed_rows is 9", id="few rows"),
-        pytest.param("partial, uncounted", Policy(max_failed_rows=9), "does not count", id="uncounted"),
-        pytest.param("failed", Policy(), "not retried: asking again cannot change it", id="failed"),
-        pytest.param("cancelled", Policy(), "not retried: asking again cannot change it", id="cancelled"),
+        pytest.param(
+            "partial, uncounted", Policy(max_failed_rows=9), "does not report rejected rows", id="uncounted"
+        ),
+        pytest.param("failed", Policy(), "not retried: polling again cannot change", id="failed"),
+        pytest.param("cancelled", Policy(), "not retried: polling again cannot change", id="cancelled"),
     ],
 )
 def test_the_reason_says_which_way_out_there_is(state: str, policy: Policy, advice: str) -> None:

@@ -44,7 +44,7 @@ def progress(log: Log) -> StatusReporter:
 
 def test_the_first_status_is_told(progress: StatusReporter, log: Log) -> None:
     progress.log_status(status(), NOW)
-    assert log.lines == [(logging.INFO, "Import 274 (thalamus) is running: the vendor says 'RUNNING'.")]
+    assert log.lines == [(logging.INFO, "Import 274 (thalamus) is running: vendor state 'RUNNING'.")]
 
 
 def test_the_same_status_is_not_told_again(progress: StatusReporter, log: Log) -> None:
@@ -69,7 +69,7 @@ def test_a_change_is_told(progress: StatusReporter, log: Log) -> None:
 
 @pytest.mark.parametrize(
     ("state", "advice"),
-    [("blocked", "A person must act at the vendor"), ("unknown", "This word is not known")],
+    [("blocked", "It continues only after somebody takes action"), ("unknown", "This state is unknown")],
 )
 def test_what_a_person_should_know_is_a_warning(
     progress: StatusReporter, log: Log, state: str, advice: str
@@ -99,7 +99,7 @@ def test_other_states_are_no_warning(progress: StatusReporter, log: Log, state: 
 
 def test_trouble_is_a_warning(progress: StatusReporter, log: Log) -> None:
     progress.log_error(ImportUnavailableError("HTTP 503"), NOW)
-    assert log.lines == [(logging.WARNING, "The wait goes on although a look failed: HTTP 503")]
+    assert log.lines == [(logging.WARNING, "A poll failed, the wait continues: HTTP 503")]
 
 
 def test_the_same_trouble_is_told_every_five_minutes(progress: StatusReporter, log: Log) -> None:
@@ -119,8 +119,8 @@ def test_the_end_of_trouble_is_told(progress: StatusReporter, log: Log) -> None:
     progress.log_error(ImportUnavailableError("HTTP 503"), NOW + 10)
     progress.log_status(status(), NOW + 20)
     assert [line for _, line in log.lines[2:]] == [
-        "The vendor answers again.",
-        "Import 274 (thalamus) is running: the vendor says 'RUNNING'.",
+        "The vendor responds again.",
+        "Import 274 (thalamus) is running: vendor state 'RUNNING'.",
     ]
 
 

@@ -28,8 +28,8 @@ from airflow_provider_importstatus.polling.schedule import (
     PollAgain,
     Wait,
     first_delay,
-    hold,
     on_this_clock,
+    resume_delay,
 )
 from airflow_provider_importstatus.status import ImportState, ImportStatus
 
@@ -151,7 +151,7 @@ class TestTheEnd:
 
     def test_a_timeout_tells_the_last_known_state(self) -> None:
         _, end = live(wait(deadline=NOW + 1000), lambda _: status("blocked"))
-        assert "Import 42 (tao_advance) is blocked: the vendor says 'BLOCKED'" in str(end.error)
+        assert "Import 42 (tao_advance) is blocked: vendor state 'BLOCKED'" in str(end.error)
 
     def test_a_timeout_tells_the_last_known_state_after_trouble_too(self) -> None:
         course = wait(deadline=NOW + 1000, outage_tolerance=DAY)
@@ -160,7 +160,7 @@ class TestTheEnd:
 
     def test_a_timeout_tells_that_no_state_was_ever_told(self) -> None:
         _, end = live(wait(deadline=NOW + 100, outage_tolerance=DAY), lambda _: down())
-        assert "has not told a state yet" in str(end.error)
+        assert "has not reported a state yet" in str(end.error)
 
     def test_a_timeout_tells_why_the_latest_look_failed(self) -> None:
         _, end = live(wait(deadline=NOW + 100, outage_tolerance=DAY), lambda _: down("HTTP 503"))
@@ -173,7 +173,7 @@ class TestTheEnd:
 
     def test_a_timeout_tells_that_the_import_goes_on(self) -> None:
         _, end = live(wait(deadline=NOW + 100), lambda _: status())
-        assert "may still be going on at the vendor" in str(end.error)
+        assert "may still be running at the vendor" in str(end.error)
 
     def test_an_execution_timeout_ends_as_airflows_own(self) -> None:
         polls, end = live(wait(execution_deadline=NOW + 500), lambda _: status())
@@ -471,12 +471,12 @@ class TestASpreadOfDelays:
     @patiently
     @given(TIMES)
     def test_no_clock_holds_an_event_back_for_long(self, deferred: float) -> None:
-        held = hold(deferred, NOW)
+        held = resume_delay(deferred, NOW)
         assert 0.0 <= held <= MIN_RESUME_DELAY
         assert held == pytest.approx(min(max(deferred + MIN_RESUME_DELAY - NOW, 0.0), MIN_RESUME_DELAY))
 
     def test_an_event_of_a_wait_without_a_worker_is_not_held_back(self) -> None:
-        assert hold(None, NOW) == 0.0
+        assert resume_delay(None, NOW) == 0.0
 
     @patiently
     @given(st.floats(-DAY, DAY), st.floats(0.0, 3.0))
@@ -493,7 +493,7 @@ class TestASpreadOfDelays:
         for name in ("first_poll_at", "deadline", "execution_deadline", "failing_since"):
             assert abs(getattr(ours, name) - getattr(right, name)) <= MIN_RESUME_DELAY + 0.01
         assert first_delay(ours, deferred_at, NOW + took) <= 11.0 + MIN_RESUME_DELAY
-        assert hold(deferred_at, NOW + 20) <= 0.01
+        assert resume_delay(deferred_at, NOW + 20) <= 0.01
 
     def test_a_worker_an_hour_behind_is_polled_for_by_its_shortest_interval(self) -> None:
         behind = wait(first_poll_at=NOW - 3600, deadline=NOW - 3600 + DAY)

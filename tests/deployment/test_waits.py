@@ -127,7 +127,7 @@ def test_a_timeout_tells_the_last_known_state(
 ) -> None:
     log = deployment.api.log(runs[mode], "timeout")
     assert "AirflowSensorTimeout" in log
-    assert "the vendor says 'pending'" in log
+    assert "vendor state 'pending'" in log
 
 
 @pytest.mark.usefixtures("runs")

@@ -135,7 +135,7 @@ def test_an_answer_about_another_task_says_so() -> None:
     seen = poll(workflow("CREATED", taskId="task-2"))
     assert (seen.state, seen.messages) == (
         ImportState.QUEUED,
-        ("The answer names another id: taskId task-2.",),
+        ("The response names another id: taskId task-2.",),
     )
 
 
@@ -263,7 +263,7 @@ def test_an_unknown_task_is_named() -> None:
 )
 def test_a_refusal_asks_for_another_token(response: Response) -> None:
     asked, _ = play(clear().poll("task-1"), TOKEN, response, Credential("token-2"), workflow())
-    assert asked[2] == NeedCredential(refused=TOKEN)
+    assert asked[2] == NeedCredential(rejected=TOKEN)
 
 
 class TestTheToken:
@@ -369,7 +369,7 @@ def test_without_a_secret_nothing_is_sent() -> None:
     asked, error = play_to_error(clear().authenticate(replace(SETTINGS, password="")))
     assert (asked, str(error)) == (
         [],
-        "Connection 'clear_default' (clear) lacks password. Fill it in; nothing was sent.",
+        "Connection 'clear_default' (clear) lacks password. Fill in what is missing; nothing was sent.",
     )
 
 

@@ -173,7 +173,7 @@ def test_an_unknown_upload_is_named() -> None:
 )
 def test_a_refusal_asks_for_another_token(response: Response) -> None:
     asked, _ = play(tao().poll("12345"), TOKEN, response, Credential("token-2"), upload())
-    assert asked[2] == NeedCredential(refused=TOKEN)
+    assert asked[2] == NeedCredential(rejected=TOKEN)
 
 
 def test_a_missing_scope_is_told_in_the_vendors_words() -> None:

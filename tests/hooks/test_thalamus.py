@@ -341,7 +341,7 @@ REPEATED_THE_OTHER_WAY = """{"errors": {
 def test_a_refusal_asks_for_another_credential(response: Response) -> None:
     other = Credential("shop\nother\nother")
     asked, _ = play(thalamus().poll("274"), CREDENTIAL, response, other, record("WAITING"))
-    assert asked[2] == NeedCredential(refused=CREDENTIAL)
+    assert asked[2] == NeedCredential(rejected=CREDENTIAL)
 
 
 @pytest.mark.parametrize("code", ["TouchpointCodeRequired", "InvalidTouchpointCode"])
@@ -416,5 +416,5 @@ def test_an_answer_about_another_import_says_so() -> None:
     seen = poll(record("PROCESSED", id=275))
     assert (seen.state, seen.messages) == (
         ImportState.SUCCEEDED,
-        ("The answer names another id: id 275.",),
+        ("The response names another id: id 275.",),
     )

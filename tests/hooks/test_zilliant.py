@@ -217,13 +217,13 @@ def test_an_unknown_import_is_named() -> None:
 def test_a_refusal_asks_for_another_credential(http: int) -> None:
     other = Credential("encoded-2")
     asked, _ = play(zilliant().poll("2587c81c"), CREDENTIAL, raw("", http), other, status("RUNNING"))
-    assert asked[2] == NeedCredential(refused=CREDENTIAL)
+    assert asked[2] == NeedCredential(rejected=CREDENTIAL)
 
 
 def test_a_refusal_of_the_report_asks_for_another_credential() -> None:
     answers = [status("SUCCEEDED"), CREDENTIAL, raw("", 401), Credential("encoded-2"), report("SUCCESS")]
     asked, seen = play(zilliant().poll("2587c81c"), CREDENTIAL, *answers)
-    assert (asked[4], seen.state) == (NeedCredential(refused=CREDENTIAL), ImportState.SUCCEEDED)
+    assert (asked[4], seen.state) == (NeedCredential(rejected=CREDENTIAL), ImportState.SUCCEEDED)
 
 
 class TestTheLogin:
@@ -298,7 +298,7 @@ class TestAReadyTokenResponse:
     @pytest.mark.parametrize("wrong", ["00D!x", "[]", "{}", '{"access_token": null}', '"00D!x"', "5"])
     def test_that_is_no_token_response_is_refused_by_name(self, wrong: str) -> None:
         with pytest.raises(
-            ImportSettingsError, match=r"'zilliant_default'.*: token_response is no JSON object"
+            ImportSettingsError, match=r"'zilliant_default'.*: token_response is not a JSON object"
         ):
             self.static_credential(wrong)
 

@@ -28,10 +28,10 @@ NOWHERE = "http://127.0.0.1:9"
 #: A setting that is wrong, and what a person must read to mend it.
 WRONG: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     ("clear", {"login": ""}, ("login is empty", "login is called Integration ID")),
-    ("clear", {"password": "wrong"}, ("was refused", "Check Integration ID and API client secret")),
+    ("clear", {"password": "wrong"}, ("was rejected", "Check Integration ID and API client secret")),
     ("clear", {"password": ""}, ("lacks password", "password is called API client secret")),
     ("clear", {"extra": {"access_token": "stale"}}, ("403", "x-clear-auth-token", "Check Integration ID")),
-    ("clear", {"extra": {"access_token": "two\nlines"}}, ("access_token holds characters",)),
+    ("clear", {"extra": {"access_token": "two\nlines"}}, ("access_token contains characters",)),
     ("tao_advance", {"host": ""}, ("host is empty",)),
     ("tao_advance", {"host": "ftp://x.example"}, ("host has the scheme 'ftp'", "use https or http")),
     ("tao_advance", {"login": ""}, ("lacks login", "login is called Client ID")),
@@ -46,8 +46,8 @@ WRONG: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     ("tao_advance", {"extra": {"token_url": f"{NOWHERE}/t"}}, (f"{NOWHERE}/t", "refused", "Token URL")),
     ("tao_advance", {"extra": {"token_url": "tokens"}}, ("POST tokens cannot be sent", "Token URL")),
     ("tao_advance", {"extra": {"token_request_encoding": "gzip"}}, ("neither multipart nor urlencoded",)),
-    ("tao_advance", {"extra": {"timeout": "soon"}}, ("timeout is a text", "give a number")),
-    ("tao_advance", {"extra": {"verify": "/no/such"}}, ("verify names no file of certificates",)),
+    ("tao_advance", {"extra": {"timeout": "soon"}}, ("timeout is not a number", "give a number")),
+    ("tao_advance", {"extra": {"verify": "/no/such"}}, ("verify is not a file of CA certificates",)),
     ("zilliant", {"host": ""}, ("host is empty",)),
     ("zilliant", {"login": "wrong"}, ("400 invalid_grant", "check Username and Password")),
     ("zilliant", {"password": "wrong"}, ("400 invalid_grant", "check Username and Password")),
@@ -55,7 +55,7 @@ WRONG: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     ("zilliant", {"extra": {"client_id": "wrong"}}, ("400 invalid_client", "Client ID and Client secret")),
     ("zilliant", {"extra": {"x_forwarded_host": "x.example"}}, ("401", "Check X-Forwarded-Host")),
     ("zilliant", {"extra": {"x_forwarded_host": ""}}, ("401", "Check X-Forwarded-Host")),
-    ("zilliant", {"extra": {"token_response": "{"}}, ("token_response is no JSON", "whole answer")),
+    ("zilliant", {"extra": {"token_response": "{"}}, ("token_response is not a JSON", "complete response")),
     ("zilliant", {"extra": READY["zilliant"]}, ("401", "Token response", "may have expired")),
     ("thalamus", {"login": "wrong"}, ("401", "check Principal and Password")),
     ("thalamus", {"password": "wrong"}, ("401", "check Principal and Password")),
@@ -105,7 +105,7 @@ def test_a_wrong_integration_id_is_named_beside_a_right_token(
 
 @pytest.mark.parametrize("vendor", VENDORS)
 @pytest.mark.parametrize(
-    ("host", "said"), [(NOWHERE, "Connection refused"), ("http://x.invalid", "no answer")]
+    ("host", "said"), [(NOWHERE, "Connection refused"), ("http://x.invalid", "no response")]
 )
 def test_a_host_that_is_out_of_reach_is_said(connect: Connect, vendor: str, host: str, said: str) -> None:
     is_right, words = outcome(connect(vendor, host=host))
@@ -122,7 +122,7 @@ def test_a_host_that_says_nothing_is_given_up_when_the_timeout_is_over(
         connect(vendor, host=server.url, extra={"timeout": "0.2", **READY.get(vendor, {})})
     )
     assert not is_right
-    assert ("brought no answer" in words, "timed out" in words.lower() or "Timeout" in words) == (True, True)
+    assert ("got no response" in words, "timed out" in words.lower() or "Timeout" in words) == (True, True)
 
 
 def test_login_and_question_together_have_the_timeout_of_one_request(connect: Connect, serve: Serve) -> None:
@@ -131,7 +131,7 @@ def test_login_and_question_together_have_the_timeout_of_one_request(connect: Co
         return [0.6, *answer(token)] if seen.method == "POST" else [0.6, *answer("{}", 404)]
 
     conn_id = connect("tao_advance", host=serve(slow).url, extra={"timeout": "1"})
-    assert "brought no answer" in outcome(conn_id)[1]
+    assert "got no response" in outcome(conn_id)[1]
     connect("tao_advance", host=serve(slow).url, extra={"timeout": "10"})
     assert outcome(conn_id)[0] is True
 
@@ -227,7 +227,7 @@ def test_what_a_form_leaves_empty_counts_as_left_out(
 
 def test_a_vendor_of_ones_own_is_tested_too(monkeypatch: pytest.MonkeyPatch) -> None:
     with acme_server.acme() as url:
-        for pin, said in ((acme_server.PIN, "answers and accepts"), ("0000", "Check Login and Password.")):
+        for pin, said in ((acme_server.PIN, "responds and accepts"), ("0000", "Check Login and Password.")):
             connection = {"conn_type": "acme", "host": url, "login": acme_server.LOGIN, "password": pin}
             monkeypatch.setenv("AIRFLOW_CONN_ACME_DEFAULT", json.dumps(connection))
             is_right, words = AcmeHook().test_connection()
@@ -260,8 +260,8 @@ def test_the_token_that_waits_share_is_tried(
 @pytest.mark.parametrize(
     ("shared", "said"),
     [
-        pytest.param({"token": "expired", "expires_at": time.time() - 1}, "was not tried", id="expired"),
-        pytest.param({"token": "revoked"}, "the next wait mints another", id="revoked"),
+        pytest.param({"token": "expired", "expires_at": time.time() - 1}, "was not tested", id="expired"),
+        pytest.param({"token": "revoked"}, "the next wait requests another", id="revoked"),
     ],
 )
 def test_a_shared_token_is_never_replaced_by_a_test(
@@ -286,4 +286,4 @@ def test_somebody_else_is_not_taken_for_clear_where_no_token_is_tried(
     expired = {"value": "expired", "obtained_at": 0.0, "expires_at": 1.0}
     monkeypatch.setenv(f"AIRFLOW_VAR_{name.upper()}", json.dumps(expired))
     is_right, words = outcome(connect("clear", host=server.url))
-    assert (is_right, "Check Host" in words, "was not tried" in words) == (False, True, False), words
+    assert (is_right, "Check Host" in words, "was not tested" in words) == (False, True, False), words

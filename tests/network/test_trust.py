@@ -163,7 +163,7 @@ def test_a_ca_file_without_certificates_is_named(
     file = tmp_path / "ca.pem"
     if content:
         file.write_text(content)
-    with pytest.raises(ImportSettingsError, match="verify names no file"):
+    with pytest.raises(ImportSettingsError, match="verify is not a file"):
         poll(connect("thalamus", host=vendor.url, extra={"verify": str(file)}), "7")
     assert vendor.seen == []
 

@@ -153,7 +153,7 @@ def test_a_timeout_that_airflow_found_first_tells_the_last_known_state(
     ti = TaskInstance()
     defer(task, ti)
     context: Any = {"ti": ti}
-    with pytest.raises(error, match="is running: the vendor says 'PROCESSING'"):
+    with pytest.raises(error, match="is running: vendor state 'PROCESSING'"):
         task.resume_execution("__fail__", {"error": "Trigger timeout"}, context)
 
 

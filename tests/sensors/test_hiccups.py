@@ -124,7 +124,7 @@ class TestAConnectionThatCannotBeRead:
         deferred = defer(task)
         wait = deferred.trigger.serialize()[1]["wait"]
         assert wait["failing_since"] is not None
-        assert "cannot be read: ConnectionError" in wait["trouble"]
+        assert "cannot be read: ConnectionError" in wait["last_error"]
         assert resume(task, fired(deferred.trigger))["state"] == "succeeded"
 
     def test_a_rescheduled_task_comes_back(self, sandbox: Sandbox, unreadable: Callable[[int], None]) -> None:
@@ -271,7 +271,7 @@ class TestARescheduledTask:
         rescheduled(down, TaskInstance(), store)
         before = json.dumps(store.values)
         rescheduled(down, ago(60, broken=("get_first_reschedule_date",)), store)
-        assert "Airflow cannot tell when the wait began: ConnectionError" in "".join(told())
+        assert "The start of the wait cannot be read: ConnectionError" in "".join(told())
         assert json.dumps(store.values) == before
 
     def test_an_execution_timeout_bounds_each_look_only(self, running: str) -> None:

@@ -57,7 +57,7 @@ def test_an_id_may_be_a_number_or_have_blanks_around(
     ("vendor", "connection", "parameters", "sentence"),
     [
         ("thalamus", {}, {"hook_params": {"integration_id": "x"}}, "no parameter 'integration_id'"),
-        ("clear", {}, {"hook_params": {"integration": "x"}}, "It takes integration_id"),
+        ("clear", {}, {"hook_params": {"integration": "x"}}, "Valid parameters: integration_id"),
         ("thalamus", {}, {"hook_params": "no object"}, "hook_params"),
         ("thalamus", {}, {"conn_id": "unknown"}, "There is no connection 'unknown'"),
         ("tao_advance", {"host": ""}, {}, "host is empty"),
@@ -67,9 +67,9 @@ def test_an_id_may_be_a_number_or_have_blanks_around(
         ("zilliant", {"extra": {"client_secret": ""}}, {}, "client_secret"),
         ("zilliant", {"extra": {"token_response": "no JSON"}}, {}, "token_response"),
         ("thalamus", {"extra": {"token": ""}}, {}, "token"),
-        ("thalamus", {"extra": {"timeout": "soon"}}, {}, "timeout is a text"),
+        ("thalamus", {"extra": {"timeout": "soon"}}, {}, "timeout is not a number"),
         ("thalamus", {"extra": {"timeout": -1}}, {}, "timeout is out of range"),
-        ("thalamus", {"extra": {"verify": "/no/such/file"}}, {}, "verify names no file"),
+        ("thalamus", {"extra": {"verify": "/no/such/file"}}, {}, "verify is not a file"),
         ("clear", {"login": ""}, {}, "login is empty"),
     ],
 )
@@ -93,6 +93,6 @@ def test_a_connection_of_another_kind_is_refused(
 ) -> None:
     connection = {"conn_type": conn_type, "host": sandbox.url}
     monkeypatch.setenv("AIRFLOW_CONN_OTHER", json.dumps(connection))
-    with pytest.raises(ImportSettingsError, match=f"'other' is of the type '{conn_type}'"):
+    with pytest.raises(ImportSettingsError, match=f"'other' is of type '{conn_type}'"):
         run(sensor("other"))
     assert requests_of(sandbox) == 0

@@ -40,7 +40,7 @@ def warned(make: Callable[[], Any]) -> list[str]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         make()
-    return [str(one.message) for one in caught if "through workers" in str(one.message)]
+    return [str(one.message) for one in caught if "needs a worker" in str(one.message)]
 
 
 def test_a_wait_is_started_and_ended_by_the_trigger_where_airflow_can() -> None:
@@ -52,8 +52,8 @@ def test_a_wait_is_started_and_ended_by_the_trigger_where_airflow_can() -> None:
 
 def test_an_older_airflow_is_told_in_one_warning() -> None:
     (text,) = warned(sensor) or [""]
-    assert ("start_from_trigger is ignored, since Airflow is" in text) is not IS_SUPPORTED
-    assert ("end_from_trigger is ignored, since Airflow is" in text) is not IS_SUPPORTED
+    assert ("start_from_trigger is ignored because it requires Airflow 3.3" in text) is not IS_SUPPORTED
+    assert ("end_from_trigger is ignored because it requires Airflow 3.3" in text) is not IS_SUPPORTED
 
 
 def test_no_mapped_sensor_can_have_a_class_wide_import() -> None:
@@ -68,8 +68,8 @@ def test_a_mapped_sensor_starts_on_workers_and_is_told_once() -> None:
         wait = ImportStatusSensor.partial(task_id="wait", conn_id="a", **BOTH)
         made.append(wait.expand(import_id=["1", "2"]))
 
-    why = "start_from_trigger is ignored, since the task is mapped"
-    assert warned(mapped) == [f"Task 'wait' waits the ordinary way, through workers: {why}."]
+    why = "start_from_trigger is ignored because the task is mapped"
+    assert warned(mapped) == [f"Task 'wait' needs a worker: {why}."]
     (task,) = made
     assert (task.start_from_trigger, task.start_trigger_args) == (False, None)
     assert task.partial_kwargs["deferrable"] is True
@@ -77,14 +77,14 @@ def test_a_mapped_sensor_starts_on_workers_and_is_told_once() -> None:
 
 @pytest.mark.parametrize("sensor_class", [ClearImportSensor, ImportStatusSensor])
 def test_a_warning_names_the_line_of_the_dag_file(sensor_class: type[ImportStatusSensor]) -> None:
-    with pytest.warns(UserWarning, match="through workers") as caught:
+    with pytest.warns(UserWarning, match="needs a worker") as caught:
         # Any Airflow runs the hook on a worker.
         sensor_class(task_id="wait", conn_id="a", import_id="1", pre_execute=print, **BOTH)
     assert __file__ in {one.filename for one in caught}
 
 
 def test_a_mapped_sensors_warning_names_the_line_of_the_dag_file() -> None:
-    with pytest.warns(UserWarning, match="since the task is mapped") as caught:
+    with pytest.warns(UserWarning, match="because the task is mapped") as caught:
         partial = ImportStatusSensor.partial(task_id="wait", conn_id="a", **BOTH)
     partial.expand(import_id=["1"])
     assert {one.filename for one in caught} == {__file__}
@@ -148,7 +148,7 @@ def test_what_cannot_start_in_the_triggerer_starts_on_a_worker(
 ) -> None:
     made: list[ImportStatusSensor] = []
     (text,) = warned(lambda: made.append(make()))
-    assert f"start_from_trigger is ignored, since {why}" in text
+    assert f"start_from_trigger is ignored because {why}" in text
     assert "end_from_trigger" not in text
     (task,) = made
     assert (task.start_from_trigger, task.start_trigger_args, task.deferrable) == (False, None, True)
@@ -170,7 +170,7 @@ def test_what_cannot_start_in_the_triggerer_starts_on_a_worker(
 )
 def test_what_cannot_end_in_the_triggerer_ends_on_a_worker(more: dict[str, Any], why: str) -> None:
     (text,) = warned(lambda: sensor(**more))
-    assert f"end_from_trigger is ignored, since {why}" in text
+    assert f"end_from_trigger is ignored because {why}" in text
     assert sensor(task_id="again", **more).start_trigger_args.trigger_kwargs["end_from_trigger"] is False
 
 
@@ -247,8 +247,8 @@ def test_what_is_changed_after_a_task_was_made_counts() -> None:
     [
         ({"jinja_environment_kwargs": {"variable_start_string": "[["}}, "[[ run_id ]]", "kwargs"),
         ({"render_template_as_native_obj": True}, "{{ run_id }}", "native rendering"),
-        ({"user_defined_filters": {"upper": str}}, "{{ run_id | upper }}", "filters of its own"),
-        ({}, "{% include 'id.txt' %}", "loads another one"),
+        ({"user_defined_filters": {"upper": str}}, "{{ run_id | upper }}", "its own filters"),
+        ({}, "{% include 'id.txt' %}", "loads another template"),
         ({"render_template_as_native_obj": True}, "7", None),
     ],
 )
@@ -278,7 +278,7 @@ def test_a_subclass_with_an_execute_of_its_own_runs_it() -> None:
 def test_a_trigger_gets_into_no_queue(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__TRIGGERER__QUEUES_ENABLED", "True")
     (text,) = warned(sensor)
-    assert "start_from_trigger is ignored, since triggerers have queues" in text
+    assert "start_from_trigger is ignored because triggerers use queues" in text
 
 
 @since_3_3
@@ -297,7 +297,7 @@ def test_a_listener_gets_to_know_each_success() -> None:
         (text,) = warned(sensor)
     finally:
         get_listener_manager().pm.unregister(listener)
-    assert "end_from_trigger is ignored, since a plugin listens to tasks" in text
+    assert "end_from_trigger is ignored because a plugin listens to tasks" in text
 
 
 @since_3_3

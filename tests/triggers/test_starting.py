@@ -36,13 +36,13 @@ def test_a_deadline_is_the_databases_however_late_the_trigger_starts(
     trigger = started(sandbox.submit("thalamus", **ENDLESS), timeout=600.0)
     in_database = datetime.now(UTC) + timedelta(seconds=DEADLINE_MARGIN + 0.2)
     trigger.timeout_after = in_database.replace(tzinfo=tzinfo)
-    assert "AirflowSensorTimeout: The sensor's timeout is up. Import" in told(fire(trigger))
+    assert "AirflowSensorTimeout: The sensor's timeout has expired. Import" in told(fire(trigger))
 
 
 def test_an_execution_timeout_is_the_databases_too(sandbox: Sandbox, fire: Fire) -> None:
     trigger = started(sandbox.submit("thalamus", **ENDLESS), timeout=600.0, execution_timeout=300.0)
     trigger.timeout_after = datetime.now(UTC) + timedelta(seconds=0.2)
-    assert "AirflowTaskTimeout: execution_timeout is up. Import" in told(fire(trigger))
+    assert "AirflowTaskTimeout: The task's execution_timeout has expired. Import" in told(fire(trigger))
 
 
 def test_a_trigger_that_starts_late_has_the_grace_of_its_first_look() -> None:
@@ -85,5 +85,5 @@ def test_what_is_no_id_is_never_asked_for(sandbox: Sandbox, fire: Fire, value: A
 
 def test_another_vendors_connection_is_never_asked(sandbox: Sandbox, fire: Fire) -> None:
     event = fire(started(sandbox.submit("thalamus", seconds=0), conn_type="clear"))
-    assert "ImportSettingsError: Connection 'thalamus_default' is of the type 'thalamus'" in told(event)
+    assert "ImportSettingsError: Connection 'thalamus_default' is of type 'thalamus'" in told(event)
     assert sum(sandbox.requests("thalamus").values()) == 0

@@ -163,7 +163,7 @@ def test_a_form_is_filled_in_saved_read_back_and_tested(
     words = press_test(page, conn_id)
     screenshot(page, f"connection-{vendor}-right")
     expect(words).to_contain_text("Test Connection Successful")
-    expect(words).to_contain_text("answers and accepts the credential")
+    expect(words).to_contain_text("responds and accepts the credential")
 
 
 @pytest.mark.parametrize("vendor", ENTRIES)
@@ -247,7 +247,7 @@ def test_the_token_that_waits_share_is_tried_and_none_is_minted(
     }
     assert page.request.post("api/v2/variables", data=variable).status == 201
     before = vendors.requests("clear")["token"]
-    expect(press_test(page, conn_id)).to_contain_text("answers and accepts the credential")
+    expect(press_test(page, conn_id)).to_contain_text("responds and accepts the credential")
     assert vendors.requests("clear")["token"] == before
 
 

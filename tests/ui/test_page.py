@@ -263,7 +263,7 @@ def test_who_sees_no_imports_is_told_what_to_do(log_in: LogIn, screenshot: Scree
 def test_who_may_not_read_xcoms_is_told_so(log_in: LogIn, screenshot: Screenshot) -> None:
     page = log_in(AUDITOR)
     page.goto("plugin/imports")
-    expect(page.get_by_role("alert")).to_contain_text("You may not read XComs")
+    expect(page.get_by_role("alert")).to_contain_text("requires permission to read XComs")
     expect(page.locator("tbody tr")).to_have_count(0)
     screenshot(page, "page-refused")
 
@@ -273,7 +273,7 @@ def test_a_network_that_fails_is_waited_for(page: Page, screenshot: Screenshot) 
     page.goto("plugin/imports")
     expect(page.locator("tbody tr").first).to_be_visible()
     page.context.set_offline(True)
-    expect(page.get_by_role("alert")).to_contain_text("Airflow does not answer")
+    expect(page.get_by_role("alert")).to_contain_text("Airflow does not respond")
     expect(page.locator("tbody tr").first).to_be_visible()
     screenshot(page, "page-offline")
     page.context.set_offline(False)

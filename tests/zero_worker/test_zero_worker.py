@@ -172,10 +172,10 @@ def test_a_timeout_tells_the_last_known_state(
 ) -> None:
     log = deployment.api.log(run, task_id)
     assert error in log
-    assert "the vendor says 'pending'" in log
+    assert "vendor state 'pending'" in log
 
 
-@pytest.mark.parametrize(("task_id", "kind"), [("nothing", "None"), ("no_text", "of the kind dict")])
+@pytest.mark.parametrize(("task_id", "kind"), [("nothing", "None"), ("no_text", "of type dict")])
 def test_what_is_no_id_is_told_and_never_asked_for(
     deployment: Deployment, run: Run, task_id: str, kind: str
 ) -> None:
@@ -185,12 +185,12 @@ def test_what_is_no_id_is_told_and_never_asked_for(
 def test_what_needs_a_worker_is_told_when_the_dag_is_parsed(deployment: Deployment, run: Run) -> None:
     told = deployment.api.log(run, "submit_upstream")
     for task_id, why in {
-        "with_outlets": "end_from_trigger is ignored, since the task has outlets",
-        "with_callback": "end_from_trigger is ignored, since the task has an on_success_callback",
-        "mapped": "start_from_trigger is ignored, since the task is mapped",
-        "each.in_group": "start_from_trigger is ignored, since the task is in a mapped task group",
+        "with_outlets": "end_from_trigger is ignored because the task has outlets",
+        "with_callback": "end_from_trigger is ignored because the task has an on_success_callback",
+        "mapped": "start_from_trigger is ignored because the task is mapped",
+        "each.in_group": "start_from_trigger is ignored because the task is in a mapped task group",
     }.items():
-        assert f"Task '{task_id}' waits the ordinary way, through workers: {why}." in told
+        assert f"Task '{task_id}' needs a worker: {why}." in told
 
 
 def test_a_cleared_task_that_fails_has_no_result_of_an_earlier_run(
@@ -228,6 +228,6 @@ def test_waits_outlive_their_triggerer_and_keep_their_deadline(
     events = [json.loads(line) for line in deployment.api.log(run, "out_of_time").splitlines()]
     (over,) = [event for event in events if event["event"].startswith("The wait is over")]
     assert "AirflowSensorTimeout" in over["event"]
-    assert "the vendor says 'pending'" in over["event"]
+    assert "vendor state 'pending'" in over["event"]
     # A deadline that began anew would be later.
     assert datetime.fromisoformat(over["timestamp"]) < replaced_at + timedelta(seconds=60)

@@ -1,24 +1,24 @@
 /**
- * The Imports page: a React component for Airflow's UI, which gives it React and its router as globals.
+ * The Imports page: a React component for Airflow's UI, which provides React and its router as globals.
  *
- * In the navigation it lists all imports; on the page of a DAG run or a task instance, whose names Airflow hands it, it shows their
- * imports in full. All that it shows comes from one address, `../imports`. Vendors' words are text, never HTML.
+ * In the navigation it lists all imports; on the page of a DAG run or task instance, whose ids Airflow passes, it shows their imports
+ * in detail. All data comes from one endpoint, `../imports`. Vendors' messages are rendered as text, never as HTML.
  */
 
 const { createElement: h, Fragment, useEffect, useLayoutEffect, useRef, useState } = globalThis.React;
 const { Link, useSearchParams } = globalThis.ReactRouterDOM;
 
-/** Milliseconds between two requests to the endpoint, while the page is visible. */
+/** Minimum milliseconds between two requests to the endpoint, while the page is visible. */
 const INTERVAL = 4000;
-/** A slow answer is asked for less often: the pause is at least so many times as long as it took. */
-const EASE = 10;
-/** Milliseconds that a typist may pause before the list is filtered. */
-const TYPING = 300;
-/** How many messages the list shows; the tab shows all. */
+/** The pause between requests is at least this many times the duration of the last one. */
+const SLOWDOWN = 10;
+/** Milliseconds after the last key press until the list is filtered. */
+const TYPING_DELAY = 300;
+/** Maximum number of messages per import in the list; the tab shows all. */
 const LISTED_MESSAGES = 2;
 const FILTERS = ["vendor", "state", "dag_id", "text"];
 const VENDORS = { clear: "Clear", tao_advance: "TAO Advance", thalamus: "Thalamus", zilliant: "Zilliant" };
-/** What may be chosen besides all: how the state is called, and which of Airflow's states has its colour. */
+/** The label of each state, and the Airflow state with its color. */
 const STATES = {
   queued: ["Queued", "queued"],
   running: ["Running", "running"],
@@ -36,14 +36,14 @@ for (const name of ["Imports", "Import"]) {
   globalThis[name] = ImportsPlugin;
 }
 
-/** What Airflow mounts; it hands over as many of these as the page that it stands on has. */
+/** The component that Airflow mounts. Airflow passes those ids that the current page has. */
 function ImportsPlugin({ dagId, runId, taskId, mapIndex }) {
   if (!runId) {
     return h(AllImports);
   }
   const task = taskId ? { task_id: taskId, map_index: mapIndex ?? "-1" } : {};
   const query = { dag_id: dagId, run_id: runId, ...task };
-  // Airflow keeps the component when another run or task is opened; nothing of the last one may stay.
+  // Airflow reuses the component for other runs and tasks: the key resets its state.
   return h(InFull, { key: JSON.stringify(query), query });
 }
 
@@ -82,17 +82,17 @@ function InFull({ query }) {
       h(
         "p",
         null,
-        `No import in this ${what}. One appears here when a sensor of the Import status provider has polled for the first time.`,
+        `No import in this ${what}. An import appears here after the first poll of a sensor of the Import status provider.`,
       ),
     answer?.imports.map((one) => h(Import, { isAlone: Boolean(query.task_id), key: keyOf(one), one })),
     answer?.total > answer?.page_size && h(Pages, { answer, choose: (next) => setPage(Number(next.page)), page }),
   );
 }
 
-/** The endpoint's latest answer to a query, and what is wrong now, in words. */
+/** Return the endpoint's latest response to a query, and the current problem as text. */
 function useImports(query) {
-  const address = addressOf(query);
-  const [told, setTold] = useState({ answer: null, problem: null });
+  const url = urlOf(query);
+  const [result, setResult] = useState({ answer: null, problem: null });
   useEffect(() => {
     const leaving = new AbortController();
     let timer;
@@ -102,11 +102,11 @@ function useImports(query) {
         return; // Becoming visible refreshes.
       }
       const began = performance.now();
-      const next = await ask(address, leaving.signal);
+      const next = await load(url, leaving.signal);
       if (!leaving.signal.aborted) {
-        setTold((before) => ({ answer: next.answer ?? before.answer, problem: next.problem ?? null }));
+        setResult((previous) => ({ answer: next.answer ?? previous.answer, problem: next.problem ?? null }));
         clearTimeout(timer);
-        timer = setTimeout(refresh, Math.max(INTERVAL, EASE * (performance.now() - began)));
+        timer = setTimeout(refresh, Math.max(INTERVAL, SLOWDOWN * (performance.now() - began)));
       }
     };
     document.addEventListener("visibilitychange", refresh, { signal: leaving.signal });
@@ -115,36 +115,36 @@ function useImports(query) {
       leaving.abort();
       clearTimeout(timer);
     };
-  }, [address]);
-  return told;
+  }, [url]);
+  return result;
 }
 
-function addressOf(query) {
-  const address = new URL("../imports", import.meta.url);
+function urlOf(query) {
+  const url = new URL("../imports", import.meta.url);
   for (const [name, value] of Object.entries(query)) {
     if (value) {
-      address.searchParams.set(name, value);
+      url.searchParams.set(name, value);
     }
   }
-  return address.href;
+  return url.href;
 }
 
-async function ask(address, signal) {
+async function load(url, signal) {
   try {
-    const response = await fetch(address, { headers: { Accept: "application/json" }, signal });
+    const response = await fetch(url, { headers: { Accept: "application/json" }, signal });
     const answer = await response.json();
     if (!response.ok) {
-      return { problem: refusal(response, answer.detail) };
+      return { problem: problemOf(response, answer.detail) };
     }
-    return { answer: { ...answer, imports: answer.imports.filter((one) => one && isText(one.import_id)).map(sound) } };
+    return { answer: { ...answer, imports: answer.imports.filter((one) => one && isText(one.import_id)).map(wellTyped) } };
   } catch (error) {
-    const isNoAnswer = error instanceof TypeError;
-    return { problem: isNoAnswer ? "Airflow does not answer. Is the network up, and the API server?" : ENDED };
+    const isUnreachable = error instanceof TypeError;
+    return { problem: isUnreachable ? "Airflow does not respond. Check the network and the API server." : ENDED };
   }
 }
 
-/** One import with the types that this page counts on: one wrong XCom must not take the others off the page. */
-function sound(one) {
+/** Return an import with the expected types: one invalid XCom must not hide the others. */
+function wellTyped(one) {
   const rows = one.rows ?? {};
   const stages = (Array.isArray(one.stages) ? one.stages : []).filter((stage) => stage && isText(stage.stage));
   return {
@@ -183,24 +183,24 @@ function known(state) {
 
 const ENDED = "Your session has ended. Reload the page to log in again.";
 
-function refusal({ status }, detail) {
+function problemOf({ status }, detail) {
   if (status === 401 || detail === "Invalid JWT token") {
     return ENDED;
   }
   return status === 403
-    ? "You may not read XComs, from which this page is made. An administrator can give you that right."
-    : `Airflow answers ${status}. The API server's log says why.`;
+    ? "This page requires permission to read XComs. An administrator can grant it."
+    : `Airflow responded with HTTP ${status}. See the API server's log.`;
 }
 
 function Problem({ problem }) {
   return h(
     "div",
     { role: "alert" },
-    problem && h("p", { className: "imports-problem" }, `${problem} Trying again every few seconds.`),
+    problem && h("p", { className: "imports-problem" }, `${problem} Retrying every few seconds.`),
   );
 }
 
-/** Airflow mounts the page anew when its address changes for the first time. Who is typing must not notice. */
+/** Airflow remounts the page when its URL changes for the first time. The focused input must not lose its focus. */
 let focused = "";
 
 function useKeptFocus() {
@@ -222,7 +222,7 @@ function Filters({ answer, choose, chosen }) {
   const [text, setText] = useState(chosen.text);
   useEffect(() => setText(chosen.text), [chosen.text]);
   useEffect(() => {
-    const timer = setTimeout(() => text !== chosen.text && choose({ text }), TYPING);
+    const timer = setTimeout(() => text !== chosen.text && choose({ text }), TYPING_DELAY);
     return () => clearTimeout(timer);
   }, [text]);
   const states = Object.entries(STATES).map(([state, [title]]) => [state, title]);
@@ -277,9 +277,9 @@ function NoImports() {
     "section",
     { className: "imports-empty" },
     h("h3", null, "No imports yet"),
-    h("p", null, "An import appears here as soon as a task waits for it. Let a DAG wait with one of the provider's sensors:"),
+    h("p", null, "An import appears here as soon as a task waits for it. Use one of the provider's sensors in a DAG:"),
     h("pre", null, 'ZilliantImportSensor(task_id="wait", import_id=submit(), deferrable=True)'),
-    h("p", null, "You see the imports of those DAGs whose XComs you may read."),
+    h("p", null, "You see the imports of DAGs whose XComs you have permission to read."),
   );
 }
 
@@ -288,7 +288,7 @@ function List({ imports }) {
   return h(
     "table",
     null,
-    h("caption", { className: "imports-hidden" }, "Imports, those that a task still waits for first"),
+    h("caption", { className: "imports-hidden" }, "Imports, starting with those that a task still waits for"),
     h("thead", null, h("tr", null, columns.map((title) => h("th", { key: title, scope: "col" }, title)))),
     h("tbody", null, imports.map((one) => h(Row, { key: keyOf(one), one }))),
   );
@@ -322,13 +322,13 @@ function Name({ one }) {
 
 function State({ one }) {
   const [title, colour] = STATES[one.state];
-  const isGivenUp = !one.is_waited_for && !OVER.includes(one.state);
+  const isAbandoned = !one.is_waited_for && !OVER.includes(one.state);
   return h(
     Fragment,
     null,
     h("span", { className: "imports-state", style: paletteOf(colour) }, title),
     h("span", { className: "imports-muted" }, `“${one.vendor_state}”`),
-    isGivenUp && h("span", { className: "imports-muted" }, "No longer waited for: this is what was seen last."),
+    isAbandoned && h("span", { className: "imports-muted" }, "No longer waited for: this is the last known state."),
   );
 }
 
@@ -495,7 +495,7 @@ function When({ instant, isExact = false, words }) {
   return h("time", { dateTime: instant, title: exact }, isExact ? `${exact} (${shown})` : shown);
 }
 
-/** Statuses that do not change are written once a minute only: what should have been may have been already. */
+/** Unchanged statuses are written only once a minute, so a poll that is due may have taken place already. */
 function NextPoll({ one }) {
   if (!one.is_waited_for || !one.next_poll_at) {
     return NOTHING;
@@ -507,16 +507,16 @@ function NextPoll({ one }) {
 function exactly(date) {
   const style = { dateStyle: "medium", timeStyle: "long" };
   try {
-    return new Intl.DateTimeFormat(undefined, { ...style, timeZone: chosenTimezone() }).format(date);
+    return new Intl.DateTimeFormat(undefined, { ...style, timeZone: selectedTimezone() }).format(date);
   } catch {
     return new Intl.DateTimeFormat(undefined, style).format(date);
   }
 }
 
-/** The timezone that the viewer has chosen in Airflow, which keeps it as JSON; otherwise the browser's. */
-function chosenTimezone() {
-  const kept = localStorage.getItem("timezone");
-  return kept ? kept.replaceAll('"', "") : undefined;
+/** Return the timezone selected in Airflow, which stores it as JSON; otherwise the browser's. */
+function selectedTimezone() {
+  const stored = localStorage.getItem("timezone");
+  return stored ? stored.replaceAll('"', "") : undefined;
 }
 
 function relatively(date) {
