@@ -30,7 +30,7 @@ def issue(folder: Path) -> None:
         # Python 3.13 trusts nothing without these two.
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
-        .apply_auth(key, hashes.SHA256())
+        .sign(key, hashes.SHA256())
     )
     trusted, secret = folder / "certificate.pem", folder / "key.pem"
     trusted.write_bytes(certificate.public_bytes(Encoding.PEM))

@@ -152,6 +152,15 @@ def connections(connect: Connect, mint: Callable[[], str]) -> Connect:
     return connect
 
 
+@pytest.fixture
+def no_refresh_delays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove the delays with which processes avoid refreshing a shared token at the same time."""
+    from airflow_provider_importstatus.protocol import credentials
+
+    monkeypatch.setattr(credentials, "MAX_REFRESH_DELAY", 0.0)
+    monkeypatch.setattr(credentials, "READ_BACK_DELAY", 0.0)
+
+
 @pytest.fixture(params=["requests", "aiohttp"])
 def poll(request: pytest.FixtureRequest) -> Poll:
     """Look at an import once, with a new hook: as workers do, or as triggerers do."""

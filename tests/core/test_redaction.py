@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from airflow_provider_importstatus.exceptions import ImportStatusError
 from airflow_provider_importstatus.protocol.responses import extract_messages
+from airflow_provider_importstatus.redaction import redact_secrets
 from airflow_provider_importstatus.status import ImportState, ImportStatus
 
-from .playing import raw
+from ..hooks.playing import raw
 
 steadily = settings(deadline=None, derandomize=True, max_examples=300)
 
@@ -208,3 +209,24 @@ def test_a_signature_is_redacted_however_it_is_spelled(
 def test_what_was_redacted_is_redacted_again_as_it_is(text: str) -> None:
     text = message(f"said {text}")
     assert message(text) == text
+
+
+def test_a_longer_secret_is_scrubbed_before_a_shorter_one_in_it() -> None:
+    assert redact_secrets("abcdefgh", ("abcde", "abcdefgh")) == "***"
+
+
+@pytest.mark.parametrize(
+    "echo",
+    [
+        pytest.param('p"ä/ss+word', id="as it is"),
+        pytest.param(r"p\"\u00e4/ss+word", id="in JSON"),
+        pytest.param(r"p\"\u00e4\/ss+word", id="in PHP's JSON"),
+        pytest.param("p%22%C3%A4%2Fss%2Bword", id="in a URL"),
+    ],
+)
+def test_a_secret_is_scrubbed_however_it_is_spelled(echo: str) -> None:
+    assert redact_secrets(f"said {echo}!", ('p"ä/ss+word',)) == "said ***!"
+
+
+def test_a_short_secret_blanks_out_no_ordinary_words() -> None:
+    assert redact_secrets("the test", ("test",)) == "the test"

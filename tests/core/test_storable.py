@@ -18,7 +18,7 @@ from airflow_provider_importstatus.exceptions import (
 )
 from airflow_provider_importstatus.status import ImportState, ImportStatus, RowCounts, StageStatus
 
-from .playing import raw
+from ..hooks.playing import raw
 
 #: What a vendor may send, and what is kept of it.
 TEXTS = [

@@ -20,7 +20,7 @@ from airflow_provider_importstatus.protocol.messages import Response
 from airflow_provider_importstatus.protocol.settings import ConnectionSettings
 from airflow_provider_importstatus.status import ImportState, ImportStatus, RowCounts, StageStatus
 
-from ..core.playing import NOW
+from .playing import NOW
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from airflow_provider_importstatus.protocol.messages import Credential, NeedCred
 from airflow_provider_importstatus.protocol.settings import ConnectionSettings
 from airflow_provider_importstatus.status import ImportState, ImportStatus, StageStatus
 
-from ..core.playing import NOW, Owner, answer, play, play_to_error, raw
+from .playing import NOW, Owner, answer, play, play_to_error, raw
 
 SETTINGS = ConnectionSettings(
     "clear_default", "clear", host="https://api.clear.in", login="integration-1", password="client-secret"

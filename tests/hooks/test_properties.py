@@ -18,7 +18,7 @@ from airflow_provider_importstatus.polling.schedule import PollAgain, Wait
 from airflow_provider_importstatus.protocol.messages import Credential, Request, Response
 from airflow_provider_importstatus.status import ImportState, ImportStatus
 
-from ..core.playing import NOW, Owner
+from .playing import NOW, Owner
 from .strategies import (
     PASSWORD,
     VENDORS,

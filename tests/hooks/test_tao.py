@@ -23,7 +23,7 @@ from airflow_provider_importstatus.protocol.messages import Credential, NeedCred
 from airflow_provider_importstatus.protocol.settings import ConnectionSettings
 from airflow_provider_importstatus.status import ImportState, ImportStatus
 
-from ..core.playing import NOW, Owner, answer, play, play_to_error, raw
+from .playing import NOW, Owner, answer, play, play_to_error, raw
 
 SETTINGS = ConnectionSettings(
     "tao_advance_default", "tao_advance", host="tao.example", login="client-1", password="client-secret"

@@ -21,7 +21,7 @@ from airflow_provider_importstatus.protocol.messages import Credential, NeedCred
 from airflow_provider_importstatus.protocol.settings import ConnectionSettings
 from airflow_provider_importstatus.status import ImportState, ImportStatus, RowCounts
 
-from ..core.playing import Owner, answer, play, play_to_error, raw
+from .playing import Owner, answer, play, play_to_error, raw
 
 ACCESS = {"touchpoint": "shop", "token": "api-token"}
 SETTINGS = ConnectionSettings(

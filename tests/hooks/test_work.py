@@ -18,7 +18,7 @@ from airflow_provider_importstatus.protocol.messages import Response
 from airflow_provider_importstatus.status import ImportState, ImportStatus, StageStatus
 from airflow_provider_importstatus.transports.body import MAX_BODY
 
-from ..core.playing import NOW
+from .playing import NOW
 from .strategies import VENDORS, Vendor
 from .test_properties import poll
 

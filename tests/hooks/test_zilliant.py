@@ -23,7 +23,7 @@ from airflow_provider_importstatus.protocol.messages import Credential, NeedCred
 from airflow_provider_importstatus.protocol.settings import ConnectionSettings
 from airflow_provider_importstatus.status import ImportState, ImportStatus, RowCounts
 
-from ..core.playing import NOW, answer, play, play_to_error, raw
+from .playing import NOW, answer, play, play_to_error, raw
 
 CLIENT = {"client_id": "app-1", "client_secret": "app-secret"}
 SETTINGS = ConnectionSettings(

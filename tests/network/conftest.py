@@ -14,17 +14,14 @@ import pytest
 from airflow_provider_importstatus.clients.async_client import shared_client
 from airflow_provider_importstatus.hooks.base import ImportStatusHook
 from airflow_provider_importstatus.hooks.lookup import hook_for
-from airflow_provider_importstatus.protocol import credentials
 
 from .cases import KeepPolling, Serve
 from .servers import Script, Server
 
 
 @pytest.fixture(autouse=True)
-def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let processes that are refused together by Clear not wait for each other."""
-    monkeypatch.setattr(credentials, "MAX_REFRESH_DELAY", 0.0)
-    monkeypatch.setattr(credentials, "READ_BACK_DELAY", 0.0)
+def _no_refresh_delays(no_refresh_delays: None) -> None:
+    """Refresh credentials without delays in all tests of this folder."""
 
 
 @pytest.fixture

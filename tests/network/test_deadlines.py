@@ -21,7 +21,7 @@ from airflow_provider_importstatus.hooks.lookup import hook_for
 
 from .cases import GOING_ON, Connect, Poll, Serve, going_on
 from .servers import Seen, answer
-from .test_trust import trusted  # noqa: F401 - a fixture
+from .test_tls import trusted  # noqa: F401 - a fixture
 
 TIMEOUT = 0.4
 #: Seconds between two bytes: no silence is as long as the timeout.

@@ -24,7 +24,7 @@ from airflow_provider_importstatus.transports.user_agent import USER_AGENT
 
 from .cases import PRESENTED, READY, Connect, Serve, going_on
 from .servers import Seen, Server, answer
-from .test_trust import trusted  # noqa: F401 - a fixture
+from .test_tls import trusted  # noqa: F401 - a fixture
 
 CSV = b"id,name\n1,one\n"
 TAO_UPLOAD = "/api/v1/upload/api/v1/upload"

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from airflow_provider_importstatus.protocol.responses import parse_count, parse_timestamp
 
+from ..hooks.playing import raw
 from ..hooks.strategies import json_values
-from .playing import raw
 
 often = settings(deadline=None, derandomize=True, max_examples=1500)
 

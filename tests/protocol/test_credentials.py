@@ -1,7 +1,7 @@
+"""How credentials are obtained, cached, shared and replaced."""
+
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Generator
 from dataclasses import replace
 from typing import Any
 
@@ -9,15 +9,12 @@ import pytest
 
 from airflow_provider_importstatus.exceptions import (
     ImportAuthError,
-    ImportSettingsError,
     ImportUnavailableError,
 )
 from airflow_provider_importstatus.protocol.credentials import CredentialCache, login_rejection_name
 from airflow_provider_importstatus.protocol.flow import (
-    MAX_CREDENTIALS,
     ConnectionEdited,
     Flow,
-    Returned,
     advance,
     send_authenticated,
 )
@@ -32,226 +29,10 @@ from airflow_provider_importstatus.protocol.messages import (
     Response,
     StoreLoginRejection,
     StoreSharedToken,
-    form_request,
-    quote_path_segment,
 )
-from airflow_provider_importstatus.protocol.settings import ConnectionSettings
-from airflow_provider_importstatus.redaction import redact_secrets
-from airflow_provider_importstatus.transports import aiohttp_transport, requests_transport
 
-from .playing import NOW, Owner, answer, play, play_to_error, raw
-
-SETTINGS = ConnectionSettings("files", "acme", host="acme.example", password="client-secret")
-OTHER = replace(SETTINGS, host="moved.example")
-QUESTION = Request("GET", "/status/42")
-OLD, NEW = Credential("old-token", obtained_at=NOW - 900), Credential("new-token", obtained_at=NOW)
-
-
-class Acme:
-    """A vendor like any other; whether its processes share a credential is up to the test."""
-
-    hook_name = "Acme"
-
-    def __init__(self, settings: ConnectionSettings = SETTINGS, shared_token_name: str | None = None) -> None:
-        self.settings = settings
-        self.shares_as = shared_token_name
-        self.logins = 0
-
-    def static_credential(self, settings: ConnectionSettings) -> Credential | None:
-        return Credential(settings.extra["ready"]) if "ready" in settings.extra else None
-
-    def authenticate(self, settings: ConnectionSettings) -> Flow[Credential]:
-        self.logins += 1
-        response: Response = yield Request("POST", self.token_url(settings))
-        if response.status == 401:
-            raise ImportAuthError("Acme's login was refused.")
-        return Credential(response.body.decode(), obtained_at=response.received_at)
-
-    def token_url(self, settings: ConnectionSettings) -> str:
-        return f"{settings.base_url}/token"
-
-    def shared_token_name(self, _: ConnectionSettings) -> str | None:
-        return self.shares_as
-
-    def apply_auth(self, request: Request, credential: Credential) -> Request:
-        return replace(request, headers={**request.headers, "Authorization": credential.value})
-
-    def effective_status(self, response: Response) -> int:
-        return 403 if response.body == b"no entry" else response.status
-
-
-def test_a_step_hands_over_the_answer() -> None:
-    def talk() -> Generator[str, str, str]:
-        return (yield "first") + (yield "second")
-
-    running = talk()
-    assert [advance(running), advance(running, "a"), advance(running, "b")] == [
-        "first",
-        "second",
-        Returned("ab"),
-    ]
-
-
-def test_an_error_is_thrown_into_the_script() -> None:
-    def talk() -> Generator[str, str, str]:
-        try:
-            return (yield "question")
-        except ImportUnavailableError as error:
-            return f"noticed {error}"
-
-    running = talk()
-    advance(running)
-    assert advance(running, ImportUnavailableError("rain")) == Returned("noticed rain")
-
-
-def test_an_error_that_the_script_survives_brings_its_next_wish() -> None:
-    """`throw()` returns what the script yields next, as `send()` does."""
-
-    def talk() -> Generator[str, str, str]:
-        try:
-            yield "question"
-        except ImportUnavailableError:
-            return (yield "another")
-        return ""
-
-    running = talk()
-    advance(running)
-    assert advance(running, ImportUnavailableError("rain")) == "another"
-
-
-def test_none_is_an_answer_too() -> None:
-    running = send_authenticated(Acme(), QUESTION)
-    assert isinstance(advance(running), NeedCredential)
-    with pytest.raises(AttributeError):
-        advance(running, None)
-
-
-Converse = Callable[[Flow[Any], Callable[[Any], Any]], Any]
-
-
-@pytest.fixture(params=["requests", "aiohttp"])
-def converse(request: pytest.FixtureRequest) -> Converse:
-    """Run a conversation on one of the two drivers; `answer` is a plain function."""
-    if request.param == "requests":
-        return requests_transport.run_flow
-
-    def run(talk: Flow[Any], answer: Callable[[Any], Any]) -> Any:
-        async def answered(wish: Any) -> Any:
-            return answer(wish)
-
-        return asyncio.run(aiohttp_transport.run_flow(talk, answered))
-
-    return run
-
-
-def test_a_driver_brings_the_result(converse: Converse) -> None:
-    def talk() -> Generator[int, int, int]:
-        return (yield 1) + (yield 2)
-
-    assert converse(talk(), lambda wish: wish * 10) == 30
-
-
-def test_a_driver_goes_on_with_the_wish_after_an_error(converse: Converse) -> None:
-    def talk() -> Generator[str, str, str]:
-        try:
-            yield "down"
-        except ImportUnavailableError:
-            return (yield "up")
-        return ""
-
-    def answer(wish: str) -> str:
-        if wish == "down":
-            raise ImportUnavailableError("rain")
-        return f"{wish} again"
-
-    assert converse(talk(), answer) == "up again"
-
-
-def test_a_driver_takes_no_leaked_stopiteration_for_a_result(converse: Converse) -> None:
-    def answer(_: Any) -> Any:
-        raise StopIteration("leaked")
-
-    with pytest.raises((StopIteration, RuntimeError), match=r"leaked|StopIteration"):
-        converse(send_authenticated(Acme(), QUESTION), answer)
-
-
-def test_a_driver_closes_the_script_when_it_is_interrupted(converse: Converse) -> None:
-    ended = []
-
-    def talk() -> Generator[str, str, None]:
-        try:
-            yield "question"
-        finally:
-            ended.append(True)
-
-    def interrupted(_: str) -> str:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        converse(talk(), interrupted)
-    assert ended
-
-
-class TestAsk:
-    def test_a_question_goes_out_signed_below_the_connections_base(self) -> None:
-        asked, _ = play(send_authenticated(Acme(), QUESTION), OLD, answer())
-        signed = Request("GET", "https://acme.example/status/42", {"Authorization": "old-token"})
-        assert asked == [NeedCredential(), signed]
-
-    def test_a_whole_url_is_left_as_it_is(self) -> None:
-        asked, _ = play(send_authenticated(Acme(), Request("GET", "https://other.example/x")), OLD, answer())
-        assert asked[1].url == "https://other.example/x"
-
-    def test_the_answer_is_the_result(self) -> None:
-        _, response = play(send_authenticated(Acme(), QUESTION), OLD, raw("hello", 404))
-        assert (response.status, response.body) == (404, b"hello")
-
-    @pytest.mark.parametrize("status", [401, 403])
-    def test_a_refused_credential_is_replaced(self, status: int) -> None:
-        asked, _ = play(send_authenticated(Acme(), QUESTION), OLD, raw("", status), NEW, answer())
-        assert asked[2] == NeedCredential(refused=OLD)
-
-    @pytest.mark.parametrize("status", [401, 403])
-    def test_the_question_is_asked_again_with_the_new_credential(self, status: int) -> None:
-        asked, response = play(send_authenticated(Acme(), QUESTION), OLD, raw("", status), NEW, answer())
-        assert (asked[3].headers, response.status) == ({"Authorization": "new-token"}, 200)
-
-    def test_a_refusal_is_handed_on_with_the_vendors_words(self) -> None:
-        asked, _ = play(send_authenticated(Acme(), QUESTION), OLD, raw("no right", 403), NEW, answer())
-        assert asked[2].reason == "HTTP 403 (no right)"
-
-    def test_credentials_are_tried_as_long_as_there_is_another(self) -> None:
-        third = Credential("third")
-        asked, response = play(
-            send_authenticated(Acme(), QUESTION), OLD, raw("", 401), NEW, raw("", 401), third, answer()
-        )
-        assert (asked[4], response.status) == (NeedCredential(refused=NEW), 200)
-
-    def test_credentials_without_end_are_an_outage(self) -> None:
-        tried = [reply for n in range(MAX_CREDENTIALS) for reply in (Credential(str(n)), raw("", 401))]
-        with pytest.raises(ImportUnavailableError, match=f"rejected {MAX_CREDENTIALS} credentials in a row"):
-            play(send_authenticated(Acme(), QUESTION), *tried)
-
-    def test_a_credential_that_was_answered_is_accepted(self) -> None:
-        old, new = Credential("old"), Credential("new")
-        play(send_authenticated(Acme(), QUESTION), old, raw("", 401), new, answer(404))
-        assert (old.is_accepted, new.is_accepted) == (False, True)
-
-    def test_what_the_vendor_means_by_an_answer_counts(self) -> None:
-        asked, _ = play(send_authenticated(Acme(), QUESTION), OLD, raw("no entry", 200), NEW, answer())
-        assert asked[2] == NeedCredential(refused=OLD)
-
-    @pytest.mark.parametrize("status", [200, 302, 400, 404, 429, 500])
-    def test_no_other_answer_costs_a_credential(self, status: int) -> None:
-        asked, _ = play(send_authenticated(Acme(), QUESTION), OLD, raw("", status))
-        assert len(asked) == 2
-
-    @pytest.mark.parametrize("secret", ["new-token", "part-of-it", "client-secret"])
-    def test_an_echoed_secret_is_in_no_error(self, secret: str) -> None:
-        credential = replace(NEW, secrets=("part-of-it",))
-        replies = (raw("", 401), credential, raw(f"bad {secret}", 401), NEW, answer())
-        asked, _ = play(send_authenticated(Acme(), QUESTION), OLD, *replies)
-        assert asked[4].reason == "HTTP 401 (bad ***)"
+from ..hooks.playing import NOW, Owner, play, play_to_error, raw
+from .acme import NEW, OLD, OTHER, QUESTION, SETTINGS, Acme
 
 
 def needed(
@@ -559,72 +340,3 @@ def test_many_waits_that_are_refused_together_log_in_once() -> None:
     owner.credentials.current = OLD
     assert {owner.run(vendor, send_authenticated(vendor, QUESTION)).status for _ in range(100)} == {200}
     assert vendor.logins == 1
-
-
-def test_a_form_is_encoded_once() -> None:
-    request = form_request("https://login.example/token", {"user": "a&b=c d", "password": "ü+%"})
-    assert request.body == b"user=a%26b%3Dc+d&password=%C3%BC%2B%25"
-
-
-def test_a_form_says_that_it_is_one() -> None:
-    request = form_request("https://login.example/token", {})
-    assert (request.method, request.headers["Content-Type"]) == ("POST", "application/x-www-form-urlencoded")
-
-
-@pytest.mark.parametrize(
-    ("import_id", "quoted"),
-    [
-        pytest.param("42", "42", id="number"),
-        pytest.param("2587c81c-bs9fc-4873", "2587c81c-bs9fc-4873", id="no UUID"),
-        pytest.param("../v1", "..%2Fv1", id="path"),
-        pytest.param("a b?c#d&e", "a%20b%3Fc%23d%26e", id="query"),
-        pytest.param("50%2F", "50%252F", id="quoted already"),
-        pytest.param("ü", "%C3%BC", id="no ASCII"),
-        pytest.param("...", "...", id="three dots"),
-    ],
-)
-def test_an_id_is_one_segment_of_a_path(import_id: str, quoted: str) -> None:
-    assert quote_path_segment(import_id) == quoted
-
-
-@pytest.mark.parametrize("import_id", [".", ".."])
-def test_an_id_that_would_change_the_path_is_refused(import_id: str) -> None:
-    with pytest.raises(ImportSettingsError, match="Nothing was sent"):
-        quote_path_segment(import_id)
-
-
-def test_a_longer_secret_is_scrubbed_before_a_shorter_one_in_it() -> None:
-    assert redact_secrets("abcdefgh", ("abcde", "abcdefgh")) == "***"
-
-
-@pytest.mark.parametrize(
-    "echo",
-    [
-        pytest.param('p"ä/ss+word', id="as it is"),
-        pytest.param(r"p\"\u00e4/ss+word", id="in JSON"),
-        pytest.param(r"p\"\u00e4\/ss+word", id="in PHP's JSON"),
-        pytest.param("p%22%C3%A4%2Fss%2Bword", id="in a URL"),
-    ],
-)
-def test_a_secret_is_scrubbed_however_it_is_spelled(echo: str) -> None:
-    assert redact_secrets(f"said {echo}!", ('p"ä/ss+word',)) == "said ***!"
-
-
-def test_a_short_secret_blanks_out_no_ordinary_words() -> None:
-    assert redact_secrets("the test", ("test",)) == "the test"
-
-
-@pytest.mark.parametrize(
-    "message",
-    [
-        pytest.param(Request("GET", "/", {"Authorization": "hunter22"}, b"hunter22"), id="Request"),
-        pytest.param(
-            Response(200, {"set-cookie": "hunter22"}, b"hunter22", 0.0, ("hunter22",)), id="Response"
-        ),
-        pytest.param(Credential("hunter22", secrets=("hunter22",)), id="Credential"),
-        pytest.param(NeedCredential(Credential("hunter22")), id="NeedCredential"),
-        pytest.param(StoreSharedToken("shelf", Credential("hunter22"), Credential("hunter22")), id="Share"),
-    ],
-)
-def test_no_message_shows_a_secret(message: object) -> None:
-    assert "hunter22" not in repr(message)

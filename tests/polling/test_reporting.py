@@ -11,7 +11,7 @@ from airflow_provider_importstatus.polling.reporting import StatusReporter, xcom
 from airflow_provider_importstatus.polling.schedule import Finished, GaveUp, PollAgain, Wait
 from airflow_provider_importstatus.status import ImportState, ImportStatus
 
-from .playing import NOW
+from ..hooks.playing import NOW
 
 
 class Log:

@@ -22,7 +22,7 @@ from airflow_provider_importstatus.sandbox import Sandbox
 from airflow_provider_importstatus.status import ImportState, ImportStatus
 
 from ..network.servers import Server, answer
-from .waits import ENDLESS, Connect, events_of, waiting
+from ..triggers.waits import ENDLESS, Connect, events_of, waiting
 
 
 @contextmanager

@@ -56,7 +56,7 @@ def certificate(folder: Path, name: x509.GeneralName) -> Path:
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(x509.KeyUsage(digital_signature=True, key_cert_sign=True, **usage), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .apply_auth(key, hashes.SHA256())
+        .sign(key, hashes.SHA256())
     )
     file = folder / "certificate.pem"
     key_bytes = key.private_bytes(

@@ -24,7 +24,7 @@ from airflow_provider_importstatus.protocol.responses import (
     read_json,
 )
 
-from .playing import NOW, answer, raw
+from ..hooks.playing import NOW, answer, raw
 
 SECRET = "s3cr3t-t0ken"
 

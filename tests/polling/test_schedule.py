@@ -33,7 +33,7 @@ from airflow_provider_importstatus.polling.schedule import (
 )
 from airflow_provider_importstatus.status import ImportState, ImportStatus
 
-from .playing import NOW
+from ..hooks.playing import NOW
 
 DAY = 86_400.0
 

@@ -1,0 +1,204 @@
+"""Flows: how a request gets its credential, and how clients run a flow."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Generator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from airflow_provider_importstatus.exceptions import (
+    ImportUnavailableError,
+)
+from airflow_provider_importstatus.protocol.flow import (
+    MAX_CREDENTIALS,
+    Flow,
+    Returned,
+    advance,
+    send_authenticated,
+)
+from airflow_provider_importstatus.protocol.messages import (
+    Credential,
+    NeedCredential,
+    Request,
+)
+from airflow_provider_importstatus.transports import aiohttp_transport, requests_transport
+
+from ..hooks.playing import answer, play, raw
+from .acme import NEW, OLD, QUESTION, Acme
+
+
+def test_a_step_hands_over_the_answer() -> None:
+    def talk() -> Generator[str, str, str]:
+        return (yield "first") + (yield "second")
+
+    running = talk()
+    assert [advance(running), advance(running, "a"), advance(running, "b")] == [
+        "first",
+        "second",
+        Returned("ab"),
+    ]
+
+
+def test_an_error_is_thrown_into_the_script() -> None:
+    def talk() -> Generator[str, str, str]:
+        try:
+            return (yield "question")
+        except ImportUnavailableError as error:
+            return f"noticed {error}"
+
+    running = talk()
+    advance(running)
+    assert advance(running, ImportUnavailableError("rain")) == Returned("noticed rain")
+
+
+def test_an_error_that_the_script_survives_brings_its_next_wish() -> None:
+    """`throw()` returns what the script yields next, as `send()` does."""
+
+    def talk() -> Generator[str, str, str]:
+        try:
+            yield "question"
+        except ImportUnavailableError:
+            return (yield "another")
+        return ""
+
+    running = talk()
+    advance(running)
+    assert advance(running, ImportUnavailableError("rain")) == "another"
+
+
+def test_none_is_an_answer_too() -> None:
+    running = send_authenticated(Acme(), QUESTION)
+    assert isinstance(advance(running), NeedCredential)
+    with pytest.raises(AttributeError):
+        advance(running, None)
+
+
+Converse = Callable[[Flow[Any], Callable[[Any], Any]], Any]
+
+
+@pytest.fixture(params=["requests", "aiohttp"])
+def converse(request: pytest.FixtureRequest) -> Converse:
+    """Run a conversation on one of the two drivers; `answer` is a plain function."""
+    if request.param == "requests":
+        return requests_transport.run_flow
+
+    def run(talk: Flow[Any], answer: Callable[[Any], Any]) -> Any:
+        async def answered(wish: Any) -> Any:
+            return answer(wish)
+
+        return asyncio.run(aiohttp_transport.run_flow(talk, answered))
+
+    return run
+
+
+def test_a_driver_brings_the_result(converse: Converse) -> None:
+    def talk() -> Generator[int, int, int]:
+        return (yield 1) + (yield 2)
+
+    assert converse(talk(), lambda wish: wish * 10) == 30
+
+
+def test_a_driver_goes_on_with_the_wish_after_an_error(converse: Converse) -> None:
+    def talk() -> Generator[str, str, str]:
+        try:
+            yield "down"
+        except ImportUnavailableError:
+            return (yield "up")
+        return ""
+
+    def answer(wish: str) -> str:
+        if wish == "down":
+            raise ImportUnavailableError("rain")
+        return f"{wish} again"
+
+    assert converse(talk(), answer) == "up again"
+
+
+def test_a_driver_takes_no_leaked_stopiteration_for_a_result(converse: Converse) -> None:
+    def answer(_: Any) -> Any:
+        raise StopIteration("leaked")
+
+    with pytest.raises((StopIteration, RuntimeError), match=r"leaked|StopIteration"):
+        converse(send_authenticated(Acme(), QUESTION), answer)
+
+
+def test_a_driver_closes_the_script_when_it_is_interrupted(converse: Converse) -> None:
+    ended = []
+
+    def talk() -> Generator[str, str, None]:
+        try:
+            yield "question"
+        finally:
+            ended.append(True)
+
+    def interrupted(_: str) -> str:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        converse(talk(), interrupted)
+    assert ended
+
+
+class TestAsk:
+    def test_a_question_goes_out_signed_below_the_connections_base(self) -> None:
+        asked, _ = play(send_authenticated(Acme(), QUESTION), OLD, answer())
+        signed = Request("GET", "https://acme.example/status/42", {"Authorization": "old-token"})
+        assert asked == [NeedCredential(), signed]
+
+    def test_a_whole_url_is_left_as_it_is(self) -> None:
+        asked, _ = play(send_authenticated(Acme(), Request("GET", "https://other.example/x")), OLD, answer())
+        assert asked[1].url == "https://other.example/x"
+
+    def test_the_answer_is_the_result(self) -> None:
+        _, response = play(send_authenticated(Acme(), QUESTION), OLD, raw("hello", 404))
+        assert (response.status, response.body) == (404, b"hello")
+
+    @pytest.mark.parametrize("status", [401, 403])
+    def test_a_refused_credential_is_replaced(self, status: int) -> None:
+        asked, _ = play(send_authenticated(Acme(), QUESTION), OLD, raw("", status), NEW, answer())
+        assert asked[2] == NeedCredential(refused=OLD)
+
+    @pytest.mark.parametrize("status", [401, 403])
+    def test_the_question_is_asked_again_with_the_new_credential(self, status: int) -> None:
+        asked, response = play(send_authenticated(Acme(), QUESTION), OLD, raw("", status), NEW, answer())
+        assert (asked[3].headers, response.status) == ({"Authorization": "new-token"}, 200)
+
+    def test_a_refusal_is_handed_on_with_the_vendors_words(self) -> None:
+        asked, _ = play(send_authenticated(Acme(), QUESTION), OLD, raw("no right", 403), NEW, answer())
+        assert asked[2].reason == "HTTP 403 (no right)"
+
+    def test_credentials_are_tried_as_long_as_there_is_another(self) -> None:
+        third = Credential("third")
+        asked, response = play(
+            send_authenticated(Acme(), QUESTION), OLD, raw("", 401), NEW, raw("", 401), third, answer()
+        )
+        assert (asked[4], response.status) == (NeedCredential(refused=NEW), 200)
+
+    def test_credentials_without_end_are_an_outage(self) -> None:
+        tried = [reply for n in range(MAX_CREDENTIALS) for reply in (Credential(str(n)), raw("", 401))]
+        with pytest.raises(ImportUnavailableError, match=f"rejected {MAX_CREDENTIALS} credentials in a row"):
+            play(send_authenticated(Acme(), QUESTION), *tried)
+
+    def test_a_credential_that_was_answered_is_accepted(self) -> None:
+        old, new = Credential("old"), Credential("new")
+        play(send_authenticated(Acme(), QUESTION), old, raw("", 401), new, answer(404))
+        assert (old.is_accepted, new.is_accepted) == (False, True)
+
+    def test_what_the_vendor_means_by_an_answer_counts(self) -> None:
+        asked, _ = play(send_authenticated(Acme(), QUESTION), OLD, raw("no entry", 200), NEW, answer())
+        assert asked[2] == NeedCredential(refused=OLD)
+
+    @pytest.mark.parametrize("status", [200, 302, 400, 404, 429, 500])
+    def test_no_other_answer_costs_a_credential(self, status: int) -> None:
+        asked, _ = play(send_authenticated(Acme(), QUESTION), OLD, raw("", status))
+        assert len(asked) == 2
+
+    @pytest.mark.parametrize("secret", ["new-token", "part-of-it", "client-secret"])
+    def test_an_echoed_secret_is_in_no_error(self, secret: str) -> None:
+        credential = replace(NEW, secrets=("part-of-it",))
+        replies = (raw("", 401), credential, raw(f"bad {secret}", 401), NEW, answer())
+        asked, _ = play(send_authenticated(Acme(), QUESTION), OLD, *replies)
+        assert asked[4].reason == "HTTP 401 (bad ***)"
