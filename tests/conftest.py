@@ -130,10 +130,10 @@ def connect(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Connect:
 
 
 @pytest.fixture
-def mint(sandbox: Sandbox) -> Callable[[], str]:
+def request_token(sandbox: Sandbox) -> Callable[[], str]:
     """Get a token from Clear by hand. It revokes the one before."""
 
-    def mint() -> str:
+    def request_token() -> str:
         secret = sandbox.connections["clear_default"]["password"]
         with requests.Session() as session:
             session.trust_env = False
@@ -141,14 +141,14 @@ def mint(sandbox: Sandbox) -> Callable[[], str]:
             answer = session.get(f"{sandbox.url}/integration/v1/authz/token", headers=headers, timeout=5)
         return str(answer.json()["access_token"])
 
-    return mint
+    return request_token
 
 
 @pytest.fixture
-def connections(connect: Connect, mint: Callable[[], str]) -> Connect:
+def connections(connect: Connect, request_token: Callable[[], str]) -> Connect:
     """A connection to each vendor under its default id; Clear's with a ready access token."""
     for vendor in VENDORS:
-        connect(vendor, extra={"access_token": mint()} if vendor == "clear" else {})
+        connect(vendor, extra={"access_token": request_token()} if vendor == "clear" else {})
     return connect
 
 

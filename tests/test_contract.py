@@ -34,6 +34,7 @@ from airflow_provider_importstatus.sensors.import_status import (
 )
 
 PACKAGE = "airflow_provider_importstatus"
+INFO: Any = get_provider_info()
 HOME = Path(airflow_provider_importstatus.__file__).parent
 #: Programs, not modules to import from.
 PROGRAMS = ("__main__",)
@@ -119,7 +120,7 @@ def test_a_hook_takes_its_default_connection(hook: type[ImportStatusHook], conn_
 
 @pytest.mark.parametrize(("hook", "conn_type"), HOOKS)
 def test_a_hook_is_named_alike_in_the_metadata(hook: type[ImportStatusHook], conn_type: str) -> None:
-    known = {entry["connection-type"]: entry for entry in get_provider_info()["connection-types"]}
+    known = {entry["connection-type"]: entry for entry in INFO["connection-types"]}
     entry = known[conn_type]
     assert entry["hook-class-name"] == f"{hook.__module__}.{hook.__qualname__}"
     assert entry["hook-name"] == hook.hook_name
@@ -153,7 +154,7 @@ SENSORS = [
 def test_a_vendors_sensor_takes_its_default_connection(
     sensor: type[ImportStatusSensor], conn_id: str
 ) -> None:
-    assert sensor(task_id="wait", import_id="1").conn_id == conn_id
+    assert sensor(task_id="wait", import_id="1").conn_id == conn_id  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize(("sensor", "conn_id"), SENSORS)
@@ -163,7 +164,7 @@ def test_a_vendors_sensor_takes_another_connection(sensor: type[ImportStatusSens
 
 @pytest.mark.parametrize("missing", ["conn_id", "import_id"])
 def test_a_parameter_is_required(missing: str) -> None:
-    given = {"task_id": "wait", "conn_id": "c", "import_id": "1"}
+    given: dict[str, Any] = {"task_id": "wait", "conn_id": "c", "import_id": "1"}
     del given[missing]
     with pytest.raises(Exception, match=missing):
         ImportStatusSensor(**given)
@@ -223,16 +224,14 @@ class TestTheMetadata:
         sorted(
             name
             for kind in ("hooks", "sensors", "triggers")
-            for entry in get_provider_info()[kind]
+            for entry in INFO[kind]
             for name in entry["python-modules"]
         ),
     )
     def test_names_modules_that_exist(self, name: str) -> None:
         assert isinstance(importlib.import_module(name), ModuleType)
 
-    @pytest.mark.parametrize(
-        "name", [entry["hook-class-name"] for entry in get_provider_info()["connection-types"]]
-    )
+    @pytest.mark.parametrize("name", [entry["hook-class-name"] for entry in INFO["connection-types"]])
     def test_names_hooks_that_exist(self, name: str) -> None:
         module, _, hook = name.rpartition(".")
         assert issubclass(getattr(importlib.import_module(module), hook), ImportStatusHook)
@@ -253,13 +252,13 @@ class TestTheMetadata:
         ],
     )
     def test_has_a_field_for_every_extra(self, conn_type: str, extras: set[str]) -> None:
-        known = {entry["connection-type"]: entry for entry in get_provider_info()["connection-types"]}
+        known = {entry["connection-type"]: entry for entry in INFO["connection-types"]}
         common = {"timeout", "transfer_timeout", "verify", "proxy", "max_concurrency"}
         assert set(known[conn_type]["conn-fields"]) == extras | common
 
     @pytest.mark.parametrize("secret", ["access_token", "client_secret", "token_response", "token"])
     def test_hides_what_is_secret(self, secret: str) -> None:
-        fields = [entry["conn-fields"] for entry in get_provider_info()["connection-types"]]
+        fields = [entry["conn-fields"] for entry in INFO["connection-types"]]
         formats = [field[secret]["schema"].get("format") for field in fields if secret in field]
         assert formats == ["password"]
 

@@ -103,7 +103,8 @@ TEXTS = ("dag_id", "run_id", "task_id", "vendor", "state", "text")
 @pytest.mark.parametrize("name", TEXTS)
 @pytest.mark.parametrize("value", ["\x00", "a\x00b", "\ud83d"], ids=repr)
 def test_no_database_is_asked_for_what_it_cannot_hold(name: str, value: str) -> None:
-    statement = query.page(["d"], Filters(**{name: value}), 1)
+    filters: dict[str, Any] = {name: value}
+    statement = query.page(["d"], Filters(**filters), 1)
     for dialect in (postgresql.dialect(), sqlite.dialect()):  # type: ignore[no-untyped-call]
         compiled = statement.compile(dialect=dialect)
         asked = json.dumps([str(one) for one in compiled.params.values()], ensure_ascii=False)

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -176,10 +177,7 @@ def test_two_hook_params_on_one_connection_share_no_credential_between_hosts(con
 
     async def both() -> None:
         async with shared_client("tao_advance_default") as client:
-            sources = [
-                HookSource(lambda name=name: RegionalHook("tao_advance_default", region=name))
-                for name in "ab"
-            ]
+            sources = [HookSource(partial(RegionalHook, "tao_advance_default", region=name)) for name in "ab"]
             polls = [client.poll(source, str(n)) for n in range(10) for source in sources]
             await asyncio.gather(*polls)
 

@@ -99,6 +99,7 @@ def test_a_status_is_read_back_from_its_dictionary(original: ImportStatus) -> No
 
 def test_an_instant_is_read_back_as_utc() -> None:
     read = ImportStatus.from_dict(FULL_AS_DICT)
+    assert read.started_at is not None
     assert (read.started_at, read.started_at.utcoffset()) == (
         datetime(2026, 5, 1, 12, 30, tzinfo=UTC),
         datetime.now(UTC).utcoffset(),
@@ -120,7 +121,7 @@ def test_a_state_of_a_later_release_is_unknown() -> None:
 
 def test_a_status_is_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
-        status().state = ImportState.SUCCEEDED
+        status().state = ImportState.SUCCEEDED  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("part", [FULL, FULL.rows, FULL.stages[0]], ids=lambda part: type(part).__name__)

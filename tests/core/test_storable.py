@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -115,7 +116,8 @@ def test_a_copied_error_keeps_what_else_it_knows() -> None:
         ImportUnavailableError("busy", 7.0),
         ImportProtocolError("redirect", retryable=False),
     )
-    for duplicate in (copy.copy, lambda error: pickle.loads(pickle.dumps(error))):
+    ways: list[Callable[[Any], Any]] = [copy.copy, lambda error: pickle.loads(pickle.dumps(error))]
+    for duplicate in ways:
         assert duplicate(unavailable).retry_after == 7.0
         assert duplicate(broken).retryable is False
 

@@ -20,7 +20,7 @@ from airflow_provider_importstatus.protocol.messages import Credential, NeedCred
 from airflow_provider_importstatus.protocol.settings import ConnectionSettings
 from airflow_provider_importstatus.status import ImportState, ImportStatus, StageStatus
 
-from .playing import NOW, Owner, answer, play, play_to_error, raw
+from .playing import NOW, FakeClient, answer, play, play_to_error, raw
 
 SETTINGS = ConnectionSettings(
     "clear_default", "clear", host="https://api.clear.in", login="integration-1", password="client-secret"
@@ -34,7 +34,7 @@ def clear(integration_id: str | None = None, **fields: Any) -> ClearHook:
     return hook
 
 
-def workflow(word: str = "SUCCESS", *activities: dict[str, Any], **result: Any) -> Response:
+def workflow(word: Any = "SUCCESS", *activities: dict[str, Any], **result: Any) -> Response:
     """The envelope of a workflow that is known."""
     result = {
         "workflowStatus": word,
@@ -54,7 +54,7 @@ def envelope(http: int = 200, **changes: Any) -> Response:
     return answer(http, **{"status": 200, **usual, **changes})
 
 
-def activity(status: str = "SUCCESS", stage: str = "INGESTION", **changes: Any) -> dict[str, Any]:
+def activity(status: str | None = "SUCCESS", stage: str = "INGESTION", **changes: Any) -> dict[str, Any]:
     usual = {"ingestionTemplate": "PURCHASE", "errorReportPreSign": None, "errorMessage": None}
     return {"stage": stage, "status": status, **usual, **changes}
 
@@ -262,8 +262,8 @@ def test_an_unknown_task_is_named() -> None:
     ],
 )
 def test_a_refusal_asks_for_another_token(response: Response) -> None:
-    asked, _ = play(clear().poll("task-1"), TOKEN, response, Credential("token-2"), workflow())
-    assert asked[2] == NeedCredential(refused=TOKEN)
+    effects, _ = play(clear().poll("task-1"), TOKEN, response, Credential("token-2"), workflow())
+    assert effects[2] == NeedCredential(refused=TOKEN)
 
 
 class TestTheToken:
@@ -355,19 +355,19 @@ class TestTheSharedName:
 @pytest.mark.parametrize("extra", [{}, {"access_token": "ready"}], ids=["secret", "ready token"])
 def test_without_an_integration_nothing_is_asked(extra: dict[str, str]) -> None:
     """Else a token would be minted, and another revoked, in vain."""
-    asked, error = play_to_error(clear(login="", extra=extra).poll("task-1"))
-    assert (asked, type(error), "'clear_default'" in str(error)) == ([], ImportSettingsError, True)
+    effects, error = play_to_error(clear(login="", extra=extra).poll("task-1"))
+    assert (effects, type(error), "'clear_default'" in str(error)) == ([], ImportSettingsError, True)
 
 
 @pytest.mark.parametrize("integration_id", ["", "  ", "two\nlines", 5], ids=repr)
 def test_an_unusable_integration_of_the_hook_is_not_replaced_by_the_connections(integration_id: Any) -> None:
-    asked, error = play_to_error(clear(integration_id).poll("task-1"))
-    assert (asked, type(error), "integration_id" in str(error)) == ([], ImportSettingsError, True)
+    effects, error = play_to_error(clear(integration_id).poll("task-1"))
+    assert (effects, type(error), "integration_id" in str(error)) == ([], ImportSettingsError, True)
 
 
 def test_without_a_secret_nothing_is_sent() -> None:
-    asked, error = play_to_error(clear().authenticate(replace(SETTINGS, password="")))
-    assert (asked, str(error)) == (
+    effects, error = play_to_error(clear().authenticate(replace(SETTINGS, password="")))
+    assert (effects, str(error)) == (
         [],
         "Connection 'clear_default' (clear) lacks password. Fill it in; nothing was sent.",
     )
@@ -377,13 +377,13 @@ class Clear:
     """Mints tokens, of which only the last is good."""
 
     def __init__(self) -> None:
-        self.minted: list[str] = []
+        self.issued: list[str] = []
 
     def __call__(self, request: Request) -> Response:
         if request.url.endswith("/authz/token"):
-            self.minted.append(f"token-{len(self.minted) + 1}")
-            return answer(access_token=self.minted[-1])
-        good = self.minted and request.headers["x-clear-auth-token"] == self.minted[-1]
+            self.issued.append(f"token-{len(self.issued) + 1}")
+            return answer(access_token=self.issued[-1])
+        good = self.issued and request.headers["x-clear-auth-token"] == self.issued[-1]
         return workflow("PROCESSING") if good else envelope(403, status=403, success=False)
 
 
@@ -393,33 +393,33 @@ class TestProcessesThatShareASecret:
         return Clear()
 
     @pytest.fixture
-    def processes(self, vendor: Clear) -> list[Owner]:
+    def processes(self, vendor: Clear) -> list[FakeClient]:
         """Five processes, each with its own memory, and one set of Variables."""
-        owners = [Owner(SETTINGS, vendor) for _ in range(5)]
-        for owner in owners:
-            owner.variables = owners[0].variables
-        return owners
+        clients = [FakeClient(SETTINGS, vendor) for _ in range(5)]
+        for client in clients:
+            client.variables = clients[0].variables
+        return clients
 
-    def test_mint_one_token(self, vendor: Clear, processes: list[Owner]) -> None:
-        for owner in processes * 3:
-            owner.run(clear(), clear().poll("task-1"))
-        assert vendor.minted == ["token-1"]
+    def test_mint_one_token(self, vendor: Clear, processes: list[FakeClient]) -> None:
+        for client in processes * 3:
+            client.run(clear(), clear().poll("task-1"))
+        assert vendor.issued == ["token-1"]
 
-    def test_mint_one_more_when_it_is_revoked_later(self, vendor: Clear, processes: list[Owner]) -> None:
-        for owner in processes:
-            owner.run(clear(), clear().poll("task-1"))
-        vendor.minted.append("somebody else's")
-        for owner in processes * 2:
-            owner.now = NOW + 600
-            owner.run(clear(), clear().poll("task-1"))
-        assert len(vendor.minted) == 3
+    def test_mint_one_more_when_it_is_revoked_later(self, vendor: Clear, processes: list[FakeClient]) -> None:
+        for client in processes:
+            client.run(clear(), clear().poll("task-1"))
+        vendor.issued.append("somebody else's")
+        for client in processes * 2:
+            client.now = NOW + 600
+            client.run(clear(), clear().poll("task-1"))
+        assert len(vendor.issued) == 3
 
-    def test_mint_none_when_it_is_revoked_soon(self, vendor: Clear, processes: list[Owner]) -> None:
-        for owner in processes:
-            owner.run(clear(), clear().poll("task-1"))
-        vendor.minted.append("somebody else's")
-        for owner in processes:
-            owner.now = NOW + 200
+    def test_mint_none_when_it_is_revoked_soon(self, vendor: Clear, processes: list[FakeClient]) -> None:
+        for client in processes:
+            client.run(clear(), clear().poll("task-1"))
+        vendor.issued.append("somebody else's")
+        for client in processes:
+            client.now = NOW + 200
             with pytest.raises(ImportUnavailableError, match="younger than five minutes"):
-                owner.run(clear(), clear().poll("task-1"))
-        assert len(vendor.minted) == 2
+                client.run(clear(), clear().poll("task-1"))
+        assert len(vendor.issued) == 2

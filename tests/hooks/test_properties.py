@@ -18,7 +18,7 @@ from airflow_provider_importstatus.polling.schedule import PollAgain, Wait
 from airflow_provider_importstatus.protocol.messages import Credential, Request, Response
 from airflow_provider_importstatus.status import ImportState, ImportStatus
 
-from .playing import NOW, Owner
+from .playing import NOW, FakeClient
 from .strategies import (
     PASSWORD,
     VENDORS,
@@ -49,22 +49,22 @@ every_vendor_with_a_login = pytest.mark.parametrize("vendor", _WITH_LOGIN.values
 
 def poll(vendor: Vendor, answers: list[Response], **fields: Any) -> ImportStatus:
     """Look once, logged in; the last answer is given again and again."""
-    owner = Owner(replace(vendor.settings, **fields), _in_turn(answers))
-    owner.credentials.current = Credential("Zq-held-token")
-    return _run(vendor, owner)
+    client = FakeClient(replace(vendor.settings, **fields), _in_turn(answers))
+    client.credentials.current = Credential("Zq-held-token")
+    return _run(vendor, client)
 
 
 def log_in_and_look(vendor: Vendor, connection: Any, answers: list[Response]) -> ImportStatus:
     """Look once; the first answer is that to a login, where the vendor has one."""
-    return _run(vendor, Owner(connection, _in_turn(answers)))
+    return _run(vendor, FakeClient(connection, _in_turn(answers)))
 
 
-def _run(vendor: Vendor, owner: Owner) -> ImportStatus:
+def _run(vendor: Vendor, client: FakeClient) -> ImportStatus:
     hook = vendor.hook()
-    hook.settings = owner.settings
+    hook.settings = client.settings
     if vendor.settings.conn_type == "thalamus":
-        owner.credentials.current = hook.static_credential(owner.settings)
-    return owner.run(hook, hook.poll("1"))
+        client.credentials.current = hook.static_credential(client.settings)
+    return client.run(hook, hook.poll("1"))
 
 
 def _in_turn(answers: list[Response]) -> Any:
@@ -116,9 +116,9 @@ def _leaves(value: Any) -> Iterator[Any]:
 @steadily
 @given(data=st.data())
 def test_a_login_ends_in_a_credential_or_in_one_of_our_errors(vendor: Vendor, data: st.DataObject) -> None:
-    owner = Owner(vendor.settings, _in_turn(data.draw(responses((vendor.login,)))))
+    client = FakeClient(vendor.settings, _in_turn(data.draw(responses((vendor.login,)))))
     try:
-        end: Any = owner.run(vendor.hook(), vendor.hook().authenticate(vendor.settings))
+        end: Any = client.run(vendor.hook(), vendor.hook().authenticate(vendor.settings))
     except ImportStatusError as error:
         end = error
     assert isinstance(end, Credential | ImportStatusError)

@@ -23,7 +23,7 @@ from airflow_provider_importstatus.protocol.messages import Credential, NeedCred
 from airflow_provider_importstatus.protocol.settings import ConnectionSettings
 from airflow_provider_importstatus.status import ImportState, ImportStatus
 
-from .playing import NOW, Owner, answer, play, play_to_error, raw
+from .playing import NOW, FakeClient, answer, play, play_to_error, raw
 
 SETTINGS = ConnectionSettings(
     "tao_advance_default", "tao_advance", host="tao.example", login="client-1", password="client-secret"
@@ -126,8 +126,8 @@ class TestTheRequest:
         assert self.request(tao(), "a/b?c").url.endswith("/api/v1/status/a%2Fb%3Fc")
 
     def test_never_changes_its_path(self) -> None:
-        asked, error = play_to_error(tao().poll(".."))
-        assert (asked, type(error)) == ([], ImportSettingsError)
+        effects, error = play_to_error(tao().poll(".."))
+        assert (effects, type(error)) == ([], ImportSettingsError)
 
 
 @pytest.mark.parametrize(
@@ -172,19 +172,19 @@ def test_an_unknown_upload_is_named() -> None:
     ],
 )
 def test_a_refusal_asks_for_another_token(response: Response) -> None:
-    asked, _ = play(tao().poll("12345"), TOKEN, response, Credential("token-2"), upload())
-    assert asked[2] == NeedCredential(refused=TOKEN)
+    effects, _ = play(tao().poll("12345"), TOKEN, response, Credential("token-2"), upload())
+    assert effects[2] == NeedCredential(refused=TOKEN)
 
 
 def test_a_missing_scope_is_told_in_the_vendors_words() -> None:
     refusal = answer(403, message="Insufficient scope")
-    owner = Owner(SETTINGS, lambda sent: answer(access_token="t") if sent.method == "POST" else refusal)
+    client = FakeClient(SETTINGS, lambda sent: answer(access_token="t") if sent.method == "POST" else refusal)
     with pytest.raises(ImportAuthError, match="Insufficient scope"):
-        owner.run(tao(), tao().poll("12345"))
+        client.run(tao(), tao().poll("12345"))
 
 
 class TestTheToken:
-    def request(self, **extra: str) -> Request:
+    def request(self, **extra: str) -> Any:
         return play(tao().authenticate(replace(SETTINGS, extra=extra)), answer(access_token="t"))[0][0]
 
     def authenticate(self, response: Response) -> Credential:
@@ -205,7 +205,7 @@ class TestTheToken:
     def test_is_asked_for_as_multipart(self, extra: dict[str, str]) -> None:
         request = self.request(**extra)
         head = f"Content-Type: {request.headers['Content-Type']}\r\n\r\n".encode()
-        parts = message_from_bytes(head + request.body).get_payload()
+        parts: Any = message_from_bytes(head + request.body).get_payload()
         sent = {part.get_param("name", header="content-disposition"): part.get_payload() for part in parts}
         assert sent == GRANT
 
@@ -216,8 +216,8 @@ class TestTheToken:
 
     def test_another_encoding_is_refused_by_name(self) -> None:
         settings = replace(SETTINGS, extra={"token_request_encoding": "json"})
-        asked, error = play_to_error(tao().authenticate(settings))
-        assert (asked, "token_request_encoding is neither" in str(error)) == ([], True)
+        effects, error = play_to_error(tao().authenticate(settings))
+        assert (effects, "token_request_encoding is neither" in str(error)) == ([], True)
 
     @pytest.mark.parametrize(
         ("stated", "life"),
@@ -237,16 +237,17 @@ class TestTheToken:
         assert self.authenticate(answer(access_token="t", **stated)).expires_at == NOW + life
 
     def test_is_used_until_then(self) -> None:
-        purse = CredentialCache()
-        play(purse.credential(tao(), NeedCredential(), NOW), None, answer(access_token="t", expires_in=3600))
-        assert play(purse.credential(tao(), NeedCredential(), NOW + 3539))[0] == []
+        cache = CredentialCache()
+        play(cache.credential(tao(), NeedCredential(), NOW), None, answer(access_token="t", expires_in=3600))
+        assert play(cache.credential(tao(), NeedCredential(), NOW + 3539))[0] == []
 
     def test_is_renewed_then(self) -> None:
-        purse = CredentialCache()
+        cache = CredentialCache()
         for since, token in ((0, "t"), (3540, "u")):
-            talk = purse.credential(tao(), NeedCredential(), NOW + since)
-            play(talk, None, answer(access_token=token, expires_in=3600))
-        assert purse.current.value == "u"
+            flow = cache.credential(tao(), NeedCredential(), NOW + since)
+            play(flow, None, answer(access_token=token, expires_in=3600))
+        assert cache.current is not None
+        assert cache.current.value == "u"
 
     @pytest.mark.parametrize("body", [{}, {"access_token": None}, {"access_token": ""}, {"access_token": 5}])
     def test_that_is_missing_is_a_broken_answer(self, body: dict[str, Any]) -> None:
@@ -267,12 +268,12 @@ class TestTheToken:
         pytest.param({"login": "", "password": ""}, "login, password", id="both"),
     ],
 )
-def test_without_its_fields_nothing_is_sent(fields: dict[str, str], missing: str) -> None:
-    asked, error = play_to_error(tao().authenticate(replace(SETTINGS, **fields)))
-    assert asked == []
+def test_without_its_fields_nothing_is_sent(fields: dict[str, Any], missing: str) -> None:
+    effects, error = play_to_error(tao().authenticate(replace(SETTINGS, **fields)))
+    assert effects == []
     assert str(error).startswith(f"Connection 'tao_advance_default' (tao_advance) lacks {missing}.")
 
 
 def test_without_a_host_nothing_is_sent() -> None:
-    asked, error = play_to_error(tao(host="").authenticate(replace(SETTINGS, host="")))
-    assert (asked, "'tao_advance_default' (tao_advance): host is empty" in str(error)) == ([], True)
+    effects, error = play_to_error(tao(host="").authenticate(replace(SETTINGS, host="")))
+    assert (effects, "'tao_advance_default' (tao_advance): host is empty" in str(error)) == ([], True)

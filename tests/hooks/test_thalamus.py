@@ -21,7 +21,7 @@ from airflow_provider_importstatus.protocol.messages import Credential, NeedCred
 from airflow_provider_importstatus.protocol.settings import ConnectionSettings
 from airflow_provider_importstatus.status import ImportState, ImportStatus, RowCounts
 
-from .playing import Owner, answer, play, play_to_error, raw
+from .playing import FakeClient, answer, play, play_to_error, raw
 
 ACCESS = {"touchpoint": "shop", "token": "api-token"}
 SETTINGS = ConnectionSettings(
@@ -273,8 +273,8 @@ class TestTheRequest:
         assert self.request(thalamus(), "2/7?4").url.endswith("/import/status/2%2F7%3F4")
 
     def test_never_changes_its_path(self) -> None:
-        asked, error = play_to_error(thalamus().poll(".."))
-        assert (asked, type(error)) == ([], ImportSettingsError)
+        effects, error = play_to_error(thalamus().poll(".."))
+        assert (effects, type(error)) == ([], ImportSettingsError)
 
 
 def errors(http: int = 400, **codes: Any) -> Response:
@@ -340,14 +340,14 @@ REPEATED_THE_OTHER_WAY = """{"errors": {
 )
 def test_a_refusal_asks_for_another_credential(response: Response) -> None:
     other = Credential("shop\nother\nother")
-    asked, _ = play(thalamus().poll("274"), CREDENTIAL, response, other, record("WAITING"))
-    assert asked[2] == NeedCredential(refused=CREDENTIAL)
+    effects, _ = play(thalamus().poll("274"), CREDENTIAL, response, other, record("WAITING"))
+    assert effects[2] == NeedCredential(refused=CREDENTIAL)
 
 
 @pytest.mark.parametrize("code", ["TouchpointCodeRequired", "InvalidTouchpointCode"])
 def test_a_refusal_tells_all_codes_of_a_repeated_key(code: str) -> None:
     with pytest.raises(ImportAuthError, match=code):
-        Owner(SETTINGS, lambda _: raw(REPEATED, 400)).run(thalamus(), thalamus().poll("274"))
+        FakeClient(SETTINGS, lambda _: raw(REPEATED, 400)).run(thalamus(), thalamus().poll("274"))
 
 
 @pytest.mark.parametrize("same", [274, "274", " 274", "0274", None, True, [275]], ids=repr)

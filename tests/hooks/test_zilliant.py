@@ -144,8 +144,8 @@ def test_the_reports_message_is_kept() -> None:
 
 class TestTheRequests:
     def requests(self, hook: ZilliantHook, import_id: str = "2587c81c") -> list[Request]:
-        asked, _ = play(hook.poll(import_id), CREDENTIAL, status("FAILED"), CREDENTIAL, ABSENT)
-        return [wish for wish in asked if isinstance(wish, Request)]
+        effects, _ = play(hook.poll(import_id), CREDENTIAL, status("FAILED"), CREDENTIAL, ABSENT)
+        return [effect for effect in effects if isinstance(effect, Request)]
 
     def test_are_the_pages(self) -> None:
         base = "https://mine.zilliant.com/v1/EntityImport/2587c81c"
@@ -167,13 +167,13 @@ class TestTheRequests:
         assert self.requests(zilliant(), "a/b?c")[0].url.endswith("/v1/EntityImport/a%2Fb%3Fc/status")
 
     def test_never_change_their_path(self) -> None:
-        asked, error = play_to_error(zilliant().poll(".."))
-        assert (asked, type(error)) == ([], ImportSettingsError)
+        effects, error = play_to_error(zilliant().poll(".."))
+        assert (effects, type(error)) == ([], ImportSettingsError)
 
     @pytest.mark.parametrize("word", ["RUNNING", "QUEUED"])
     def test_leave_the_report_alone_while_the_import_goes_on(self, word: str) -> None:
-        asked, _ = play(zilliant().poll("2587c81c"), CREDENTIAL, status(word))
-        assert len(asked) == 2
+        effects, _ = play(zilliant().poll("2587c81c"), CREDENTIAL, status(word))
+        assert len(effects) == 2
 
 
 ANSWERS = [
@@ -216,18 +216,18 @@ def test_an_unknown_import_is_named() -> None:
 @pytest.mark.parametrize("http", [401, 403])
 def test_a_refusal_asks_for_another_credential(http: int) -> None:
     other = Credential("encoded-2")
-    asked, _ = play(zilliant().poll("2587c81c"), CREDENTIAL, raw("", http), other, status("RUNNING"))
-    assert asked[2] == NeedCredential(refused=CREDENTIAL)
+    effects, _ = play(zilliant().poll("2587c81c"), CREDENTIAL, raw("", http), other, status("RUNNING"))
+    assert effects[2] == NeedCredential(refused=CREDENTIAL)
 
 
 def test_a_refusal_of_the_report_asks_for_another_credential() -> None:
     answers = [status("SUCCEEDED"), CREDENTIAL, raw("", 401), Credential("encoded-2"), report("SUCCESS")]
-    asked, seen = play(zilliant().poll("2587c81c"), CREDENTIAL, *answers)
-    assert (asked[4], seen.state) == (NeedCredential(refused=CREDENTIAL), ImportState.SUCCEEDED)
+    effects, seen = play(zilliant().poll("2587c81c"), CREDENTIAL, *answers)
+    assert (effects[4], seen.state) == (NeedCredential(refused=CREDENTIAL), ImportState.SUCCEEDED)
 
 
 class TestTheLogin:
-    def request(self, **extra: str) -> Request:
+    def request(self, **extra: str) -> Any:
         return play(
             zilliant().authenticate(replace(SETTINGS, extra={**CLIENT, **extra})), raw(TOKEN_RESPONSE)
         )[0][0]
@@ -277,7 +277,7 @@ class TestTheLogin:
 
 
 class TestAReadyTokenResponse:
-    def static_credential(self, token_response: Any) -> Credential | None:
+    def static_credential(self, token_response: Any) -> Any:
         extra = {"token_response": token_response}
         return zilliant().static_credential(replace(SETTINGS, login="", password="", extra=extra))
 
@@ -321,6 +321,6 @@ class TestAReadyTokenResponse:
     ],
 )
 def test_without_its_fields_nothing_is_sent(fields: dict[str, Any], missing: str) -> None:
-    asked, error = play_to_error(zilliant().authenticate(replace(SETTINGS, **fields)))
-    assert asked == []
+    effects, error = play_to_error(zilliant().authenticate(replace(SETTINGS, **fields)))
+    assert effects == []
     assert str(error).startswith(f"Connection 'zilliant_default' (zilliant) lacks {missing}.")

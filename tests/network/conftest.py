@@ -1,4 +1,4 @@
-"""What the network tests need besides the sandbox: local servers, and owners that look more than once."""
+"""What the network tests need besides the sandbox: local servers, and clients that look more than once."""
 
 from __future__ import annotations
 

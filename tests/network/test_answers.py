@@ -69,9 +69,9 @@ def test_a_login_that_fails_in_passing_is_unavailable(
 
 @pytest.mark.parametrize("vendor", ["clear", "thalamus"])
 def test_an_answer_that_comes_too_late_is_unavailable(
-    sandbox: Sandbox, connections: Connect, mint: Any, poll: Poll, vendor: str
+    sandbox: Sandbox, connections: Connect, request_token: Any, poll: Poll, vendor: str
 ) -> None:
-    ready = {"access_token": mint()} if vendor == "clear" else {}
+    ready = {"access_token": request_token()} if vendor == "clear" else {}
     connections(vendor, extra={"timeout": 0.2, **ready})
     sandbox.fault(vendor, "status", "slow", seconds=2)
     with pytest.raises(ImportUnavailableError):
@@ -239,9 +239,9 @@ def test_bytes_that_are_no_http_are_passing_trouble(
     [(vendor, "status") for vendor in VENDORS] + [(vendor, "token") for vendor in ("clear", *WITH_LOGIN)],
 )
 def test_a_redirect_is_an_error_at_once(
-    sandbox: Sandbox, connect: Connect, mint: Any, poll: Poll, vendor: str, route: str
+    sandbox: Sandbox, connect: Connect, request_token: Any, poll: Poll, vendor: str, route: str
 ) -> None:
-    ready = {"access_token": mint()} if (vendor, route) == ("clear", "status") else {}
+    ready = {"access_token": request_token()} if (vendor, route) == ("clear", "status") else {}
     sandbox.fault(vendor, route, "redirect")
     with pytest.raises(ImportProtocolError) as error:
         poll(connect(vendor, extra=ready), sandbox.submit(vendor))

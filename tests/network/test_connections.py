@@ -96,9 +96,9 @@ def test_what_is_wrong_is_said(
 
 
 def test_a_wrong_integration_id_is_named_beside_a_right_token(
-    connect: Connect, mint: Callable[[], str]
+    connect: Connect, request_token: Callable[[], str]
 ) -> None:
-    is_right, words = outcome(connect("clear", login="not-ours", extra={"access_token": mint()}))
+    is_right, words = outcome(connect("clear", login="not-ours", extra={"access_token": request_token()}))
     assert not is_right
     assert "unknown x-integration-id" in words
 
@@ -209,7 +209,7 @@ def test_what_a_vendor_sends_back_of_us_is_not_said(
 @pytest.mark.parametrize("vendor", VENDORS)
 @pytest.mark.usefixtures("sandbox")
 def test_what_a_form_leaves_empty_counts_as_left_out(
-    connect: Connect, mint: Callable[[], str], vendor: str
+    connect: Connect, request_token: Callable[[], str], vendor: str
 ) -> None:
     """Airflow 3 saves null for it."""
     entries = {entry["connection-type"]: entry for entry in get_provider_info()["connection-types"]}  # type: ignore[attr-defined]
@@ -219,9 +219,9 @@ def test_what_a_form_leaves_empty_counts_as_left_out(
         "zilliant": ["client_id", "client_secret", "token_url", "x_forwarded_host"],
         "thalamus": ["touchpoint", "token"],
     }.get(vendor, [])
-    extra = {name: None for name in empty if name not in needed}
+    extra: dict[str, Any] = {name: None for name in empty if name not in needed}
     if vendor == "clear":
-        extra["access_token"] = mint()
+        extra["access_token"] = request_token()
     assert outcome(connect(vendor, extra=extra)) == (True, outcome(f"{vendor}_default")[1])
 
 
@@ -250,9 +250,9 @@ def keep_shared(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[.
 
 
 def test_the_token_that_waits_share_is_tried(
-    sandbox: Sandbox, connect: Connect, mint: Callable[[], str], keep_shared: Callable[..., None]
+    sandbox: Sandbox, connect: Connect, request_token: Callable[[], str], keep_shared: Callable[..., None]
 ) -> None:
-    keep_shared(mint())
+    keep_shared(request_token())
     assert outcome(connect("clear"))[0] is True
     assert sandbox.requests("clear")["token"] == 1  # the test's own
 

@@ -212,11 +212,11 @@ def test_the_hooks_own_methods_take_a_number(sandbox: Sandbox, poll: Poll) -> No
 
 
 def test_a_token_that_was_replaced_in_the_connection_is_taken_at_once(
-    sandbox: Sandbox, connections: Connect, mint: Callable[[], str], keep_polling: KeepPolling
+    sandbox: Sandbox, connections: Connect, request_token: Callable[[], str], keep_polling: KeepPolling
 ) -> None:
     import_id = sandbox.submit("clear", seconds=0)
     keep_polling("clear_default", import_id)
-    connections("clear", extra={"access_token": mint()})
+    connections("clear", extra={"access_token": request_token()})
     assert keep_polling("clear_default", import_id).state is ImportState.SUCCEEDED
 
 
@@ -267,28 +267,35 @@ def test_clear_mints_one_token_for_all_looks(
 
 
 def test_clears_ready_token_is_used_as_it_is(
-    sandbox: Sandbox, connect: Connect, mint: Callable[[], str], poll: Poll
+    sandbox: Sandbox, connect: Connect, request_token: Callable[[], str], poll: Poll
 ) -> None:
-    conn_id, import_id = connect("clear", extra={"access_token": mint()}), sandbox.submit("clear", seconds=0)
+    conn_id, import_id = (
+        connect("clear", extra={"access_token": request_token()}),
+        sandbox.submit("clear", seconds=0),
+    )
     poll(conn_id, import_id)
     assert sandbox.requests("clear")["token"] == 1  # the test's own
 
 
 def test_clears_shared_token_is_taken_before_another_is_minted(
-    sandbox: Sandbox, connect: Connect, mint: Callable[[], str], keep_shared: Any, poll: Poll
+    sandbox: Sandbox, connect: Connect, request_token: Callable[[], str], keep_shared: Any, poll: Poll
 ) -> None:
     conn_id, import_id = connect("clear"), sandbox.submit("clear", seconds=0)
-    keep_shared(mint(), age=10)
+    keep_shared(request_token(), age=10)
     assert poll(conn_id, import_id).state is ImportState.SUCCEEDED
     assert sandbox.requests("clear")["token"] == 1  # the test's own
 
 
 def test_a_token_that_another_process_has_shared_meanwhile_is_taken(
-    sandbox: Sandbox, connect: Connect, mint: Callable[[], str], keep_shared: Any, keep_polling: KeepPolling
+    sandbox: Sandbox,
+    connect: Connect,
+    request_token: Callable[[], str],
+    keep_shared: Any,
+    keep_polling: KeepPolling,
 ) -> None:
     conn_id, import_id = connect("clear"), sandbox.submit("clear", seconds=0)
     keep_polling(conn_id, import_id)
-    keep_shared(mint(), age=0)
+    keep_shared(request_token(), age=0)
     assert keep_polling(conn_id, import_id).state is ImportState.SUCCEEDED
     assert sandbox.requests("clear")["token"] == 2  # ours, and the other process's
 

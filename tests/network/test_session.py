@@ -178,7 +178,7 @@ def test_a_body_is_sent_again_whole(
     (tmp_path / "file.csv").write_bytes(b"skipped" + CSV if kind == "rest-of-a-file" else CSV)
     with (tmp_path / "file.csv").open("rb") as file:
         file.seek(len("skipped") if kind == "rest-of-a-file" else 0)
-        bodies = {"bytes": CSV, "bytearray": bytearray(CSV), "text": CSV.decode()}
+        bodies: dict[str, Any] = {"bytes": CSV, "bytearray": bytearray(CSV), "text": CSV.decode()}
         assert session.put("/put", data=bodies.get(kind, file)).status_code == 200
     assert [seen.body for seen in server.seen if seen.target == "/put"] == [CSV, CSV]
 
@@ -354,7 +354,7 @@ class Readings:
     def __init__(self, before: ImportStatusHook, after: ImportStatusHook) -> None:
         self.now, self._after = before, after
 
-    def session(self) -> AuthenticatedSession:
+    def session(self) -> AuthenticatedSession[Any]:
         return AuthenticatedSession(lambda: self.now, self._credential, USER_AGENT)
 
     def _credential(self, vendor: Any, refused: Credential | None) -> tuple[Any, Credential]:

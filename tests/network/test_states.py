@@ -102,9 +102,11 @@ def test_both_transports_bring_the_same_status(sandbox: Sandbox, vendor: str) ->
 
 
 def test_an_integration_of_the_hook_wins_over_the_connections(
-    sandbox: Sandbox, connections: Connect, mint: Any, poll: Poll
+    sandbox: Sandbox, connections: Connect, request_token: Any, poll: Poll
 ) -> None:
-    connections("clear", login="an-integration-that-clear-does-not-know", extra={"access_token": mint()})
+    connections(
+        "clear", login="an-integration-that-clear-does-not-know", extra={"access_token": request_token()}
+    )
     import_id = sandbox.submit("clear", seconds=0)
     status = poll("clear_default", import_id, integration_id=sandbox.connections["clear_default"]["login"])
     assert status.state is ImportState.SUCCEEDED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 from airflow_provider_importstatus.exceptions import ImportStatusError, ImportUnavailableError
 from airflow_provider_importstatus.polling.outage import MAX_PROBE_INTERVAL, SharedOutage
@@ -61,7 +62,8 @@ def test_whoever_is_postponed_is_told_when_the_outage_began_and_what_is_wrong() 
 
 def test_nobody_is_postponed_for_longer_than_half_a_minute() -> None:
     outage = outage_of("a", "b", "c")
-    delays = [outage.postpone("d", NOW + 1, MANY).postponed_for for _ in range(100)]  # type: ignore[union-attr]
+    postponed: list[Any] = [outage.postpone("d", NOW + 1, MANY) for _ in range(100)]
+    delays = [error.postponed_for for error in postponed]
     assert (min(delays) > 0, max(delays) <= 30) == (True, True)
 
 

@@ -88,7 +88,12 @@ def _initialise(server: Postgres, home: Path) -> None:
         for path in (home, password_file):
             shutil.chown(path, "postgres", "postgres")
     arguments = ["--locale=C", "--encoding=UTF8", "--no-sync", "--auth=scram-sha-256", f"--username={USER}"]
-    command = [server.programs / "initdb", *arguments, f"--pwfile={password_file}", home / "data"]
+    command: list[str | Path] = [
+        server.programs / "initdb",
+        *arguments,
+        f"--pwfile={password_file}",
+        home / "data",
+    ]
     with (home / "initdb.log").open("wb") as log:
         code = subprocess.run(
             command, cwd=home, stdout=log, stderr=log, check=False, timeout=120, **_as_ordinary_user()
@@ -99,7 +104,7 @@ def _initialise(server: Postgres, home: Path) -> None:
 
 def _start(server: Postgres, home: Path) -> subprocess.Popen[bytes]:
     options = ("listen_addresses=127.0.0.1", f"unix_socket_directories={home}", *QUICK)
-    command = [server.programs / "postgres", "-D", home / "data", "-p", str(server.port)]
+    command: list[str | Path] = [server.programs / "postgres", "-D", home / "data", "-p", str(server.port)]
     with (home / "postgres.log").open("wb") as log:
         return subprocess.Popen(
             [*command, *(part for option in options for part in ("-c", option))],

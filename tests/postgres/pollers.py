@@ -99,7 +99,7 @@ def _load() -> None:
     # It makes them with the first request, whatever it answers.
     transport = httpx.ASGITransport(api.app, raise_app_exceptions=False)
     asyncio.run(httpx.AsyncClient(transport=transport, base_url="http://in-process").get("/health/ping"))
-    supervisor.in_process_api_server = lambda: api
+    supervisor.in_process_api_server = lambda: api  # type: ignore[assignment]
 
 
 def _side_by_side(jobs: Sequence[Job]) -> list[Any]:
@@ -147,7 +147,7 @@ class Poll:
         from airflow_provider_importstatus.exceptions import ImportStatusError, ImportUnavailableError
         from airflow_provider_importstatus.hooks.lookup import hook_for
 
-        job, outcomes = self._job, []
+        job, outcomes = self._job, list[str]()
         with _writing(job.get("writes", "at_once")):
             time.sleep(job.get("start_after", 0.0))
             hook, succeeded = hook_for("polled"), 0

@@ -29,7 +29,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 def _poll(sandbox: Sandbox, vendor: str, **more: Any) -> Job:
-    fields = {name: more.pop(name) for name in ("login", "password") if name in more}
+    fields: dict[str, Any] = {name: more.pop(name) for name in ("login", "password") if name in more}
     connection = {**sandbox.connections[f"{vendor}_default"], **fields}
     return {"connection": connection, "import_id": sandbox.submit(vendor, seconds=3600), **more}
 

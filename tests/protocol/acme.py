@@ -16,6 +16,7 @@ from airflow_provider_importstatus.protocol.messages import (
     Response,
 )
 from airflow_provider_importstatus.protocol.settings import ConnectionSettings
+from airflow_provider_importstatus.status import ImportStatus
 
 from ..hooks.playing import NOW
 
@@ -32,7 +33,7 @@ class Acme:
 
     def __init__(self, settings: ConnectionSettings = SETTINGS, shared_token_name: str | None = None) -> None:
         self.settings = settings
-        self.shares_as = shared_token_name
+        self._shared_token_name = shared_token_name
         self.logins = 0
 
     def static_credential(self, settings: ConnectionSettings) -> Credential | None:
@@ -48,11 +49,14 @@ class Acme:
     def token_url(self, settings: ConnectionSettings) -> str:
         return f"{settings.base_url}/token"
 
-    def shared_token_name(self, _: ConnectionSettings) -> str | None:
-        return self.shares_as
+    def shared_token_name(self, settings: ConnectionSettings) -> str | None:  # noqa: ARG002
+        return self._shared_token_name
 
     def apply_auth(self, request: Request, credential: Credential) -> Request:
         return replace(request, headers={**request.headers, "Authorization": credential.value})
 
     def effective_status(self, response: Response) -> int:
         return 403 if response.body == b"no entry" else response.status
+
+    def poll(self, import_id: str) -> Flow[ImportStatus]:
+        raise NotImplementedError

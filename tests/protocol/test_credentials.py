@@ -31,7 +31,7 @@ from airflow_provider_importstatus.protocol.messages import (
     StoreSharedToken,
 )
 
-from ..hooks.playing import NOW, Owner, play, play_to_error, raw
+from ..hooks.playing import NOW, FakeClient, play, play_to_error, raw
 from .acme import NEW, OLD, OTHER, QUESTION, SETTINGS, Acme
 
 
@@ -41,12 +41,12 @@ def needed(
     held: Credential | None = None,
     vendor: Any = None,
     at: float = NOW,
-    purse: CredentialCache | None = None,
+    cache: CredentialCache | None = None,
 ) -> Flow[Credential]:
     """The script that gets a credential; the refused one was in hand unless another was."""
-    purse = purse or CredentialCache()
-    purse.current = held or refused
-    return purse.credential(vendor or Acme(), NeedCredential(refused, "HTTP 401 (no entry)"), at)
+    cache = cache or CredentialCache()
+    cache.current = held or refused
+    return cache.credential(vendor or Acme(), NeedCredential(refused, "HTTP 401 (no entry)"), at)
 
 
 LOGIN = LoadLoginRejection(login_rejection_name(Acme()))
@@ -57,14 +57,14 @@ class TestACredential:
         assert play(needed(held=OLD)) == ([], OLD)
 
     def test_that_is_first_needed_costs_a_login_and_no_reading(self) -> None:
-        purse = CredentialCache()
-        asked, _ = play(needed(purse=purse), None, raw("t"))
-        assert asked == [LOGIN, Request("POST", "https://acme.example/token")]
-        assert purse.current == Credential("t")
+        cache = CredentialCache()
+        effects, _ = play(needed(cache=cache), None, raw("t"))
+        assert effects == [LOGIN, Request("POST", "https://acme.example/token")]
+        assert cache.current == Credential("t")
 
     def test_that_was_refused_has_the_connection_read_again_and_is_replaced(self) -> None:
-        asked, credential = play(needed(OLD), SETTINGS, None, raw("t"))
-        assert (asked[0], credential.value) == (ReloadConnection(), "t")
+        effects, credential = play(needed(OLD), SETTINGS, None, raw("t"))
+        assert (effects[0], credential.value) == (ReloadConnection(), "t")
 
     def test_of_an_edited_connection_is_for_another_poll(self) -> None:
         """A new credential must not go to the old host."""
@@ -84,16 +84,16 @@ class TestACredential:
         assert play(needed(held=replace(OLD, expires_at=NOW + 1)))[0] == []
 
     def test_is_left_as_it_was_by_a_failed_login(self) -> None:
-        purse = CredentialCache()
-        play_to_error(needed(OLD, purse=purse), SETTINGS, None, ImportUnavailableError("down"))
-        assert purse.current == OLD
+        cache = CredentialCache()
+        play_to_error(needed(OLD, cache=cache), SETTINGS, None, ImportUnavailableError("down"))
+        assert cache.current == OLD
 
     def test_that_was_just_issued_and_never_accepted_is_not_replaced(self) -> None:
         """A right is missing: another login would bring the same."""
         young = Credential("young", obtained_at=NOW - 29)
-        asked, error = play_to_error(needed(young), SETTINGS)
+        effects, error = play_to_error(needed(young), SETTINGS)
         assert isinstance(error, ImportAuthError)
-        assert (asked, "HTTP 401 (no entry)" in str(error)) == ([ReloadConnection()], True)
+        assert (effects, "HTTP 401 (no entry)" in str(error)) == ([ReloadConnection()], True)
 
     @pytest.mark.parametrize(
         "refused",
@@ -108,8 +108,8 @@ class TestACredential:
 
     def test_in_the_connection_needs_no_login(self) -> None:
         ready = Acme(replace(SETTINGS, extra={"ready": "from the connection"}))
-        asked, credential = play(needed(vendor=ready))
-        assert (asked, credential.value) == ([], "from the connection")
+        effects, credential = play(needed(vendor=ready))
+        assert (effects, credential.value) == ([], "from the connection")
 
     def test_in_the_connection_that_was_refused_is_an_auth_error_in_the_vendors_words(self) -> None:
         ready = Acme(replace(SETTINGS, extra={"ready": "refused"}))
@@ -123,17 +123,17 @@ class TestASharedToken:
     """Clear revokes a token when another is minted with the same secret, and allows 288 a day."""
 
     def needed(self, refused: Credential | None = None, **more: Any) -> Flow[Credential]:
-        return needed(refused, vendor=Acme(shared_token_name="shelf"), **more)
+        return needed(refused, vendor=Acme(shared_token_name="shared"), **more)
 
     def test_of_another_process_is_taken(self) -> None:
-        assert play(self.needed(), NEW) == ([LoadSharedToken("shelf")], NEW)
+        assert play(self.needed(), NEW) == ([LoadSharedToken("shared")], NEW)
 
     @pytest.mark.parametrize("refused", [OLD, Credential("young", obtained_at=NOW - 10)])
     def test_that_is_newer_is_taken_in_place_of_a_refused_one(self, refused: Credential) -> None:
         assert play(self.needed(refused), SETTINGS, NEW)[1] == NEW
 
     def test_is_looked_for_twice_before_one_is_requested(self) -> None:
-        asked, _ = play(self.needed(OLD), SETTINGS, OLD, OLD, None, raw("t"), None, None)
+        effects, _ = play(self.needed(OLD), SETTINGS, OLD, OLD, None, raw("t"), None, None)
         kinds = [
             ReloadConnection,
             LoadSharedToken,
@@ -143,29 +143,29 @@ class TestASharedToken:
             StoreSharedToken,
             LoadSharedToken,
         ]
-        assert [type(wish) for wish in asked] == kinds
+        assert [type(effect) for effect in effects] == kinds
 
     def test_is_looked_for_again_after_a_random_pause(self) -> None:
         pauses = set()
         for _ in range(50):
-            asked, _ = play(self.needed(OLD), SETTINGS, OLD, OLD, None, raw("t"), None, None)
-            pauses.add(asked[2].after)
+            effects, _ = play(self.needed(OLD), SETTINGS, OLD, OLD, None, raw("t"), None, None)
+            pauses.add(effects[2].after)
         assert (len(pauses) > 40, min(pauses) >= 0, max(pauses) <= 2) == (True, True, True)
 
     def test_is_looked_for_at_once(self) -> None:
         assert play(self.needed(OLD), SETTINGS, NEW)[0][1].after == 0
 
     def test_that_appears_during_the_pause_is_taken(self) -> None:
-        asked, credential = play(self.needed(OLD), SETTINGS, OLD, NEW)
-        assert (len(asked), credential) == (3, NEW)
+        effects, credential = play(self.needed(OLD), SETTINGS, OLD, NEW)
+        assert (len(effects), credential) == (3, NEW)
 
     def test_is_stored_in_place_of_the_one_that_was_there(self) -> None:
-        asked, credential = play(self.needed(OLD), SETTINGS, OLD, OLD, None, raw("t"), None, None)
-        assert asked[-2] == StoreSharedToken("shelf", credential, instead_of=OLD)
+        effects, credential = play(self.needed(OLD), SETTINGS, OLD, OLD, None, raw("t"), None, None)
+        assert effects[-2] == StoreSharedToken("shared", credential, instead_of=OLD)
 
     def test_is_read_back_two_seconds_after_it_was_stored(self) -> None:
-        asked, _ = play(self.needed(), None, None, None, raw("t"), None, None)
-        assert asked[-1] == LoadSharedToken("shelf", after=2.0)
+        effects, _ = play(self.needed(), None, None, None, raw("t"), None, None)
+        assert effects[-1] == LoadSharedToken("shared", after=2.0)
 
     def test_that_cannot_be_read_back_is_used(self) -> None:
         down = ImportUnavailableError("Variable")
@@ -191,7 +191,7 @@ class TestASharedToken:
         assert play(self.needed(), expired, expired, None, raw("t"), None, None)[1].value == "t"
 
     def test_in_the_connection_leaves_the_shelf_alone(self) -> None:
-        ready = Acme(replace(SETTINGS, extra={"ready": "t"}), shared_token_name="shelf")
+        ready = Acme(replace(SETTINGS, extra={"ready": "t"}), shared_token_name="shared")
         assert play(needed(OLD, vendor=ready), ready.settings)[0] == [ReloadConnection()]
 
     def test_on_a_shelf_that_cannot_be_read_is_an_error(self) -> None:
@@ -199,42 +199,42 @@ class TestASharedToken:
             play(self.needed(OLD), SETTINGS, ImportUnavailableError("Variable"))
 
     def test_is_not_stored_after_a_rejected_login(self) -> None:
-        asked, _ = play_to_error(self.needed(), None, None, None, raw("", 401), None)
-        assert not [wish for wish in asked if isinstance(wish, StoreSharedToken)]
+        effects, _ = play_to_error(self.needed(), None, None, None, raw("", 401), None)
+        assert not [effect for effect in effects if isinstance(effect, StoreSharedToken)]
 
 
 class TestAStoredToken:
     """Another process may write over it later than two seconds after it was stored."""
 
-    vendor = Acme(shared_token_name="shelf")
+    vendor = Acme(shared_token_name="shared")
 
-    def purse(self) -> CredentialCache:
-        purse = CredentialCache()
-        play(needed(purse=purse, vendor=self.vendor), None, None, None, raw("mine"), None, None)
-        return purse
+    def cache(self) -> CredentialCache:
+        cache = CredentialCache()
+        play(needed(cache=cache, vendor=self.vendor), None, None, None, raw("mine"), None, None)
+        return cache
 
-    def needed(self, purse: CredentialCache, at: float) -> Flow[Credential]:
-        return purse.credential(self.vendor, NeedCredential(), at)
+    def needed(self, cache: CredentialCache, at: float) -> Flow[Credential]:
+        return cache.credential(self.vendor, NeedCredential(), at)
 
     def test_is_used_meanwhile(self) -> None:
-        assert play(self.needed(self.purse(), NOW + 9))[0] == []
+        assert play(self.needed(self.cache(), NOW + 9))[0] == []
 
     def test_is_read_back_once_more(self) -> None:
-        purse = self.purse()
-        mine = purse.current
-        assert play(self.needed(purse, NOW + 10), mine) == ([LoadSharedToken("shelf")], mine)
-        assert play(self.needed(purse, NOW + 20))[0] == []
+        cache = self.cache()
+        mine = cache.current
+        assert play(self.needed(cache, NOW + 10), mine) == ([LoadSharedToken("shared")], mine)
+        assert play(self.needed(cache, NOW + 20))[0] == []
 
     def test_that_was_written_over_is_tried_after_the_others(self) -> None:
-        purse, others = self.purse(), Credential("others", obtained_at=NOW)
-        mine = purse.current
-        assert play(self.needed(purse, NOW + 10), others)[1] == others
-        refused = purse.credential(self.vendor, NeedCredential(others), NOW + 11)
+        cache, others = self.cache(), Credential("others", obtained_at=NOW)
+        mine = cache.current
+        assert play(self.needed(cache, NOW + 10), others)[1] == others
+        refused = cache.credential(self.vendor, NeedCredential(others), NOW + 11)
         assert play(refused, SETTINGS, None, None)[1] == mine
 
     def test_that_cannot_be_read_back_is_used(self) -> None:
-        purse = self.purse()
-        assert play(self.needed(purse, NOW + 10), ImportUnavailableError("Variable"))[1].value == "mine"
+        cache = self.cache()
+        assert play(self.needed(cache, NOW + 10), ImportUnavailableError("Variable"))[1].value == "mine"
 
 
 class TestTwoProcessesThatRequestATokenAtOnce:
@@ -242,53 +242,53 @@ class TestTwoProcessesThatRequestATokenAtOnce:
 
     mine, others = Credential("mine", obtained_at=NOW), Credential("others", obtained_at=NOW)
 
-    def purse_that_met(self, *, when: str) -> tuple[CredentialCache, Credential]:
-        purse = CredentialCache()
+    def cache_that_met(self, *, when: str) -> tuple[CredentialCache, Credential]:
+        cache = CredentialCache()
         found = (self.others,) if when == "stored" else (None, self.others)
-        running = needed(purse=purse, vendor=Acme(shared_token_name="shelf"))
+        running = needed(cache=cache, vendor=Acme(shared_token_name="shared"))
         _, credential = play(running, None, None, None, raw("mine"), *found)
-        return purse, credential
+        return cache, credential
 
-    def refused(self, purse: CredentialCache, refused: Credential) -> Flow[Credential]:
-        return needed(refused, purse=purse, vendor=Acme(shared_token_name="shelf"))
+    def refused(self, cache: CredentialCache, refused: Credential) -> Flow[Credential]:
+        return needed(refused, cache=cache, vendor=Acme(shared_token_name="shared"))
 
     @pytest.mark.parametrize("when", ["stored", "read back"])
     def test_the_one_that_is_there_is_tried_first(self, when: str) -> None:
-        assert self.purse_that_met(when=when)[1] == self.others
+        assert self.cache_that_met(when=when)[1] == self.others
 
     @pytest.mark.parametrize("when", ["stored", "read back"])
     def test_our_own_is_stored_where_the_other_is_rejected(self, when: str) -> None:
-        purse, others = self.purse_that_met(when=when)
-        asked, credential = play(self.refused(purse, others), SETTINGS, None, None)
+        cache, others = self.cache_that_met(when=when)
+        effects, credential = play(self.refused(cache, others), SETTINGS, None, None)
         assert credential == self.mine
-        assert asked == [
+        assert effects == [
             ReloadConnection(),
-            StoreSharedToken("shelf", self.mine, instead_of=self.others),
-            LoadSharedToken("shelf", 2.0),
+            StoreSharedToken("shared", self.mine, instead_of=self.others),
+            LoadSharedToken("shared", 2.0),
         ]
 
     def test_a_third_one_is_tried_before_our_own_too(self) -> None:
         third = Credential("third", obtained_at=NOW)
-        purse, others = self.purse_that_met(when="stored")
-        _, credential = play(self.refused(purse, others), SETTINGS, third)
+        cache, others = self.cache_that_met(when="stored")
+        _, credential = play(self.refused(cache, others), SETTINGS, third)
         assert credential == third
-        assert play(self.refused(purse, third), SETTINGS, None, None)[1] == self.mine
+        assert play(self.refused(cache, third), SETTINGS, None, None)[1] == self.mine
 
     def test_our_own_is_forgotten_once_the_other_was_accepted(self) -> None:
         """By then it is revoked."""
-        purse, others = self.purse_that_met(when="stored")
+        cache, others = self.cache_that_met(when="stored")
         others.is_accepted = True
         with pytest.raises(ImportUnavailableError, match="younger than five minutes"):
-            play(self.refused(purse, others), SETTINGS, others)
+            play(self.refused(cache, others), SETTINGS, others)
 
 
 class TestARejectedLogin:
     rejection = LoginRejection(NOW, "Acme's login was refused.")
 
     def test_is_told_to_other_processes(self) -> None:
-        asked, error = play_to_error(needed(), None, raw("", 401), None)
+        effects, error = play_to_error(needed(), None, raw("", 401), None)
         assert isinstance(error, ImportAuthError)
-        assert asked[-1] == StoreLoginRejection(login_rejection_name(Acme()), str(error))
+        assert effects[-1] == StoreLoginRejection(login_rejection_name(Acme()), str(error))
 
     @pytest.mark.parametrize("seconds", [0, 59.9])
     def test_is_not_repeated_within_a_minute(self, seconds: float) -> None:
@@ -305,12 +305,12 @@ class TestARejectedLogin:
         assert credential.value == "t"
 
     def test_is_no_outage(self) -> None:
-        asked, _ = play_to_error(needed(), None, ImportUnavailableError("down"))
-        assert not [wish for wish in asked if isinstance(wish, StoreLoginRejection)]
+        effects, _ = play_to_error(needed(), None, ImportUnavailableError("down"))
+        assert not [effect for effect in effects if isinstance(effect, StoreLoginRejection)]
 
     def test_of_a_shared_token_is_not_repeated_either(self) -> None:
         with pytest.raises(ImportAuthError, match="not repeated"):
-            play(needed(vendor=Acme(shared_token_name="shelf")), None, None, self.rejection)
+            play(needed(vendor=Acme(shared_token_name="shared")), None, None, self.rejection)
 
     def test_is_known_by_token_url_and_login(self) -> None:
         others = [replace(SETTINGS, login="somebody"), replace(SETTINGS, host="moved.example")]
@@ -336,7 +336,7 @@ def test_many_waits_that_are_refused_together_log_in_once() -> None:
             return raw(valid[-1])
         return raw("", 200 if request.headers["Authorization"].encode() == valid[-1] else 401)
 
-    owner = Owner(SETTINGS, server)
-    owner.credentials.current = OLD
-    assert {owner.run(vendor, send_authenticated(vendor, QUESTION)).status for _ in range(100)} == {200}
+    client = FakeClient(SETTINGS, server)
+    client.credentials.current = OLD
+    assert {client.run(vendor, send_authenticated(vendor, QUESTION)).status for _ in range(100)} == {200}
     assert vendor.logins == 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -31,10 +31,10 @@ from .acme import NEW, OLD, QUESTION, Acme
 
 
 def test_a_step_hands_over_the_answer() -> None:
-    def talk() -> Generator[str, str, str]:
+    def flow() -> Any:
         return (yield "first") + (yield "second")
 
-    running = talk()
+    running = flow()
     assert [advance(running), advance(running, "a"), advance(running, "b")] == [
         "first",
         "second",
@@ -43,13 +43,13 @@ def test_a_step_hands_over_the_answer() -> None:
 
 
 def test_an_error_is_thrown_into_the_script() -> None:
-    def talk() -> Generator[str, str, str]:
+    def flow() -> Any:
         try:
             return (yield "question")
         except ImportUnavailableError as error:
             return f"noticed {error}"
 
-    running = talk()
+    running = flow()
     advance(running)
     assert advance(running, ImportUnavailableError("rain")) == Returned("noticed rain")
 
@@ -57,16 +57,17 @@ def test_an_error_is_thrown_into_the_script() -> None:
 def test_an_error_that_the_script_survives_brings_its_next_wish() -> None:
     """`throw()` returns what the script yields next, as `send()` does."""
 
-    def talk() -> Generator[str, str, str]:
+    def flow() -> Any:
         try:
             yield "question"
         except ImportUnavailableError:
             return (yield "another")
         return ""
 
-    running = talk()
+    running = flow()
     advance(running)
-    assert advance(running, ImportUnavailableError("rain")) == "another"
+    reply: Any = advance(running, ImportUnavailableError("rain"))
+    assert reply == "another"
 
 
 def test_none_is_an_answer_too() -> None:
@@ -76,59 +77,59 @@ def test_none_is_an_answer_too() -> None:
         advance(running, None)
 
 
-Converse = Callable[[Flow[Any], Callable[[Any], Any]], Any]
+RunFlow = Callable[[Flow[Any], Callable[[Any], Any]], Any]
 
 
 @pytest.fixture(params=["requests", "aiohttp"])
-def converse(request: pytest.FixtureRequest) -> Converse:
+def run_flow(request: pytest.FixtureRequest) -> RunFlow:
     """Run a conversation on one of the two drivers; `answer` is a plain function."""
     if request.param == "requests":
         return requests_transport.run_flow
 
-    def run(talk: Flow[Any], answer: Callable[[Any], Any]) -> Any:
-        async def answered(wish: Any) -> Any:
-            return answer(wish)
+    def run(flow: Flow[Any], answer: Callable[[Any], Any]) -> Any:
+        async def answered(effect: Any) -> Any:
+            return answer(effect)
 
-        return asyncio.run(aiohttp_transport.run_flow(talk, answered))
+        return asyncio.run(aiohttp_transport.run_flow(flow, answered))
 
     return run
 
 
-def test_a_driver_brings_the_result(converse: Converse) -> None:
-    def talk() -> Generator[int, int, int]:
+def test_a_driver_brings_the_result(run_flow: RunFlow) -> None:
+    def flow() -> Any:
         return (yield 1) + (yield 2)
 
-    assert converse(talk(), lambda wish: wish * 10) == 30
+    assert run_flow(flow(), lambda effect: effect * 10) == 30
 
 
-def test_a_driver_goes_on_with_the_wish_after_an_error(converse: Converse) -> None:
-    def talk() -> Generator[str, str, str]:
+def test_a_driver_goes_on_with_the_wish_after_an_error(run_flow: RunFlow) -> None:
+    def flow() -> Any:
         try:
             yield "down"
         except ImportUnavailableError:
             return (yield "up")
         return ""
 
-    def answer(wish: str) -> str:
-        if wish == "down":
+    def answer(effect: str) -> str:
+        if effect == "down":
             raise ImportUnavailableError("rain")
-        return f"{wish} again"
+        return f"{effect} again"
 
-    assert converse(talk(), answer) == "up again"
+    assert run_flow(flow(), answer) == "up again"
 
 
-def test_a_driver_takes_no_leaked_stopiteration_for_a_result(converse: Converse) -> None:
+def test_a_driver_takes_no_leaked_stopiteration_for_a_result(run_flow: RunFlow) -> None:
     def answer(_: Any) -> Any:
         raise StopIteration("leaked")
 
     with pytest.raises((StopIteration, RuntimeError), match=r"leaked|StopIteration"):
-        converse(send_authenticated(Acme(), QUESTION), answer)
+        run_flow(send_authenticated(Acme(), QUESTION), answer)
 
 
-def test_a_driver_closes_the_script_when_it_is_interrupted(converse: Converse) -> None:
+def test_a_driver_closes_the_script_when_it_is_interrupted(run_flow: RunFlow) -> None:
     ended = []
 
-    def talk() -> Generator[str, str, None]:
+    def flow() -> Any:
         try:
             yield "question"
         finally:
@@ -138,19 +139,21 @@ def test_a_driver_closes_the_script_when_it_is_interrupted(converse: Converse) -
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        converse(talk(), interrupted)
+        run_flow(flow(), interrupted)
     assert ended
 
 
 class TestAsk:
     def test_a_question_goes_out_signed_below_the_connections_base(self) -> None:
-        asked, _ = play(send_authenticated(Acme(), QUESTION), OLD, answer())
+        effects, _ = play(send_authenticated(Acme(), QUESTION), OLD, answer())
         signed = Request("GET", "https://acme.example/status/42", {"Authorization": "old-token"})
-        assert asked == [NeedCredential(), signed]
+        assert effects == [NeedCredential(), signed]
 
     def test_a_whole_url_is_left_as_it_is(self) -> None:
-        asked, _ = play(send_authenticated(Acme(), Request("GET", "https://other.example/x")), OLD, answer())
-        assert asked[1].url == "https://other.example/x"
+        effects, _ = play(
+            send_authenticated(Acme(), Request("GET", "https://other.example/x")), OLD, answer()
+        )
+        assert effects[1].url == "https://other.example/x"
 
     def test_the_answer_is_the_result(self) -> None:
         _, response = play(send_authenticated(Acme(), QUESTION), OLD, raw("hello", 404))
@@ -158,24 +161,24 @@ class TestAsk:
 
     @pytest.mark.parametrize("status", [401, 403])
     def test_a_refused_credential_is_replaced(self, status: int) -> None:
-        asked, _ = play(send_authenticated(Acme(), QUESTION), OLD, raw("", status), NEW, answer())
-        assert asked[2] == NeedCredential(refused=OLD)
+        effects, _ = play(send_authenticated(Acme(), QUESTION), OLD, raw("", status), NEW, answer())
+        assert effects[2] == NeedCredential(refused=OLD)
 
     @pytest.mark.parametrize("status", [401, 403])
     def test_the_question_is_asked_again_with_the_new_credential(self, status: int) -> None:
-        asked, response = play(send_authenticated(Acme(), QUESTION), OLD, raw("", status), NEW, answer())
-        assert (asked[3].headers, response.status) == ({"Authorization": "new-token"}, 200)
+        effects, response = play(send_authenticated(Acme(), QUESTION), OLD, raw("", status), NEW, answer())
+        assert (effects[3].headers, response.status) == ({"Authorization": "new-token"}, 200)
 
     def test_a_refusal_is_handed_on_with_the_vendors_words(self) -> None:
-        asked, _ = play(send_authenticated(Acme(), QUESTION), OLD, raw("no right", 403), NEW, answer())
-        assert asked[2].reason == "HTTP 403 (no right)"
+        effects, _ = play(send_authenticated(Acme(), QUESTION), OLD, raw("no right", 403), NEW, answer())
+        assert effects[2].reason == "HTTP 403 (no right)"
 
     def test_credentials_are_tried_as_long_as_there_is_another(self) -> None:
         third = Credential("third")
-        asked, response = play(
+        effects, response = play(
             send_authenticated(Acme(), QUESTION), OLD, raw("", 401), NEW, raw("", 401), third, answer()
         )
-        assert (asked[4], response.status) == (NeedCredential(refused=NEW), 200)
+        assert (effects[4], response.status) == (NeedCredential(refused=NEW), 200)
 
     def test_credentials_without_end_are_an_outage(self) -> None:
         tried = [reply for n in range(MAX_CREDENTIALS) for reply in (Credential(str(n)), raw("", 401))]
@@ -188,17 +191,17 @@ class TestAsk:
         assert (old.is_accepted, new.is_accepted) == (False, True)
 
     def test_what_the_vendor_means_by_an_answer_counts(self) -> None:
-        asked, _ = play(send_authenticated(Acme(), QUESTION), OLD, raw("no entry", 200), NEW, answer())
-        assert asked[2] == NeedCredential(refused=OLD)
+        effects, _ = play(send_authenticated(Acme(), QUESTION), OLD, raw("no entry", 200), NEW, answer())
+        assert effects[2] == NeedCredential(refused=OLD)
 
     @pytest.mark.parametrize("status", [200, 302, 400, 404, 429, 500])
     def test_no_other_answer_costs_a_credential(self, status: int) -> None:
-        asked, _ = play(send_authenticated(Acme(), QUESTION), OLD, raw("", status))
-        assert len(asked) == 2
+        effects, _ = play(send_authenticated(Acme(), QUESTION), OLD, raw("", status))
+        assert len(effects) == 2
 
     @pytest.mark.parametrize("secret", ["new-token", "part-of-it", "client-secret"])
     def test_an_echoed_secret_is_in_no_error(self, secret: str) -> None:
         credential = replace(NEW, secrets=("part-of-it",))
         replies = (raw("", 401), credential, raw(f"bad {secret}", 401), NEW, answer())
-        asked, _ = play(send_authenticated(Acme(), QUESTION), OLD, *replies)
-        assert asked[4].reason == "HTTP 401 (bad ***)"
+        effects, _ = play(send_authenticated(Acme(), QUESTION), OLD, *replies)
+        assert effects[4].reason == "HTTP 401 (bad ***)"

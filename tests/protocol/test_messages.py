@@ -59,7 +59,7 @@ def test_an_id_that_would_change_the_path_is_refused(import_id: str) -> None:
         ),
         pytest.param(Credential("hunter22", secrets=("hunter22",)), id="Credential"),
         pytest.param(NeedCredential(Credential("hunter22")), id="NeedCredential"),
-        pytest.param(StoreSharedToken("shelf", Credential("hunter22"), Credential("hunter22")), id="Share"),
+        pytest.param(StoreSharedToken("shared", Credential("hunter22"), Credential("hunter22")), id="Share"),
     ],
 )
 def test_no_message_shows_a_secret(message: object) -> None:

@@ -79,6 +79,6 @@ def deployment(
 
 def second_integration() -> str:
     """The other integration id that Clear's client secret may be used with."""
-    from airflow_provider_importstatus.sandbox import credentials
+    from airflow_provider_importstatus.sandbox.vendors import clear
 
-    return credentials.CLEAR.integration_ids[1]
+    return clear.CREDENTIALS.integration_ids[1]

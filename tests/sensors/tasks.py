@@ -18,7 +18,7 @@ from ..conftest import VENDORS as VENDORS
 
 Connect = Callable[..., str]
 
-ENDLESS = {"seconds": 1000, "queued": 0}
+ENDLESS: dict[str, Any] = {"seconds": 1000, "queued": 0}
 
 
 @dataclass
@@ -94,8 +94,8 @@ def sensor(conn_id: str = "thalamus_default", import_id: Any = "7", **more: Any)
 
 def run(task: ImportStatusSensor, ti: TaskInstance | None = None, store: Store | None = None) -> Any:
     """Execute a task as a worker does; without a store as below Airflow 3.3."""
-    context: Any = {"ti": ti or TaskInstance()}
-    return task.execute({**context, "task_state_store": store} if store else context)
+    context: Any = {"ti": ti or TaskInstance(), **({"task_state_store": store} if store else {})}
+    return task.execute(context)
 
 
 def resume(task: ImportStatusSensor, event: Any, ti: TaskInstance | None = None) -> Any:

@@ -25,7 +25,7 @@ from .tasks import ENDLESS, Connect, Store, TaskInstance, defer, fired, resume, 
 
 pytestmark = pytest.mark.usefixtures("connections")
 
-RESCHEDULE = {"mode": "reschedule", "timeout": 100_000}
+RESCHEDULE: dict[str, Any] = {"mode": "reschedule", "timeout": 100_000}
 MODES: list[dict[str, Any]] = [{}, RESCHEDULE, {"deferrable": True}]
 
 
@@ -124,7 +124,7 @@ class TestAConnectionThatCannotBeRead:
         deferred = defer(task)
         wait = deferred.trigger.serialize()[1]["wait"]
         assert wait["failing_since"] is not None
-        assert "cannot be read: ConnectionError" in wait["trouble"]
+        assert "cannot be read: ConnectionError" in wait["last_error"]
         assert resume(task, fired(deferred.trigger))["state"] == "succeeded"
 
     def test_a_rescheduled_task_comes_back(self, sandbox: Sandbox, unreadable: Callable[[int], None]) -> None:

@@ -87,7 +87,8 @@ def test_an_execution_timeout_that_would_overflow_is_refused_by_name_and_value(v
 @pytest.mark.parametrize("name", DURATIONS)
 def test_a_hundred_years_are_not_refused(name: str) -> None:
     century = timedelta(days=36_500)
-    task = sensor(**{"timeout": 10, "poke_interval": 10, name: century})
+    durations: dict[str, Any] = {"timeout": 10, "poke_interval": 10, name: century}
+    task = sensor(**durations)
     assert datetime.now(UTC) + 2 * century
     assert task.start_trigger_args is None
 
@@ -125,7 +126,7 @@ def test_what_may_be_right_is_not_refused(parameters: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("missing", ["conn_id", "import_id"])
 def test_connection_and_import_are_required(missing: str) -> None:
-    given = {"conn_id": "a", "import_id": "b"}
+    given: dict[str, Any] = {"conn_id": "a", "import_id": "b"}
     del given[missing]
     with pytest.raises(Exception, match=missing):
         ImportStatusSensor(task_id="wait", **given)

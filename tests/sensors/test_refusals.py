@@ -15,7 +15,7 @@ from airflow_provider_importstatus.sandbox import Sandbox
 
 from .tasks import Connect, requests_of, run, sensor
 
-NO_IDS = [None, "", "   ", "None", " None ", "{{ ti.xcom_pull() }}", "{% if x %}1{% endif %}"]
+NO_IDS: list[Any] = [None, "", "   ", "None", " None ", "{{ ti.xcom_pull() }}", "{% if x %}1{% endif %}"]
 NO_IDS += [True, False, 7.0, ["7"], {"id": "7"}, b"7", "x" * 501]
 NO_IDS += [10**5000, -(10**5000), "a\0b", "\ud83d", "7\n8", Undefined(), object(), ("7",)]
 

@@ -151,7 +151,7 @@ def test_the_latest_status_is_the_end_after_the_end(sandbox: Sandbox, mode: str)
 
 def test_without_a_task_instance_nothing_is_written(sandbox: Sandbox) -> None:
     task = sensor(import_id=sandbox.submit("thalamus", seconds=0))
-    assert task.execute({})["state"] == "succeeded"  # type: ignore[typeddict-item]
+    assert task.execute({})["state"] == "succeeded"
 
 
 def test_a_rescheduled_task_comes_back_after_ten_seconds_at_the_soonest(sandbox: Sandbox) -> None:

@@ -17,7 +17,7 @@ from airflow_provider_importstatus.triggers import start_from_trigger
 
 IS_SUPPORTED = tuple(map(int, airflow_version.split(".")[:2])) >= (3, 3)
 since_3_3 = pytest.mark.skipif(not IS_SUPPORTED, reason=f"Airflow is {airflow_version}")
-BOTH = {"start_from_trigger": True, "end_from_trigger": True}
+BOTH: dict[str, Any] = {"start_from_trigger": True, "end_from_trigger": True}
 
 
 class Submit(BaseOperator):
@@ -104,12 +104,13 @@ def _templates() -> dict[str, Any]:
 def test_what_the_triggerer_can_render_goes_to_it_as_it_is(name: str, value: Any) -> None:
     assert warned(lambda: sensor(**{name: value})) == []
     args = sensor(task_id="again", **{name: value}).start_trigger_args
+    assert args is not None
     assert args.trigger_kwargs[name] == value
 
 
 @since_3_3
 def test_the_result_of_a_task_goes_as_a_reference_and_stays_a_dependency(dag: DAG) -> None:
-    task = sensor(Submit(task_id="submit").output["id"])
+    task = sensor(Submit(task_id="submit").output["id"])  # type: ignore[index]
     assert task.start_trigger_args.trigger_kwargs["import_id"] == {"task_id": "submit", "key": "id"}
     assert dag.get_task("wait").upstream_task_ids == {"submit"}
 
@@ -217,6 +218,7 @@ def test_a_hook_that_a_cluster_policy_sets_is_known_when_the_dag_is_stored(name:
     assert not bag.import_errors
     stored = DagSerialization.from_dict(DagSerialization.to_dict(bag.dags["with_policy"]))
     args = stored.get_task("wait").start_trigger_args
+    assert args is not None
     assert BaseSerialization.deserialize(args.trigger_kwargs)["end_from_trigger"] is False
 
 
@@ -234,10 +236,11 @@ def test_what_is_changed_after_a_task_was_made_counts() -> None:
     task = sensor("placeholder")
     task.import_id = Submit(task_id="submit").output
     task.execution_timeout = timedelta(seconds=20)
+    assert task.start_trigger_args is not None
     kwargs = task.start_trigger_args.trigger_kwargs
     assert kwargs["import_id"] == {"task_id": "submit", "key": "return_value"}
     assert kwargs["execution_timeout"] == 20
-    task.on_execute_callback = print
+    task.on_execute_callback = print  # type: ignore[assignment]
     assert (task.start_from_trigger, task.start_trigger_args) == (False, None)
 
 

@@ -156,12 +156,12 @@ def test_without_a_deferral_the_first_look_is_at_once(
 
 
 def test_a_token_that_is_rotated_heals_a_running_wait(
-    sandbox: Sandbox, connect: Connect, mint: Callable[[], str], fire: Fire
+    sandbox: Sandbox, connect: Connect, request_token: Callable[[], str], fire: Fire
 ) -> None:
     """The vendor revokes the token of the connection; somebody puts the new one there a little later."""
 
     def rotate() -> None:
-        token = mint()
+        token = request_token()
         threading.Event().wait(0.2)
         connect("clear", extra={"access_token": token})
 

@@ -62,8 +62,10 @@ def test_what_cannot_be_asked_is_an_error_event(
 
 
 @pytest.mark.usefixtures("connections")
-def test_hook_params_reach_the_hook(sandbox: Sandbox, connect: Connect, mint: Any, fire: Fire) -> None:
-    connect("clear", login="unknown-integration", extra={"access_token": mint()})
+def test_hook_params_reach_the_hook(
+    sandbox: Sandbox, connect: Connect, request_token: Any, fire: Fire
+) -> None:
+    connect("clear", login="unknown-integration", extra={"access_token": request_token()})
     integration = sandbox.connections["clear_default"]["login"]
     trigger = waiting("clear", sandbox.submit("clear", **SOON), hook_params={"integration_id": integration})
     assert fire(trigger)["status"]["state"] == "succeeded"

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("connections")
 SCHEDULE = {"poke_interval": 0.05, "exponential_backoff": False}
 
 
-def started(import_id: Any, **more: Any) -> ImportStatusTrigger:
+def started(import_id: Any, **more: Any) -> Any:
     return ImportStatusTrigger("thalamus_default", import_id, wait=SCHEDULE, **more)
 
 

@@ -12,8 +12,8 @@ Connect = Callable[..., str]
 Fire = Callable[[ImportStatusTrigger], dict[str, Any]]
 
 #: A course without end, and one whose end is near.
-ENDLESS = {"seconds": 1000, "queued": 0}
-SOON = {"seconds": 0.2, "queued": 0}
+ENDLESS: dict[str, Any] = {"seconds": 1000, "queued": 0}
+SOON: dict[str, Any] = {"seconds": 0.2, "queued": 0}
 
 
 def course(*, lasts: float = 10.0, **more: Any) -> dict[str, Any]:

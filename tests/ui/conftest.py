@@ -55,7 +55,7 @@ def deployment(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> It
     """Return an Airflow under `/airflow` that is ready to run the DAGs in `dags/`."""
     (port,) = free_ports(1)
     url = f"http://127.0.0.1:{port}/airflow"
-    config = {
+    config: dict[str, dict[str, object]] = {
         "api": {"base_url": url, "port": port},
         "api_auth": {"jwt_secret": JWT_SECRET},
         "core": {

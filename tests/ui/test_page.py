@@ -31,14 +31,14 @@ TO_BE_SEEN = 60_000
 @pytest.fixture(scope="module")
 def mapped_run(deployment: Deployment, sandbox: Sandbox) -> Run:
     """Return a run with one import that ended and two that go on, in the DAG that the reader may see."""
-    courses = [
+    scenarios: list[tuple[str, dict[str, Any]]] = [
         ("clear", {"ends": "partial", "seconds": 1}),
         ("thalamus", {"ends": "partial", "seconds": 3600, "queued": 0, "rows": 9000, "rejected": 400}),
         ("thalamus", {"blocked": 3600, "seconds": 3600}),
     ]
     waits = [
-        {"conn_id": f"{vendor}_default", "import_id": sandbox.submit(vendor, **course)}
-        for vendor, course in courses
+        {"conn_id": f"{vendor}_default", "import_id": sandbox.submit(vendor, **scenario)}
+        for vendor, scenario in scenarios
     ]
     run = deployment.trigger("readable", {"waits": waits})
 

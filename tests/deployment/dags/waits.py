@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pendulum
 from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_importstatus.sensors.import_status import ImportStatusSensor
 from airflow_provider_importstatus.version_compat import is_airflow
 
-MODES = {
+MODES: dict[str, dict[str, Any]] = {
     "deferred": {"deferrable": True},
     "poke": {"deferrable": False, "mode": "poke"},
     "reschedule": {"deferrable": False, "mode": "reschedule"},
     "zero_worker": {"start_from_trigger": True, "end_from_trigger": True},
 }
 #: By scenario, what its sensor is told beyond the connection and the import.
-SCENARIOS = {
+SCENARIOS: dict[str, dict[str, Any]] = {
     "succeeded": {"retries": 2},
     "partial": {"retries": 2},
     "partial_accepted": {"on_partial": "succeed"},
