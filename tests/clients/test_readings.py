@@ -61,7 +61,7 @@ def run(test: Awaitable[Any]) -> Any:
 
 
 @pytest.mark.usefixtures("sandbox")
-def test_a_new_wait_reads_an_edited_connection_although_another_wait_lives_on_it(connect: Connect) -> None:
+def test_a_new_wait_uses_an_edited_connection_while_an_earlier_wait_still_runs(connect: Connect) -> None:
     """It must not ask the old host, which may know an import of that id."""
 
     async def edited_between() -> list[dict[str, Any]]:
@@ -81,7 +81,7 @@ def test_a_new_wait_reads_an_edited_connection_although_another_wait_lives_on_it
 
 
 @pytest.mark.usefixtures("sandbox")
-def test_waits_of_before_an_edit_take_it_up_after_five_minutes(
+def test_running_waits_use_an_edited_connection_after_five_minutes(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def edited_midway() -> dict[str, Any]:
@@ -100,7 +100,7 @@ def test_waits_of_before_an_edit_take_it_up_after_five_minutes(
 
 
 @pytest.mark.usefixtures("sandbox")
-def test_a_worker_takes_up_an_edit_after_five_minutes(
+def test_a_worker_uses_an_edited_connection_after_five_minutes(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with tao("old") as old, tao("new", status="processed") as new:
@@ -115,7 +115,7 @@ def test_a_worker_takes_up_an_edit_after_five_minutes(
 
 @pytest.mark.parametrize("mode", ["blocking", "async"])
 @pytest.mark.usefixtures("sandbox")
-def test_a_poll_whose_connection_is_edited_begins_anew_with_the_new_one(connect: Connect, mode: str) -> None:
+def test_a_poll_restarts_when_its_connection_is_edited(connect: Connect, mode: str) -> None:
     """A token that was refused at the old host, and a new one: the new one never goes to the old host."""
 
     def poll() -> ImportStatus:
@@ -164,7 +164,7 @@ class RegionalHook(ImportStatusHook):
 
 
 @pytest.mark.usefixtures("sandbox")
-def test_two_hook_params_on_one_connection_share_no_credential_between_hosts(connect: Connect) -> None:
+def test_hooks_with_different_hosts_on_one_connection_share_no_credential(connect: Connect) -> None:
     def region(name: str) -> Server:
         def script(seen: Any) -> list[bytes | float]:
             if seen.method == "POST":
@@ -189,7 +189,7 @@ def test_two_hook_params_on_one_connection_share_no_credential_between_hosts(con
 
 
 @pytest.mark.usefixtures("sandbox")
-def test_a_host_that_changes_between_status_and_report_gives_no_mixed_answer(connect: Connect) -> None:
+def test_a_host_that_changes_between_status_and_report_does_not_mix_responses(connect: Connect) -> None:
     """Zilliant's SUCCEEDED from one host and the other host's "no report" are not a success."""
 
     def script(seen: Any) -> list[bytes | float]:
@@ -244,7 +244,7 @@ def test_a_connection_that_cannot_be_read_again_is_used_as_it_was(
 
 
 @pytest.mark.usefixtures("connections")
-def test_nobody_stands_in_line_for_longer_than_the_wait_lasts(sandbox: Sandbox, connect: Connect) -> None:
+def test_a_wait_queued_for_a_slot_times_out_on_time(sandbox: Sandbox, connect: Connect) -> None:
     async def two() -> list[list[dict[str, Any]]]:
         slow = asyncio.create_task(events_of(waiting("tao_advance", import_id)))
         await until(lambda: sandbox.requests("tao_advance")["status"] >= 1)

@@ -67,7 +67,7 @@ SIGNED = [
 
 @pytest.mark.parametrize("told", TOLD.values(), ids=TOLD)
 @pytest.mark.parametrize("signed", SIGNED)
-def test_a_signed_url_is_told_nowhere(told: Callable[[str], str], signed: str) -> None:
+def test_a_signed_url_is_redacted_everywhere(told: Callable[[str], str], signed: str) -> None:
     text = told(f"The report is at {signed} for an hour.")
     assert text.startswith("The report is at ")
     assert not [part for part in ("5igned", "5/igned@files") if part in text]
@@ -86,12 +86,12 @@ def test_a_signed_url_is_told_nowhere(told: Callable[[str], str], signed: str) -
         "column a?b is unknown",
     ],
 )
-def test_plain_words_stay(sentence: str) -> None:
+def test_ordinary_text_is_unchanged(sentence: str) -> None:
     assert message(sentence) == sentence
 
 
 @pytest.mark.parametrize("length", [480, 490, 495, 499, 990, 1000, 1010])
-def test_a_password_in_a_link_that_is_cut_is_not_told(length: int) -> None:
+def test_a_password_in_a_truncated_url_is_redacted(length: int) -> None:
     text = "x" * (length - 20) + " https://me:" + "p4ssword" * 400 + "@files.example/"
     assert "p4ss" not in message(text)
 
@@ -141,7 +141,7 @@ def heard(text: str, secret: str) -> str:
 
 
 @pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS)
-def test_a_secret_is_redacted_however_it_is_spelled(spell: Callable[[str], str]) -> None:
+def test_a_secret_is_redacted_in_every_encoding(spell: Callable[[str], str]) -> None:
     spelled = spell(SECRET)
     told = heard(f"you said {spelled} to me", SECRET)
     assert (SECRET in told, spelled in told, "***" in told) == (False, False, True)
@@ -158,7 +158,7 @@ def test_a_secret_is_redacted_however_it_is_spelled(spell: Callable[[str], str])
     before=st.sampled_from([0, 1, 150, 190, 198, 480, 495, 499, 900, 995, 1005]),
     after=st.sampled_from([0, 10, 3000]),
 )
-def test_a_secret_is_redacted_wherever_it_stands(secret: str, spell: str, before: int, after: int) -> None:
+def test_a_secret_is_redacted_at_every_position(secret: str, spell: str, before: int, after: int) -> None:
     spelled = SPELLINGS[spell](secret)
     told = heard(f"{'x' * before} {spelled} {'y' * after}", secret)
     assert secret not in told
@@ -167,7 +167,9 @@ def test_a_secret_is_redacted_wherever_it_stands(secret: str, spell: str, before
 
 @pytest.mark.parametrize("copies", [1, 5, 40])
 @pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS)
-def test_redaction_pulls_no_part_of_a_secret_into_view(spell: Callable[[str], str], copies: int) -> None:
+def test_redaction_does_not_shift_part_of_a_secret_into_the_excerpt(
+    spell: Callable[[str], str], copies: int
+) -> None:
     """What stands beyond the cut moves forward when something before it is replaced."""
     secret = "".join(f"{number:03d}" for number in range(200))
     for before in range(0, 600, 37):
@@ -184,7 +186,7 @@ def test_redaction_pulls_no_part_of_a_secret_into_view(spell: Callable[[str], st
     scheme=st.sampled_from(["https:", "HTTP:", "", "s3:"]),
     before=st.sampled_from([0, 100, 170, 450, 480]),
 )
-def test_a_signature_is_redacted_however_it_is_spelled(
+def test_a_signature_is_redacted_in_every_encoding(
     path: str, name: str, spell: str, scheme: str, before: int
 ) -> None:
     url = f"{scheme}//files.example/{path}?x=1&{name}=5igned"
@@ -206,12 +208,12 @@ def test_a_signature_is_redacted_however_it_is_spelled(
         max_size=40,
     ).flatmap(lambda parts: st.sampled_from(["".join(parts), "".join(parts) * 30]))
 )
-def test_what_was_redacted_is_redacted_again_as_it_is(text: str) -> None:
+def test_redaction_is_idempotent(text: str) -> None:
     text = message(f"said {text}")
     assert message(text) == text
 
 
-def test_a_longer_secret_is_scrubbed_before_a_shorter_one_in_it() -> None:
+def test_a_longer_secret_is_redacted_before_a_shorter_one_in_it() -> None:
     assert redact_secrets("abcdefgh", ("abcde", "abcdefgh")) == "***"
 
 
@@ -224,9 +226,9 @@ def test_a_longer_secret_is_scrubbed_before_a_shorter_one_in_it() -> None:
         pytest.param("p%22%C3%A4%2Fss%2Bword", id="in a URL"),
     ],
 )
-def test_a_secret_is_scrubbed_however_it_is_spelled(echo: str) -> None:
+def test_redact_secrets_redacts_encoded_secrets(echo: str) -> None:
     assert redact_secrets(f"said {echo}!", ('p"ä/ss+word',)) == "said ***!"
 
 
-def test_a_short_secret_blanks_out_no_ordinary_words() -> None:
+def test_a_short_secret_does_not_redact_ordinary_words() -> None:
     assert redact_secrets("the test", ("test",)) == "the test"

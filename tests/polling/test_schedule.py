@@ -79,52 +79,52 @@ def down(
 
 
 class TestTheSchedule:
-    def test_the_next_look_comes_after_a_tenth_of_the_wait_so_far(self) -> None:
+    def test_the_interval_is_a_tenth_of_the_elapsed_wait(self) -> None:
         polls, _ = live(make_wait(max_wait=DAY, deadline=NOW + DAY), lambda _: status())
         late = [(poll, delay) for poll, delay in zip(polls, delays(polls)[:-1], strict=False) if poll > 120]
         assert late
         assert all(0.09 * poll <= delay <= 0.11 * poll for poll, delay in late)
 
-    def test_no_look_comes_sooner_than_poke_interval(self) -> None:
+    def test_no_interval_is_shorter_than_poke_interval(self) -> None:
         polls, _ = live(make_wait(poke_interval=20.0, deadline=NOW + 3600), lambda _: status())
         assert min(delays(polls)[:-1]) >= 20.0
 
-    def test_the_first_looks_come_near_poke_interval(self) -> None:
+    def test_the_first_intervals_are_close_to_poke_interval(self) -> None:
         polls, _ = live(
             make_wait(poke_interval=20.0), lambda since: status("failed" if since > 100 else "running")
         )
         assert max(delays(polls)) <= 22.0
 
-    def test_no_look_comes_later_than_max_wait(self) -> None:
+    def test_no_interval_is_longer_than_max_wait(self) -> None:
         polls, _ = live(make_wait(max_wait=120.0, deadline=NOW + DAY), lambda _: status())
         assert max(delays(polls)) <= 120.0
 
-    def test_a_long_wait_looks_about_every_max_wait(self) -> None:
+    def test_a_long_wait_polls_about_every_max_wait(self) -> None:
         polls, _ = live(make_wait(max_wait=120.0, deadline=NOW + DAY), lambda _: status())
         assert min(delays(polls)[-10:-1]) >= 108.0
 
-    def test_waits_that_began_together_spread(self) -> None:
+    def test_intervals_of_waits_that_started_together_differ(self) -> None:
         chosen = {make_wait().next_interval(NOW + 1000) for _ in range(50)}
         assert len(chosen) > 40
 
-    def test_a_tenth_is_spread_to_both_sides(self) -> None:
+    def test_jitter_shortens_and_lengthens_the_interval(self) -> None:
         chosen = [make_wait().next_interval(NOW + 1000) for _ in range(200)]
         assert 90 <= min(chosen) < 99 < 101 < max(chosen) <= 110
 
-    def test_without_backoff_looks_come_every_poke_interval(self) -> None:
+    def test_without_backoff_every_interval_is_poke_interval(self) -> None:
         wait = make_wait(poke_interval=30.0, max_wait=60.0, exponential_backoff=False, deadline=NOW + 3600)
         polls, _ = live(wait, lambda _: status())
         assert set(delays(polls)) == {30.0}
 
-    def test_a_max_wait_below_poke_interval_gives_way(self) -> None:
+    def test_poke_interval_wins_over_a_shorter_max_wait(self) -> None:
         wait = make_wait(poke_interval=60.0, max_wait=10.0)
         assert wait.next_interval(NOW + DAY) == pytest.approx(60.0)
 
-    def test_a_day_takes_few_looks(self) -> None:
+    def test_a_day_takes_fewer_than_400_polls(self) -> None:
         polls, _ = live(make_wait(deadline=NOW + DAY), lambda _: status())
         assert len(polls) < 400
 
-    def test_an_import_is_found_over_at_most_about_a_tenth_late(self) -> None:
+    def test_the_end_of_an_import_is_seen_at_most_about_a_tenth_late(self) -> None:
         polls, _ = live(make_wait(), lambda since: status("succeeded" if since >= 1200 else "running"))
         assert polls[-1] <= 1200 * 1.11
 
@@ -135,63 +135,63 @@ class TestTheEnd:
         assert make_wait().on_status(status(state), NOW) == Finished(status(state))
 
     @pytest.mark.parametrize("state", ["queued", "running", "blocked", "unknown"])
-    def test_any_other_state_does_not(self, state: str) -> None:
+    def test_a_non_terminal_state_continues_the_wait(self, state: str) -> None:
         assert isinstance(make_wait().on_status(status(state), NOW), PollAgain)
 
-    def test_an_end_seen_late_is_still_the_end(self) -> None:
+    def test_a_terminal_state_after_the_deadline_still_counts(self) -> None:
         assert isinstance(make_wait(deadline=NOW + 10).on_status(status("succeeded"), NOW + 11), Finished)
 
-    def test_the_last_look_comes_at_the_deadline(self) -> None:
+    def test_the_last_poll_is_at_the_deadline(self) -> None:
         polls, _ = live(make_wait(deadline=NOW + 1000), lambda _: status())
         assert polls[-1] == pytest.approx(1000)
 
-    def test_time_that_is_up_is_a_sensors_timeout(self) -> None:
+    def test_the_deadline_raises_the_sensor_timeout(self) -> None:
         _, end = live(make_wait(deadline=NOW + 1000), lambda _: status())
         assert type(end.error) is AirflowSensorTimeout
 
-    def test_a_timeout_tells_the_last_known_state(self) -> None:
+    def test_the_timeout_message_has_the_last_known_state(self) -> None:
         _, end = live(make_wait(deadline=NOW + 1000), lambda _: status("blocked"))
         assert "Import 42 (tao_advance) is blocked: the vendor says 'BLOCKED'" in str(end.error)
 
-    def test_a_timeout_tells_the_last_known_state_after_trouble_too(self) -> None:
+    def test_the_timeout_message_has_the_last_known_state_after_failures(self) -> None:
         wait = make_wait(deadline=NOW + 1000, outage_tolerance=DAY)
         _, end = live(wait, lambda since: status("queued") if since < 100 else down())
         assert "is queued" in str(end.error)
 
-    def test_a_timeout_tells_that_no_state_was_ever_told(self) -> None:
+    def test_the_timeout_message_says_when_no_state_was_seen(self) -> None:
         _, end = live(make_wait(deadline=NOW + 100, outage_tolerance=DAY), lambda _: down())
         assert "has not told a state yet" in str(end.error)
 
-    def test_a_timeout_tells_why_the_latest_look_failed(self) -> None:
+    def test_the_timeout_message_has_the_latest_error(self) -> None:
         _, end = live(make_wait(deadline=NOW + 100, outage_tolerance=DAY), lambda _: down("HTTP 503"))
         assert "HTTP 503" in str(end.error)
 
-    def test_a_timeout_tells_no_trouble_that_is_over(self) -> None:
+    def test_the_timeout_message_omits_an_error_that_is_over(self) -> None:
         wait = make_wait(deadline=NOW + 100)
         _, end = live(wait, lambda since: status() if since else down("HTTP 503"))
         assert "HTTP 503" not in str(end.error)
 
-    def test_a_timeout_tells_that_the_import_goes_on(self) -> None:
+    def test_the_timeout_message_says_that_the_import_may_continue(self) -> None:
         _, end = live(make_wait(deadline=NOW + 100), lambda _: status())
         assert "may still be going on at the vendor" in str(end.error)
 
-    def test_an_execution_timeout_ends_as_airflows_own(self) -> None:
+    def test_the_execution_deadline_raises_the_task_timeout(self) -> None:
         polls, end = live(make_wait(execution_deadline=NOW + 500), lambda _: status())
         assert type(end.error) is AirflowTaskTimeout
         assert polls[-1] == pytest.approx(500)
 
-    def test_an_execution_timeout_after_the_deadline_changes_nothing(self) -> None:
+    def test_an_execution_deadline_after_the_deadline_has_no_effect(self) -> None:
         wait = make_wait(deadline=NOW + 500, execution_deadline=NOW + 900)
         polls, end = live(wait, lambda _: status())
         assert type(end.error) is AirflowSensorTimeout
         assert polls[-1] == pytest.approx(500)
 
-    def test_there_is_no_end_while_there_is_time(self) -> None:
+    def test_check_deadlines_returns_none_before_the_deadline(self) -> None:
         assert make_wait(deadline=NOW + 1).check_deadlines(NOW) is None
 
 
 class TestTrouble:
-    def test_an_outage_is_tolerated(self) -> None:
+    def test_an_outage_within_the_tolerance_does_not_end_the_wait(self) -> None:
         def vendor(since: float) -> Answer:
             return down() if 100 <= since < 900 else status("succeeded" if since > 1000 else "running")
 
@@ -202,17 +202,17 @@ class TestTrouble:
         polls, end = live(make_wait(max_wait=60.0), lambda _: down())
         assert (type(end.error), 900 <= polls[-1] <= 960) == (ImportUnavailableError, True)
 
-    def test_an_outage_is_counted_from_its_first_failure(self) -> None:
+    def test_an_outage_starts_with_its_first_failure(self) -> None:
         polls, _ = live(make_wait(max_wait=60.0), lambda since: status() if since < 5000 else down())
         assert 5900 <= polls[-1] <= 6020
 
-    def test_one_good_look_ends_an_outage(self) -> None:
+    def test_one_successful_poll_ends_an_outage(self) -> None:
         seen = iter([down(), down(), status(), down(), down(), status("succeeded")])
         wait = make_wait(outage_tolerance=25.0, poke_interval=10.0, exponential_backoff=False)
         _, end = live(wait, lambda _: next(seen))
         assert isinstance(end, Finished)
 
-    def test_no_such_import_is_an_answer_that_ends_an_outage(self) -> None:
+    def test_a_not_found_answer_ends_an_outage(self) -> None:
         seen = iter([down(), down(), ImportNotFoundError(""), down(), down(), status("succeeded")])
         wait = make_wait(outage_tolerance=25.0, poke_interval=10.0, exponential_backoff=False)
         _, end = live(wait, lambda _: next(seen))
@@ -221,7 +221,7 @@ class TestTrouble:
     def test_without_tolerance_the_first_failure_ends_the_wait(self) -> None:
         assert isinstance(make_wait(outage_tolerance=0.0).on_error(down(), NOW), GaveUp)
 
-    def test_the_last_error_of_an_outage_is_the_waits(self) -> None:
+    def test_an_outage_ends_the_wait_with_its_last_error(self) -> None:
         _, end = live(make_wait(), lambda since: down(f"after {since:.0f}"))
         assert str(end.error).startswith("after 9")
 
@@ -236,7 +236,9 @@ class TestTrouble:
             pytest.param(ImportProtocolError("redirect", retryable=False), False, id="redirect"),
         ],
     )
-    def test_a_first_look_that_fails(self, error: ImportStatusError, is_tolerated: bool) -> None:
+    def test_an_error_in_the_first_poll_is_tolerated_if_transient(
+        self, error: ImportStatusError, is_tolerated: bool
+    ) -> None:
         assert isinstance(make_wait().on_error(error, NOW), PollAgain if is_tolerated else GaveUp)
 
     @pytest.mark.parametrize(
@@ -247,12 +249,14 @@ class TestTrouble:
             pytest.param(ImportProtocolError("redirect", retryable=False), False, id="redirect"),
         ],
     )
-    def test_a_later_look_that_fails(self, error: ImportStatusError, is_tolerated: bool) -> None:
+    def test_an_error_in_a_later_poll_is_tolerated_if_transient_or_a_rejected_credential(
+        self, error: ImportStatusError, is_tolerated: bool
+    ) -> None:
         wait = make_wait()
         wait.on_status(status(), NOW)
         assert isinstance(wait.on_error(error, NOW + 10), PollAgain if is_tolerated else GaveUp)
 
-    def test_a_credential_with_which_no_import_was_found_worked(self) -> None:
+    def test_a_not_found_answer_proves_the_credential(self) -> None:
         wait = make_wait()
         wait.on_error(ImportNotFoundError(""), NOW)
         assert isinstance(wait.on_error(ImportAuthError(""), NOW + 10), PollAgain)
@@ -262,7 +266,7 @@ class TestTrouble:
         wait.on_error(down(), NOW)
         assert isinstance(wait.on_error(ImportAuthError(""), NOW + 10), GaveUp)
 
-    def test_a_credential_that_stays_refused_is_an_auth_error_in_the_end(self) -> None:
+    def test_a_credential_that_stays_rejected_ends_in_an_auth_error(self) -> None:
         polls, end = live(
             make_wait(max_wait=60.0), lambda since: ImportAuthError("refused") if since else status()
         )
@@ -271,21 +275,21 @@ class TestTrouble:
 
 
 class TestNotFound:
-    def test_no_such_import_is_not_yet_within_the_grace(self) -> None:
+    def test_not_found_is_tolerated_within_the_grace(self) -> None:
         def vendor(since: float) -> Answer:
             return ImportNotFoundError("none") if since < 50 else status("succeeded")
 
         assert isinstance(live(make_wait(), vendor)[1], Finished)
 
-    def test_no_such_import_ends_the_wait_after_the_grace(self) -> None:
+    def test_not_found_ends_the_wait_after_the_grace(self) -> None:
         polls, end = live(make_wait(), lambda _: ImportNotFoundError("none"))
         assert (type(end.error), 60 <= polls[-1] <= 71) == (ImportNotFoundError, True)
 
-    def test_the_end_of_the_grace_is_named(self) -> None:
+    def test_the_not_found_error_names_the_grace(self) -> None:
         end: Any = make_wait().on_error(ImportNotFoundError("none"), NOW + 60)
         assert "not_found_grace (60 s)" in str(end.error)
 
-    def test_an_import_that_vanishes_for_a_while_is_waited_for(self) -> None:
+    def test_an_import_that_vanishes_temporarily_is_waited_for(self) -> None:
         def vendor(since: float) -> Answer:
             if 3600 <= since < 4300:
                 return ImportNotFoundError("none")
@@ -293,7 +297,7 @@ class TestNotFound:
 
         assert isinstance(live(make_wait(), vendor)[1], Finished)
 
-    def test_an_import_that_stays_away_is_not_found_after_outage_tolerance(self) -> None:
+    def test_an_import_that_vanishes_is_not_found_after_outage_tolerance(self) -> None:
         polls, end = live(
             make_wait(max_wait=60.0), lambda since: ImportNotFoundError("gone") if since >= 3600 else status()
         )
@@ -307,18 +311,18 @@ class TestNotFound:
         assert isinstance(end, GaveUp)
         assert 4500 <= polls[-1] <= 4620
 
-    def test_no_such_import_between_outages_is_bounded_by_the_grace(self) -> None:
+    def test_not_found_between_outages_is_bounded_by_the_grace(self) -> None:
         errors = cycle([down(), ImportNotFoundError("none")])
         polls, end = live(make_wait(), lambda _: next(errors))
         assert (type(end.error), polls[-1] < 100) == (ImportNotFoundError, True)
 
-    def test_an_import_is_seen_however_it_travels(self) -> None:
+    def test_a_deserialized_wait_remembers_that_the_import_was_found(self) -> None:
         wait = make_wait()
         wait.on_status(status(), NOW)
         wait = Wait.from_dict(json.loads(json.dumps(wait.to_dict())))
         assert isinstance(wait.on_error(ImportNotFoundError("gone"), NOW + 3600), PollAgain)
 
-    def test_a_status_of_an_earlier_release_was_seen(self) -> None:
+    def test_a_wait_with_a_status_from_an_earlier_release_counts_as_found(self) -> None:
         wait = make_wait()
         wait.on_status(status(), NOW)
         earlier = wait.to_dict()
@@ -327,7 +331,7 @@ class TestNotFound:
             Wait.from_dict(earlier).on_error(ImportNotFoundError("gone"), NOW + 3600), PollAgain
         )
 
-    def test_without_grace_the_first_answer_decides(self) -> None:
+    def test_without_grace_the_first_not_found_ends_the_wait(self) -> None:
         assert isinstance(make_wait(not_found_grace=0.0).on_error(ImportNotFoundError("none"), NOW), GaveUp)
 
 
@@ -340,22 +344,22 @@ class TestRetryAfter:
             pytest.param(7200.0, 3600.0, id="more than an hour"),
         ],
     )
-    def test_the_vendor_may_keep_us_away_for_an_hour(self, asked: float, waited: float) -> None:
+    def test_retry_after_is_respected_up_to_one_hour(self, asked: float, waited: float) -> None:
         assert make_wait().on_error(down(retry_after=asked), NOW) == PollAgain(waited)
 
-    def test_the_vendor_cannot_call_us_back_sooner_than_the_schedule(self) -> None:
+    def test_retry_after_does_not_shorten_the_interval(self) -> None:
         again: Any = make_wait(poke_interval=30.0).on_error(down(retry_after=1.0), NOW)
         assert again.delay >= 30.0
 
-    def test_the_vendor_cannot_keep_us_away_past_the_deadline(self) -> None:
+    def test_retry_after_does_not_exceed_the_deadline(self) -> None:
         wait = make_wait(deadline=NOW + 100)
         assert wait.on_error(down(retry_after=3600.0), NOW) == PollAgain(100.0)
 
-    def test_the_vendor_cannot_keep_us_away_past_the_execution_deadline(self) -> None:
+    def test_retry_after_does_not_exceed_the_execution_deadline(self) -> None:
         wait = make_wait(execution_deadline=NOW + 40)
         assert wait.on_error(down(retry_after=3600.0), NOW) == PollAgain(40.0)
 
-    def test_an_unlimited_call_back_is_looked_after_within_the_hour(self) -> None:
+    def test_a_huge_retry_after_is_capped_at_one_hour(self) -> None:
         polls, _ = live(make_wait(deadline=NOW + 2 * 3600), lambda _: down(retry_after=1e9))
         assert delays(polls) == [3600.0, 3600.0]
 
@@ -363,13 +367,13 @@ class TestRetryAfter:
         polls, end = live(make_wait(deadline=NOW + DAY), lambda _: down(retry_after=3600.0))
         assert (type(end.error), len(polls)) == (AirflowSensorTimeout, 25)
 
-    def test_the_time_asked_for_is_no_outage(self) -> None:
+    def test_time_requested_by_retry_after_does_not_count_as_outage(self) -> None:
         """Thrice a quarter of an hour, each asked for, with half a minute between."""
         answers = iter([*[down(retry_after=900.0), down(), down(), down()] * 3, status("succeeded")])
         _, end = live(make_wait(poke_interval=10.0, max_wait=10.0), lambda _: next(answers))
         assert isinstance(end, Finished)
 
-    def test_the_time_before_it_and_after_it_is(self) -> None:
+    def test_time_before_and_after_retry_after_counts_as_outage(self) -> None:
         polls, end = live(
             make_wait(max_wait=60.0),
             lambda since: down(retry_after=1800.0 if 400 <= since < 460 else None),
@@ -377,7 +381,7 @@ class TestRetryAfter:
         assert isinstance(end.error, ImportUnavailableError)
         assert 2640 <= polls[-1] <= 2780
 
-    def test_a_poll_that_comes_sooner_than_asked_for_counts_from_then_on(self) -> None:
+    def test_a_poll_before_retry_after_has_passed_counts_as_outage(self) -> None:
         wait = make_wait()
         wait.on_error(down(), NOW)
         wait.on_error(down(retry_after=3600.0), NOW + 600)
@@ -386,41 +390,41 @@ class TestRetryAfter:
         assert isinstance(wait.on_error(down(), NOW + 1001), GaveUp)
 
     @pytest.mark.parametrize("retry_after", [float("nan"), float("inf"), -1.0, 0.0, 10**400])
-    def test_what_is_no_time_to_come_back_does_no_harm(self, retry_after: float) -> None:
+    def test_an_invalid_retry_after_is_capped_at_one_hour(self, retry_after: float) -> None:
         again: Any = make_wait().on_error(down(retry_after=retry_after), NOW)
         assert again.delay <= 3600.0
 
 
 class TestASharedOutage:
-    def test_it_began_when_the_first_wait_met_it(self) -> None:
+    def test_a_shared_outage_starts_with_the_first_failure_of_any_wait(self) -> None:
         wait = make_wait()
         wait.on_status(status(), NOW + 1000)
         assert isinstance(wait.on_error(down(since=NOW + 1001), NOW + 1900), PollAgain)
         assert isinstance(wait.on_error(down(since=NOW + 1001), NOW + 1902), GaveUp)
 
-    def test_it_is_remembered(self) -> None:
+    def test_the_start_of_a_shared_outage_is_remembered(self) -> None:
         wait = make_wait()
         wait.on_status(status(), NOW + 1000)
         wait.on_error(down(since=NOW + 1001), NOW + 1900)
         assert isinstance(wait.on_error(down(), NOW + 1902), GaveUp)
 
-    def test_one_that_began_later_than_our_own_changes_nothing(self) -> None:
+    def test_a_shared_outage_that_started_later_has_no_effect(self) -> None:
         wait = make_wait()
         wait.on_error(down(), NOW)
         assert isinstance(wait.on_error(down(since=NOW + 600), NOW + 901), GaveUp)
 
-    def test_a_wait_that_begins_in_it_has_its_whole_tolerance(self) -> None:
+    def test_a_wait_that_starts_during_an_outage_has_its_full_tolerance(self) -> None:
         wait = make_wait()
         assert isinstance(wait.on_error(down(since=NOW - DAY), NOW), PollAgain)
         assert isinstance(wait.on_error(down(since=NOW - DAY), NOW + 899), PollAgain)
 
-    def test_one_from_the_future_counts_from_now(self) -> None:
+    def test_a_shared_outage_from_the_future_starts_now(self) -> None:
         wait = make_wait()
         wait.on_error(down(since=NOW + DAY), NOW)
         assert wait.failing_since == NOW
 
     @pytest.mark.parametrize("since", [0.0, 50_000.0])
-    def test_a_postponed_poll_comes_within_half_a_minute(self, since: float) -> None:
+    def test_a_postponed_poll_is_made_after_the_postponement(self, since: float) -> None:
         error = down(retry_after=3600.0)
         error.postponed_for = 25.0
         wait = make_wait(poke_interval=60.0)
@@ -431,24 +435,24 @@ class TestASharedOutage:
 class TestASpreadOfDelays:
     """What a triggerer waits before its first poll, and holds an event back."""
 
-    def test_the_worker_has_just_polled(self) -> None:
+    def test_the_first_delay_after_a_poll_on_the_worker_is_one_interval(self) -> None:
         assert 10.0 <= first_delay(make_wait(), NOW, NOW) <= 11.0
 
     def test_a_wait_that_starts_in_the_triggerer_is_polled_at_once(self) -> None:
         assert first_delay(make_wait(), None, NOW + 1) == 0.0
 
-    def test_a_thousand_old_waits_are_spread_over_their_present_interval(self) -> None:
+    def test_first_delays_after_a_restart_are_spread_over_the_interval(self) -> None:
         old = make_wait(max_wait=300.0)
         restarted = [first_delay(old, NOW + 1, NOW + 5 * 3600) for _ in range(1250)]
         thirds = [sum(low <= delay < low + 100 for delay in restarted) for low in (0, 100, 200)]
         assert max(restarted) <= 300.0
         assert min(thirds) > 300
 
-    def test_as_are_those_that_started_in_the_triggerer(self) -> None:
+    def test_first_delays_of_waits_started_in_the_triggerer_are_spread_after_a_restart(self) -> None:
         restarted = [first_delay(make_wait(), None, NOW + 5 * 3600) for _ in range(300)]
         assert sum(delay > 100 for delay in restarted) > 100
 
-    def test_a_vendor_that_asked_the_worker_to_stay_away_is_obeyed(self) -> None:
+    def test_retry_after_received_by_the_worker_is_respected_by_the_trigger(self) -> None:
         wait = make_wait()
         wait.on_error(down(retry_after=600.0), NOW)
         assert first_delay(Wait.from_dict(wait.to_dict()), NOW, NOW + 2) == pytest.approx(598.0)
@@ -456,7 +460,7 @@ class TestASpreadOfDelays:
 
     @patiently
     @given(TIMES, TIMES, st.floats(0.01, 1e6), st.floats(0.01, 1e6), st.booleans())
-    def test_no_clock_delays_the_first_poll(
+    def test_no_clock_skew_delays_the_first_poll_beyond_the_limits(
         self, deferred: float, ends: float, poke_interval: float, max_wait: float, backoff: bool
     ) -> None:
         wait = Wait(
@@ -474,17 +478,17 @@ class TestASpreadOfDelays:
 
     @patiently
     @given(TIMES)
-    def test_no_clock_holds_an_event_back_for_long(self, deferred: float) -> None:
+    def test_no_clock_skew_holds_an_event_beyond_the_limit(self, deferred: float) -> None:
         held = hold(deferred, NOW)
         assert 0.0 <= held <= MIN_RESUME_DELAY
         assert held == pytest.approx(min(max(deferred + MIN_RESUME_DELAY - NOW, 0.0), MIN_RESUME_DELAY))
 
-    def test_an_event_of_a_wait_without_a_worker_is_not_held_back(self) -> None:
+    def test_an_event_of_a_wait_started_in_the_triggerer_is_not_held(self) -> None:
         assert hold(None, NOW) == 0.0
 
     @patiently
     @given(st.floats(-DAY, DAY), st.floats(0.0, 3.0))
-    def test_a_workers_clock_changes_nothing_by_more_than_the_hold(self, ahead: float, took: float) -> None:
+    def test_clock_skew_of_a_worker_is_corrected_within_the_hold(self, ahead: float, took: float) -> None:
         right = make_wait(execution_deadline=NOW + DAY, failing_since=NOW)
         wrong = replace(
             right,
@@ -499,13 +503,13 @@ class TestASpreadOfDelays:
         assert first_delay(ours, deferred_at, NOW + took) <= 11.0 + MIN_RESUME_DELAY
         assert hold(deferred_at, NOW + 20) <= 0.01
 
-    def test_a_worker_an_hour_behind_is_polled_for_by_its_shortest_interval(self) -> None:
+    def test_a_wait_of_a_worker_an_hour_behind_starts_with_the_shortest_interval(self) -> None:
         behind = make_wait(first_poll_at=NOW - 3600, deadline=NOW - 3600 + DAY)
         ours, deferred_at = on_this_clock(behind, NOW - 3600, NOW + DAY + 0.3)
         assert 9.0 <= first_delay(ours, deferred_at, NOW + 1) <= 11.0
         assert ours.next_interval(NOW + 10) <= 11.0
 
-    def test_a_clock_that_is_right_changes_no_instant(self) -> None:
+    def test_a_correct_clock_changes_no_times(self) -> None:
         wait = make_wait()
         assert on_this_clock(wait, NOW, wait.ends + 1.5) == (wait, NOW)
 
@@ -522,7 +526,7 @@ class TestMemory:
         assert isinstance(later.on_error(ImportAuthError("rotated"), NOW + 110), PollAgain)
         assert isinstance(later.on_error(ImportNotFoundError("gone"), NOW + 1011), GaveUp)
 
-    def test_a_timeout_says_that_a_state_was_known(self) -> None:
+    def test_the_timeout_message_says_that_the_import_was_found_by_an_earlier_process(self) -> None:
         wait = make_wait()
         wait.recall({"seen": True})
         assert "found earlier" in str(wait.out_of_timeout().error)
@@ -531,7 +535,7 @@ class TestMemory:
     @given(
         st.dictionaries(st.sampled_from(["seen", "credential_accepted", "failing_since", "away_until"]), JUNK)
     )
-    def test_what_was_not_written_by_us_is_ignored(self, memory: dict[str, Any]) -> None:
+    def test_invalid_memory_is_ignored(self, memory: dict[str, Any]) -> None:
         wait = make_wait()
         wait.recall(memory)
         assert isinstance(wait.on_error(down(), NOW + 1), PollAgain | GaveUp)
@@ -539,17 +543,17 @@ class TestMemory:
 
 
 class TestTravelling:
-    def test_a_course_is_read_back_from_its_json(self) -> None:
+    def test_a_wait_round_trips_through_json(self) -> None:
         wait = make_wait(
             execution_deadline=NOW + DAY, poke_interval=5.0, failing_since=NOW, credential_accepted=True
         )
         wait.last = status("blocked")
         assert Wait.from_dict(json.loads(json.dumps(wait.to_dict()))) == wait
 
-    def test_a_course_of_an_earlier_release_may_lack_what_came_later(self) -> None:
+    def test_a_wait_from_an_earlier_release_may_lack_fields(self) -> None:
         assert Wait.from_dict({"first_poll_at": NOW, "deadline": NOW + 7 * DAY}) == make_wait()
 
-    def test_a_course_of_a_later_release_may_hold_more(self) -> None:
+    def test_a_wait_from_a_later_release_may_have_more_fields(self) -> None:
         assert Wait.from_dict({**make_wait().to_dict(), "patience": "endless"}) == make_wait()
 
     def test_an_outage_goes_on_in_the_next_process(self) -> None:
@@ -557,7 +561,7 @@ class TestTravelling:
         wait.on_error(down(), NOW)
         assert isinstance(Wait.from_dict(wait.to_dict()).on_error(down(), NOW + 901), GaveUp)
 
-    def test_the_last_status_travels_bounded(self) -> None:
+    def test_the_serialized_last_status_has_a_maximum_size(self) -> None:
         wait = make_wait(
             last=ImportStatus("clear", "1", ImportState.RUNNING, "PROCESSING", messages=("ü" * 500,) * 20)
         )

@@ -30,7 +30,7 @@ from ..hooks.playing import answer, play, raw
 from .acme import NEW, OLD, QUESTION, Acme
 
 
-def test_a_step_hands_over_the_answer() -> None:
+def test_advance_sends_the_reply_into_the_flow() -> None:
     def flow() -> Any:
         return (yield "first") + (yield "second")
 
@@ -42,7 +42,7 @@ def test_a_step_hands_over_the_answer() -> None:
     ]
 
 
-def test_an_error_is_thrown_into_the_script() -> None:
+def test_an_error_is_thrown_into_the_flow() -> None:
     def flow() -> Any:
         try:
             return (yield "question")
@@ -54,7 +54,7 @@ def test_an_error_is_thrown_into_the_script() -> None:
     assert advance(running, ImportUnavailableError("rain")) == Returned("noticed rain")
 
 
-def test_an_error_that_the_script_survives_brings_its_next_wish() -> None:
+def test_advance_returns_the_next_effect_after_a_handled_error() -> None:
     """`throw()` returns what the script yields next, as `send()` does."""
 
     def flow() -> Any:
@@ -70,7 +70,7 @@ def test_an_error_that_the_script_survives_brings_its_next_wish() -> None:
     assert reply == "another"
 
 
-def test_none_is_an_answer_too() -> None:
+def test_none_is_sent_as_a_reply() -> None:
     running = send_authenticated(Acme(), QUESTION)
     assert isinstance(advance(running), NeedCredential)
     with pytest.raises(AttributeError):
@@ -95,14 +95,14 @@ def run_flow(request: pytest.FixtureRequest) -> RunFlow:
     return run
 
 
-def test_a_driver_brings_the_result(run_flow: RunFlow) -> None:
+def test_run_flow_returns_the_result(run_flow: RunFlow) -> None:
     def flow() -> Any:
         return (yield 1) + (yield 2)
 
     assert run_flow(flow(), lambda effect: effect * 10) == 30
 
 
-def test_a_driver_goes_on_with_the_wish_after_an_error(run_flow: RunFlow) -> None:
+def test_run_flow_continues_after_a_handled_error(run_flow: RunFlow) -> None:
     def flow() -> Any:
         try:
             yield "down"
@@ -118,7 +118,7 @@ def test_a_driver_goes_on_with_the_wish_after_an_error(run_flow: RunFlow) -> Non
     assert run_flow(flow(), answer) == "up again"
 
 
-def test_a_driver_takes_no_leaked_stopiteration_for_a_result(run_flow: RunFlow) -> None:
+def test_run_flow_does_not_mistake_a_leaked_stopiteration_for_a_result(run_flow: RunFlow) -> None:
     def answer(_: Any) -> Any:
         raise StopIteration("leaked")
 
@@ -126,7 +126,7 @@ def test_a_driver_takes_no_leaked_stopiteration_for_a_result(run_flow: RunFlow) 
         run_flow(send_authenticated(Acme(), QUESTION), answer)
 
 
-def test_a_driver_closes_the_script_when_it_is_interrupted(run_flow: RunFlow) -> None:
+def test_run_flow_closes_an_interrupted_flow(run_flow: RunFlow) -> None:
     ended = []
 
     def flow() -> Any:
@@ -144,63 +144,63 @@ def test_a_driver_closes_the_script_when_it_is_interrupted(run_flow: RunFlow) ->
 
 
 class TestAsk:
-    def test_a_question_goes_out_signed_below_the_connections_base(self) -> None:
+    def test_a_relative_request_is_authenticated_and_sent_to_the_base_url(self) -> None:
         effects, _ = play(send_authenticated(Acme(), QUESTION), OLD, answer())
         signed = Request("GET", "https://acme.example/status/42", {"Authorization": "old-token"})
         assert effects == [NeedCredential(), signed]
 
-    def test_a_whole_url_is_left_as_it_is(self) -> None:
+    def test_an_absolute_url_is_not_changed(self) -> None:
         effects, _ = play(
             send_authenticated(Acme(), Request("GET", "https://other.example/x")), OLD, answer()
         )
         assert effects[1].url == "https://other.example/x"
 
-    def test_the_answer_is_the_result(self) -> None:
+    def test_the_response_is_the_result(self) -> None:
         _, response = play(send_authenticated(Acme(), QUESTION), OLD, raw("hello", 404))
         assert (response.status, response.body) == (404, b"hello")
 
     @pytest.mark.parametrize("status", [401, 403])
-    def test_a_refused_credential_is_replaced(self, status: int) -> None:
+    def test_a_rejected_credential_is_replaced(self, status: int) -> None:
         effects, _ = play(send_authenticated(Acme(), QUESTION), OLD, raw("", status), NEW, answer())
         assert effects[2] == NeedCredential(refused=OLD)
 
     @pytest.mark.parametrize("status", [401, 403])
-    def test_the_question_is_asked_again_with_the_new_credential(self, status: int) -> None:
+    def test_the_request_is_repeated_with_the_new_credential(self, status: int) -> None:
         effects, response = play(send_authenticated(Acme(), QUESTION), OLD, raw("", status), NEW, answer())
         assert (effects[3].headers, response.status) == ({"Authorization": "new-token"}, 200)
 
-    def test_a_refusal_is_handed_on_with_the_vendors_words(self) -> None:
+    def test_the_reason_of_a_rejection_quotes_the_vendor(self) -> None:
         effects, _ = play(send_authenticated(Acme(), QUESTION), OLD, raw("no right", 403), NEW, answer())
         assert effects[2].reason == "HTTP 403 (no right)"
 
-    def test_credentials_are_tried_as_long_as_there_is_another(self) -> None:
+    def test_rejected_credentials_are_replaced_repeatedly(self) -> None:
         third = Credential("third")
         effects, response = play(
             send_authenticated(Acme(), QUESTION), OLD, raw("", 401), NEW, raw("", 401), third, answer()
         )
         assert (effects[4], response.status) == (NeedCredential(refused=NEW), 200)
 
-    def test_credentials_without_end_are_an_outage(self) -> None:
+    def test_too_many_rejected_credentials_are_an_outage(self) -> None:
         tried = [reply for n in range(MAX_CREDENTIALS) for reply in (Credential(str(n)), raw("", 401))]
         with pytest.raises(ImportUnavailableError, match=f"rejected {MAX_CREDENTIALS} credentials in a row"):
             play(send_authenticated(Acme(), QUESTION), *tried)
 
-    def test_a_credential_that_was_answered_is_accepted(self) -> None:
+    def test_a_credential_is_accepted_with_any_other_status(self) -> None:
         old, new = Credential("old"), Credential("new")
         play(send_authenticated(Acme(), QUESTION), old, raw("", 401), new, answer(404))
         assert (old.is_accepted, new.is_accepted) == (False, True)
 
-    def test_what_the_vendor_means_by_an_answer_counts(self) -> None:
+    def test_the_effective_status_counts(self) -> None:
         effects, _ = play(send_authenticated(Acme(), QUESTION), OLD, raw("no entry", 200), NEW, answer())
         assert effects[2] == NeedCredential(refused=OLD)
 
     @pytest.mark.parametrize("status", [200, 302, 400, 404, 429, 500])
-    def test_no_other_answer_costs_a_credential(self, status: int) -> None:
+    def test_no_other_status_replaces_the_credential(self, status: int) -> None:
         effects, _ = play(send_authenticated(Acme(), QUESTION), OLD, raw("", status))
         assert len(effects) == 2
 
     @pytest.mark.parametrize("secret", ["new-token", "part-of-it", "client-secret"])
-    def test_an_echoed_secret_is_in_no_error(self, secret: str) -> None:
+    def test_an_echoed_secret_is_redacted_in_the_reason(self, secret: str) -> None:
         credential = replace(NEW, secrets=("part-of-it",))
         replies = (raw("", 401), credential, raw(f"bad {secret}", 401), NEW, answer())
         effects, _ = play(send_authenticated(Acme(), QUESTION), OLD, *replies)

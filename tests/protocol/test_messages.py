@@ -18,12 +18,12 @@ from airflow_provider_importstatus.protocol.messages import (
 )
 
 
-def test_a_form_is_encoded_once() -> None:
+def test_form_values_are_encoded_once() -> None:
     request = form_request("https://login.example/token", {"user": "a&b=c d", "password": "ü+%"})
     assert request.body == b"user=a%26b%3Dc+d&password=%C3%BC%2B%25"
 
 
-def test_a_form_says_that_it_is_one() -> None:
+def test_a_form_request_has_its_content_type() -> None:
     request = form_request("https://login.example/token", {})
     assert (request.method, request.headers["Content-Type"]) == ("POST", "application/x-www-form-urlencoded")
 
@@ -40,12 +40,12 @@ def test_a_form_says_that_it_is_one() -> None:
         pytest.param("...", "...", id="three dots"),
     ],
 )
-def test_an_id_is_one_segment_of_a_path(import_id: str, quoted: str) -> None:
+def test_an_id_is_quoted_as_one_path_segment(import_id: str, quoted: str) -> None:
     assert quote_path_segment(import_id) == quoted
 
 
 @pytest.mark.parametrize("import_id", [".", ".."])
-def test_an_id_that_would_change_the_path_is_refused(import_id: str) -> None:
+def test_an_id_that_would_change_the_path_is_rejected(import_id: str) -> None:
     with pytest.raises(ImportSettingsError, match="Nothing was sent"):
         quote_path_segment(import_id)
 
@@ -62,5 +62,5 @@ def test_an_id_that_would_change_the_path_is_refused(import_id: str) -> None:
         pytest.param(StoreSharedToken("shared", Credential("hunter22"), Credential("hunter22")), id="Share"),
     ],
 )
-def test_no_message_shows_a_secret(message: object) -> None:
+def test_no_repr_contains_a_secret(message: object) -> None:
     assert "hunter22" not in repr(message)

@@ -41,20 +41,20 @@ def mutated_dates(draw: st.DrawFn) -> str:
 @pytest.mark.parametrize(
     "text", ["202127:", "2021-W", "2021-W99-9", "0000-00-00", "2021-09-28T99", "9" * 10**6]
 )
-def test_a_date_that_cannot_be_read_is_none(text: str) -> None:
+def test_an_invalid_date_is_none(text: str) -> None:
     assert parse_timestamp(text) is None
 
 
 @often
 @given(text=mutated_dates())
 @example("202127:")
-def test_a_mutated_date_is_an_instant_or_none(text: str) -> None:
+def test_a_mutated_date_is_parsed_or_none(text: str) -> None:
     assert parse_timestamp(text) is None or isinstance(parse_timestamp(text), datetime)
 
 
 @often
 @given(value=json_values)
-def test_any_json_is_a_count_an_instant_or_none(value: Any) -> None:
+def test_any_json_value_is_parsed_or_none(value: Any) -> None:
     assert parse_timestamp(value) is None or isinstance(parse_timestamp(value), datetime)
     count = parse_count(value)
     assert count is None or count >= 0
@@ -62,6 +62,6 @@ def test_any_json_is_a_count_an_instant_or_none(value: Any) -> None:
 
 @often
 @given(header=st.text(max_size=40) | mutated_dates() | st.text("0123456789 ,:GMTWedOct+-", max_size=40))
-def test_any_retry_after_is_seconds_or_none(header: str) -> None:
+def test_any_retry_after_is_positive_or_none(header: str) -> None:
     seconds = raw("", 503, retry_after=header).retry_after
     assert seconds is None or seconds > 0
