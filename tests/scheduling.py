@@ -1,4 +1,4 @@
-"""Which tests run one after the other in one process when pytest-xdist distributes them."""
+"""Groups of tests that pytest-xdist runs sequentially in one process."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from fnmatch import fnmatch
 
 from xdist.scheduler import LoadScopeScheduling
 
-#: By the path of a module, what its tests share. The largest groups begin first, single tests fill the gaps.
+#: What tests share, by module path. The largest groups start first, single tests fill the gaps.
 GROUPS = {
     "tests/deployment/test_deployment.py": "deployment",
     "tests/deployment/test_waits.py": "deployment",
@@ -25,7 +25,7 @@ def group_of(nodeid: str) -> str | None:
 
 
 class Scheduling(LoadScopeScheduling):
-    """Hand out groups and single tests.
+    """Distribute groups and single tests.
 
     The mark `xdist_group` would do, but pytest-xdist 3.8 does not see it with pytest 9.2.
     """

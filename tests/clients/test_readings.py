@@ -1,4 +1,4 @@
-"""One reading of a connection and what belongs to it stay together; an edit is taken up by the next wait."""
+"""Edited connections: a poll never mixes two versions, and the next wait uses the new one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from ..triggers.waits import ENDLESS, Connect, events_of, waiting
 
 @contextmanager
 def tao(name: str, status: str = "pending", token_status: int = 200) -> Iterator[Server]:
-    """A deployment of TAO Advance that knows its own tokens only."""
+    """A TAO Advance server that accepts only its own tokens."""
 
     def script(seen: Any) -> list[bytes | float]:
         if seen.method == "POST":
@@ -62,7 +62,7 @@ def run(test: Awaitable[Any]) -> Any:
 
 @pytest.mark.usefixtures("sandbox")
 def test_a_new_wait_uses_an_edited_connection_while_an_earlier_wait_still_runs(connect: Connect) -> None:
-    """It must not ask the old host, which may know an import of that id."""
+    """It must not send requests to the old host, which may have an import with the same id."""
 
     async def edited_between() -> list[dict[str, Any]]:
         connect("tao_advance", host=old.url)
@@ -116,7 +116,7 @@ def test_a_worker_uses_an_edited_connection_after_five_minutes(
 @pytest.mark.parametrize("mode", ["blocking", "async"])
 @pytest.mark.usefixtures("sandbox")
 def test_a_poll_restarts_when_its_connection_is_edited(connect: Connect, mode: str) -> None:
-    """A token that was refused at the old host, and a new one: the new one never goes to the old host."""
+    """A token obtained from the new host is never sent to the old host."""
 
     def poll() -> ImportStatus:
         if mode == "blocking":
@@ -169,7 +169,7 @@ def test_hooks_with_different_hosts_on_one_connection_share_no_credential(connec
         def script(seen: Any) -> list[bytes | float]:
             if seen.method == "POST":
                 return answer(f"{name}-token")
-            # The first of each is refused, so that both renew at once.
+            # The first token of each is rejected, so that both refresh at once.
             is_mine = seen.headers["authorization"] == f"{name}-token"
             return answer("ok", status=200 if is_mine else 401)
 
@@ -274,5 +274,5 @@ def test_an_outage_is_probed_by_one_of_many_waits(sandbox: Sandbox) -> None:
     import_ids = [sandbox.submit("thalamus", **ENDLESS) for _ in range(100)]
     sandbox.fault("thalamus", "status", "503", times=None)
     run(many())
-    # Those under way when it began, and a probe or two; without sharing it would be some 1,500.
+    # Polls in flight when it started, and one or two probes; without sharing there would be about 1,500.
     assert sandbox.requests("thalamus")["status"] <= 30

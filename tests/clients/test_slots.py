@@ -1,4 +1,4 @@
-"""The line for a request slot."""
+"""Request slots of a connection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is hidden in a vendor's words, however it is written."""
+"""Redaction of secrets and signed URLs in vendor texts, in any encoding."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def message(text: str) -> str:
     return ImportStatus("clear", "1", ImportState.FAILED, "X", messages=(text,)).messages[0]
 
 
-#: The places where a signed URL could be told.
+#: The places where a signed URL could appear.
 TOLD: dict[str, Callable[[str], str]] = {
     "message": message,
     "error": lambda text: str(ImportStatusError(text)),
@@ -98,7 +98,7 @@ def test_a_password_in_a_truncated_url_is_redacted(length: int) -> None:
 
 SECRET = "p\"ä/ss+w&rd=<1>\\'t"
 
-#: How secrets come back.
+#: Encodings in which secrets are echoed.
 SPELLINGS: dict[str, Callable[[str], str]] = {
     "as it is": str,
     "JSON": lambda text: json.dumps(text)[1:-1],
@@ -133,7 +133,7 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
 
 
 def heard(text: str, secret: str) -> str:
-    """All that is told of a text in an answer to somebody with this secret."""
+    """Return everything quoted from a response with this text, for a client with this secret."""
     answer = replace(raw(text), secrets=(secret,))
     return " ".join(
         [answer.excerpt(), *extract_messages(answer, text), *extract_messages(answer, {"why": text})]
@@ -170,7 +170,7 @@ def test_a_secret_is_redacted_at_every_position(secret: str, spell: str, before:
 def test_redaction_does_not_shift_part_of_a_secret_into_the_excerpt(
     spell: Callable[[str], str], copies: int
 ) -> None:
-    """What stands beyond the cut moves forward when something before it is replaced."""
+    """Text beyond the limit moves forward when something before it is replaced."""
     secret = "".join(f"{number:03d}" for number in range(200))
     for before in range(0, 600, 37):
         told = heard("x" * before + (spell(secret) + " ") * copies + "z" * 5000, secret)

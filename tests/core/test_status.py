@@ -208,7 +208,7 @@ def test_a_url_is_redacted_before_the_text_is_truncated() -> None:
     ],
 )
 def test_characters_that_no_database_stores_are_removed(said: str, kept: str) -> None:
-    """PostgreSQL refuses both in a JSONB column, in which Airflow 3 keeps XComs."""
+    """PostgreSQL rejects both in a JSONB column, in which Airflow 3 stores XComs."""
     assert status(messages=(said,)).messages == (kept,)
 
 

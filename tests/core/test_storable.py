@@ -21,7 +21,7 @@ from airflow_provider_importstatus.status import ImportState, ImportStatus, RowC
 
 from ..hooks.playing import raw
 
-#: What a vendor may send, and what is kept of it.
+#: Texts that a vendor may send, and what is stored.
 TEXTS = [
     pytest.param("a\x00b", "ab", id="NUL"),
     pytest.param("a\ud83db", "a?b", id="lone surrogate"),
@@ -147,7 +147,7 @@ def test_a_status_with_any_text_can_be_stored_and_read_back(text: str, field: st
     "junk", ["5\x00", 5.5, True, -1, 2**63, 10**400, [], float("nan")], ids=lambda junk: repr(junk)[:10]
 )
 def test_an_invalid_row_count_becomes_none(junk: Any) -> None:
-    """A number beyond 64 bits is refused by what carries a trigger's event."""
+    """The serialization of trigger events rejects numbers beyond 64 bits."""
     assert RowCounts(junk, junk, junk, junk) == RowCounts()
 
 

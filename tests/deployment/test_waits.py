@@ -85,7 +85,7 @@ def _cases() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("mode", "scenario"), _cases())
-def test_a_task_ends_as_its_import_did(
+def test_a_task_ends_as_its_import_does(
     deployment: Deployment, runs: dict[str, Run], mode: str, scenario: str
 ) -> None:
     (task,) = deployment.api.task_instances(runs[mode], scenario)
@@ -103,7 +103,7 @@ def test_the_result_is_the_same_in_every_mode(
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_the_latest_status_of_a_failed_wait_is_told(
+def test_the_latest_status_of_a_failed_wait_is_in_the_xcom(
     deployment: Deployment, runs: dict[str, Run], mode: str
 ) -> None:
     latest = deployment.api.xcom(runs[mode], "partial", "import_status")
@@ -122,9 +122,7 @@ def test_a_poking_wait_does_not_run_in_the_triggerer(deployment: Deployment, run
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_timeout_tells_the_last_known_state(
-    deployment: Deployment, runs: dict[str, Run], mode: str
-) -> None:
+def test_a_timeout_has_the_last_known_state(deployment: Deployment, runs: dict[str, Run], mode: str) -> None:
     log = deployment.api.log(runs[mode], "timeout")
     assert "AirflowSensorTimeout" in log
     assert "the vendor says 'pending'" in log
@@ -138,7 +136,7 @@ def test_no_secret_reaches_a_log(deployment: Deployment, sandbox: Sandbox) -> No
     assert not [secret for secret in secrets for log in logs if secret in log]
 
 
-def test_statuses_that_cannot_be_written_change_no_end(deployment: Deployment, sandbox: Sandbox) -> None:
+def test_unwritable_statuses_do_not_change_the_outcome(deployment: Deployment, sandbox: Sandbox) -> None:
     import_id = sandbox.submit("thalamus", seconds=20)
     run = deployment.trigger("unwritable", {"import_id": import_id})
     assert deployment.wait_for_end(run, timeout=120) == "success"

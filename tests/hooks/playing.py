@@ -1,4 +1,4 @@
-"""Plays a conversation by hand: the test is the network, the connection and the Variables."""
+"""Helpers that run flows without I/O: the test supplies responses, the connection and the Variables."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ NOW = 1_800_000_000.0
 
 
 def answer(status: int = 200, /, **body: Any) -> Response:
-    """A JSON object as a vendor's answer."""
+    """Return a vendor's response with a JSON object."""
     return Response(status, {}, json.dumps(body).encode(), received_at=NOW)
 
 
 def raw(body: bytes | str, status: int = 200, **headers: str) -> Response:
-    """Any bytes as a vendor's answer; `content_type` names the header content-type."""
+    """Return a vendor's response with any body; `content_type` sets the content-type header."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Response(status, named, body.encode() if isinstance(body, str) else body, received_at=NOW)
 
 
 def play(flow: Flow[Any], *answers: Any) -> tuple[list[Any], Any]:
-    """What the script asked for, and what it returned when it got these answers in turn."""
+    """Run a flow with these replies in turn; return its effects and its result."""
     effects, end = _play(flow, answers)
     if isinstance(end, ImportStatusError):
         raise end
@@ -47,7 +47,7 @@ def play(flow: Flow[Any], *answers: Any) -> tuple[list[Any], Any]:
 
 
 def play_to_error(flow: Flow[Any], *answers: Any) -> tuple[list[Any], ImportStatusError]:
-    """What the script asked for before it ended in an error, and the error."""
+    """Run a flow that must end in an error; return its effects and the error."""
     effects, end = _play(flow, answers)
     assert isinstance(end, ImportStatusError), f"it ended well: {end}"
     return effects, end
@@ -71,9 +71,9 @@ def _play(flow: Flow[Any], answers: Iterable[Any]) -> tuple[list[Any], Any]:
 
 
 class FakeClient:
-    """Answers a hook's scripts as a worker does, from a connection and Variables that are dictionaries.
+    """Runs flows of a hook like a worker's client, with dictionaries as connection and Variables.
 
-    :param vendor: gives the answer to a request, or an error in its place
+    :param vendor: returns the response to a request, or an error
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class FakeClient:
         self.sent: list[Request] = []
 
     def run(self, hook: Any, flow: Flow[Any]) -> Any:
-        """The result of a script of this hook."""
+        """Run a flow of this hook and return its result."""
         turn = advance(flow)
         while not isinstance(turn, Returned):
             try:

@@ -48,14 +48,14 @@ every_vendor_with_a_login = pytest.mark.parametrize("vendor", _WITH_LOGIN.values
 
 
 def poll(vendor: Vendor, answers: list[Response], **fields: Any) -> ImportStatus:
-    """Look once, logged in; the last answer is given again and again."""
+    """Poll once with a cached credential; the last response is repeated."""
     client = FakeClient(replace(vendor.settings, **fields), _in_turn(answers))
     client.credentials.current = Credential("Zq-held-token")
     return _run(vendor, client)
 
 
 def log_in_and_look(vendor: Vendor, connection: Any, answers: list[Response]) -> ImportStatus:
-    """Look once; the first answer is that to a login, where the vendor has one."""
+    """Poll once; the first response is that to a login if the vendor has one."""
     return _run(vendor, FakeClient(connection, _in_turn(answers)))
 
 
@@ -79,7 +79,7 @@ def _in_turn(answers: list[Response]) -> Any:
 @every_vendor
 @often
 @given(data=st.data())
-def test_a_look_ends_in_a_status_or_in_one_of_our_errors(vendor: Vendor, data: st.DataObject) -> None:
+def test_a_poll_ends_in_a_status_or_one_of_our_errors(vendor: Vendor, data: st.DataObject) -> None:
     answers = data.draw(responses(vendor.answers))
     try:
         end: Any = poll(vendor, answers)
@@ -91,7 +91,7 @@ def test_a_look_ends_in_a_status_or_in_one_of_our_errors(vendor: Vendor, data: s
 @every_vendor
 @often
 @given(data=st.data())
-def test_whatever_a_vendor_answers_can_be_stored(vendor: Vendor, data: st.DataObject) -> None:
+def test_the_outcome_of_any_response_can_be_stored(vendor: Vendor, data: st.DataObject) -> None:
     """One NUL, half a surrogate pair, NaN or number beyond 64 bits ends a triggerer or its event."""
     try:
         told = poll(vendor, data.draw(responses(vendor.answers))).to_dict()
@@ -115,7 +115,7 @@ def _leaves(value: Any) -> Iterator[Any]:
 @every_vendor_with_a_login
 @steadily
 @given(data=st.data())
-def test_a_login_ends_in_a_credential_or_in_one_of_our_errors(vendor: Vendor, data: st.DataObject) -> None:
+def test_a_login_ends_in_a_credential_or_one_of_our_errors(vendor: Vendor, data: st.DataObject) -> None:
     client = FakeClient(vendor.settings, _in_turn(data.draw(responses((vendor.login,)))))
     try:
         end: Any = client.run(vendor.hook(), vendor.hook().authenticate(vendor.settings))
@@ -127,7 +127,7 @@ def test_a_login_ends_in_a_credential_or_in_one_of_our_errors(vendor: Vendor, da
 @every_vendor
 @often
 @given(data=st.data())
-def test_success_needs_the_vendors_own_word(vendor: Vendor, data: st.DataObject) -> None:
+def test_success_needs_the_vendors_success_state(vendor: Vendor, data: st.DataObject) -> None:
     answers = data.draw(responses(vendor.answers))
     try:
         state = poll(vendor, answers).state
@@ -152,7 +152,7 @@ def _words(body: bytes) -> Iterator[str]:
 @every_vendor
 @steadily
 @given(data=st.data())
-def test_what_a_vendor_says_is_read_back_as_it_was(vendor: Vendor, data: st.DataObject) -> None:
+def test_any_status_round_trips_through_its_dictionary(vendor: Vendor, data: st.DataObject) -> None:
     try:
         status = poll(vendor, data.draw(responses(vendor.answers)))
     except ImportStatusError:
@@ -162,7 +162,7 @@ def test_what_a_vendor_says_is_read_back_as_it_was(vendor: Vendor, data: st.Data
 
 @every_vendor
 @pytest.mark.parametrize("status", [200, 400, 401, 500])
-def test_a_secret_in_any_one_place_of_a_true_answer_is_nowhere(vendor: Vendor, status: int) -> None:
+def test_a_secret_echoed_anywhere_in_a_real_response_is_redacted(vendor: Vendor, status: int) -> None:
     for answer in vendor.answers:
         for path in places(answer):
             body = encoded(with_other(answer, path, f"you said {PASSWORD}"))
@@ -173,7 +173,7 @@ def test_a_secret_in_any_one_place_of_a_true_answer_is_nowhere(vendor: Vendor, s
 @every_vendor
 @often
 @given(data=st.data())
-def test_an_echoed_secret_is_nowhere(vendor: Vendor, data: st.DataObject) -> None:
+def test_an_echoed_secret_is_redacted(vendor: Vendor, data: st.DataObject) -> None:
     password, token, extra = (data.draw(secrets) for _ in range(3))
     connection = _with_secrets(vendor, password, extra)
     login = [Response(200, {}, encoded({**vendor.login, "access_token": token}), received_at=NOW)]
@@ -186,7 +186,7 @@ def test_an_echoed_secret_is_nowhere(vendor: Vendor, data: st.DataObject) -> Non
 @every_vendor_with_a_login
 @steadily
 @given(data=st.data())
-def test_a_secret_that_a_token_endpoint_echoes_is_nowhere(vendor: Vendor, data: st.DataObject) -> None:
+def test_a_secret_echoed_by_a_token_endpoint_is_redacted(vendor: Vendor, data: st.DataObject) -> None:
     planted = [data.draw(secrets), data.draw(secrets)]
     connection = _with_secrets(vendor, *planted)
     answer = data.draw(echoes((vendor.login, {"error": "invalid_grant"}), planted))[0]
@@ -216,7 +216,7 @@ def _json_field(act: Any) -> str:
 @every_vendor
 @pytest.mark.parametrize("depth", [30, 60, 980, 1200, 1400])
 @pytest.mark.parametrize("brackets", ["[]", '{"a":}'], ids=["lists", "objects"])
-def test_a_part_may_be_nested_however_deep(vendor: Vendor, brackets: str, depth: int) -> None:
+def test_deeply_nested_parts_are_handled(vendor: Vendor, brackets: str, depth: int) -> None:
     nested = f"{brackets[:-1] * depth}1{brackets[-1] * depth}".encode()
     answer = vendor.answers[2]
     for path in places(answer):
@@ -243,7 +243,7 @@ def test_a_bounded_status_fits_into_an_event(status: ImportStatus) -> None:
 
 @steadily
 @given(status=import_statuses)
-def test_nothing_is_left_out_uncounted(status: ImportStatus) -> None:
+def test_omitted_messages_and_stages_are_counted(status: ImportStatus) -> None:
     bounded = status.within()
     assert len(bounded.messages) + bounded.more_messages == len(status.messages) + status.more_messages
     assert len(bounded.stages) + bounded.more_stages == len(status.stages) + status.more_stages
@@ -268,7 +268,7 @@ seconds = st.floats(min_value=0.5, max_value=7 * 86_400.0)
     max_wait=st.floats(min_value=0.0, max_value=7200.0),
     exponential_backoff=st.booleans(),
 )
-def test_a_delay_keeps_its_bounds(
+def test_every_delay_is_within_its_limits(
     data: st.DataObject, timeout: float, execution_timeout: float | None, **course: Any
 ) -> None:
     ends = NOW + min(timeout, execution_timeout or timeout)

@@ -229,7 +229,7 @@ def _ended(poll: Callable[[], ImportStatus]) -> ImportStatus | ImportStatusError
 @every_vendor
 @any_answers
 @given(data=st.data())
-def test_any_answer_ends_in_what_can_be_stored(polls: Any, vendor: str, data: st.DataObject) -> None:
+def test_the_outcome_of_any_response_can_be_stored(polls: Any, vendor: str, data: st.DataObject) -> None:
     first, second = (data.draw(raw_answers(VENDORS[vendor].answers)) for _ in range(2))
     ended = polls(vendor, first, second)
     _assert_storable(ended)
@@ -258,7 +258,7 @@ FOUND = {
 
 @every_vendor
 @pytest.mark.parametrize("name", FOUND)
-def test_what_was_found_to_hurt_can_be_stored(polls: Any, vendor: str, name: str) -> None:
+def test_the_outcome_of_known_bad_responses_can_be_stored(polls: Any, vendor: str, name: str) -> None:
     _assert_storable(polls(vendor, FOUND[name], FOUND[name]))
 
 
@@ -275,7 +275,7 @@ BROKEN = {
 
 @every_vendor
 @pytest.mark.parametrize("name", BROKEN)
-def test_broken_http_is_no_mistake_of_ours(polls: Any, vendor: str, name: str) -> None:
+def test_broken_http_is_not_a_request_error(polls: Any, vendor: str, name: str) -> None:
     raw = Raw(BROKEN[name], 200, b"")
     ended = polls(vendor, raw, raw)
     assert isinstance(ended, ImportUnavailableError | ImportProtocolError), repr(ended)
@@ -285,7 +285,7 @@ def test_broken_http_is_no_mistake_of_ours(polls: Any, vendor: str, name: str) -
 @pytest.mark.parametrize("vendor", WITH_LOGIN)
 @any_answers
 @given(data=st.data())
-def test_any_answer_to_a_login_ends_in_what_can_be_stored(
+def test_the_outcome_of_any_login_response_can_be_stored(
     connect: Connect, vendor_server: Server, poll: Poll, vendor: str, data: st.DataObject
 ) -> None:
     raw = data.draw(raw_answers((VENDORS[vendor].login,)))
@@ -315,7 +315,7 @@ _numbers = count()
     "sent", [0, 20, 60, -1], ids=["nothing", "half a header", "all headers", "all but a byte"]
 )
 @every_vendor
-def test_an_answer_that_stops_is_not_waited_for(
+def test_a_stalled_response_is_abandoned(
     connect: Connect, serve: Serve, poll: Poll, vendor: str, sent: int
 ) -> None:
     whole = simple(encoded(VENDORS[vendor].answers[0])).sent

@@ -73,9 +73,7 @@ def given_up(poll: Poll, conn_id: str) -> float:
 
 
 @pytest.mark.parametrize("part", DRIBBLED)
-def test_an_answer_that_is_dribbled_is_given_up(
-    connect: Connect, serve: Serve, poll: Poll, part: str
-) -> None:
+def test_a_trickling_response_is_abandoned(connect: Connect, serve: Serve, poll: Poll, part: str) -> None:
     at_once, again = DRIBBLED[part]
     server = serve(lambda _: itertools.chain([at_once], slowly(again)))
     conn_id = connect("thalamus", host=server.url, extra={"timeout": TIMEOUT})
@@ -83,7 +81,7 @@ def test_an_answer_that_is_dribbled_is_given_up(
 
 
 @pytest.mark.usefixtures("forgiven")
-def test_a_proxy_that_dribbles_its_answer_to_connect_is_given_up(
+def test_a_trickling_proxy_response_to_connect_is_abandoned(
     connect: Connect, serve: Serve, poll: Poll
 ) -> None:
     def script(_: Seen) -> Iterator[bytes | float]:
@@ -122,13 +120,13 @@ def handshaking() -> Iterator[str]:
 
 
 @pytest.mark.usefixtures("forgiven")
-def test_a_tls_handshake_that_is_dribbled_is_given_up(connect: Connect, handshaking: str, poll: Poll) -> None:
+def test_a_trickling_tls_handshake_is_abandoned(connect: Connect, handshaking: str, poll: Poll) -> None:
     conn_id = connect("thalamus", host=handshaking, extra={"timeout": TIMEOUT})
     assert given_up(poll, conn_id) < PATIENCE
 
 
 @pytest.mark.usefixtures("forgiven")
-def test_a_chunk_header_that_is_dribbled_over_tls_is_given_up(
+def test_a_trickling_chunk_header_over_tls_is_abandoned(
     connect: Connect,
     serve: Serve,
     poll: Poll,
@@ -164,7 +162,7 @@ def black_hole() -> Iterator[int]:
             one.close()
 
 
-def test_a_name_with_many_dead_addresses_is_given_up(
+def test_a_host_with_many_dead_addresses_is_abandoned(
     connect: Connect, black_hole: int, monkeypatch: pytest.MonkeyPatch, poll: Poll
 ) -> None:
     """Each address was given the whole time."""
@@ -193,7 +191,7 @@ def _only_to(port: int, connect: Any) -> Any:
     return to_the_black_hole
 
 
-def test_a_living_address_after_a_dead_one_is_found(
+def test_a_working_address_after_a_dead_one_is_used(
     connect: Connect, serve: Serve, monkeypatch: pytest.MonkeyPatch, poll: Poll
 ) -> None:
     server = serve(going_on)

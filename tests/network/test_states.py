@@ -62,7 +62,7 @@ COURSES = [
     ],
 )
 @pytest.mark.usefixtures("connections")
-def test_a_look_says_how_the_import_is_going(
+def test_a_poll_returns_the_state_of_the_import(
     sandbox: Sandbox,
     poll: Poll,
     vendor: str,
@@ -86,7 +86,7 @@ def test_a_look_says_how_the_import_is_going(
     ],
 )
 @pytest.mark.usefixtures("connections")
-def test_rows_are_counted_as_far_as_the_vendor_counts(
+def test_row_counts_are_those_the_vendor_reports(
     sandbox: Sandbox, poll: Poll, vendor: str, rows: RowCounts
 ) -> None:
     import_id = sandbox.submit(vendor, **ended("partial", rows=50, rejected=4, skipped=2))
@@ -95,7 +95,7 @@ def test_rows_are_counted_as_far_as_the_vendor_counts(
 
 @pytest.mark.parametrize("vendor", VENDORS)
 @pytest.mark.usefixtures("connections")
-def test_both_transports_bring_the_same_status(sandbox: Sandbox, vendor: str) -> None:
+def test_both_transports_return_the_same_status(sandbox: Sandbox, vendor: str) -> None:
     import_id = sandbox.submit(vendor, **ended("partial"))
     hook = hook_for(f"{vendor}_default")
     assert hook.get_import_status(import_id) == asyncio.run(hook.aget_import_status(import_id))

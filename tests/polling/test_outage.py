@@ -1,4 +1,4 @@
-"""An outage that many waits on one connection see."""
+"""Outages shared by many waits on one connection."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def rate_limit(retry_after: float | None) -> ImportUnavailableError:
 
 
 def outage_of(*import_ids: str, waits: int = MANY, error: ImportStatusError | None = None) -> SharedOutage:
-    """An outage that began now, as far as these imports show one."""
+    """Return the shared outage after polls of these imports failed now."""
     outage = SharedOutage()
     for import_id in import_ids:
         outage.failed(import_id, error or down(), NOW, waits)
@@ -95,7 +95,7 @@ def test_a_thousand_waits_on_a_dead_vendor_cost_two_requests_a_minute() -> None:
                 due[import_id] = now + 30
             else:
                 due[import_id] = now + postponed.postponed_for  # type: ignore[operator]
-    # More in the first minute, since most outages are short.
+    # More probes in the first minute, since most outages are short.
     assert probes[0] <= 6
     assert all(1 <= probes[minute] <= 2 for minute in range(1, 10))
     assert len(set(probers)) > len(probers) / 2

@@ -63,7 +63,7 @@ def test_few_rejected_rows_are_accepted(failed: int | None, is_accepted: bool, o
 
 
 def test_a_partial_import_with_zero_rejected_rows_is_not_a_success() -> None:
-    """0 rejected rows of a partial import is no count to rely on."""
+    """A count of 0 rejected rows is unreliable for a partial import."""
     assert judge(status("partial", failed=0), STRICT).action is Action.FAIL
 
 

@@ -15,7 +15,7 @@ from ..hooks.playing import NOW
 
 
 class Log:
-    """Keeps the lines and their levels."""
+    """A logger that records messages and their levels."""
 
     def __init__(self) -> None:
         self.lines: list[tuple[int, str]] = []

@@ -39,7 +39,7 @@ DAY = 86_400.0
 
 Answer = ImportStatus | ImportStatusError
 
-#: A slow machine is no failure.
+#: A slow machine must not fail these tests.
 patiently = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 TIMES = st.floats(NOW - 10 * DAY, NOW + 10 * DAY)
 JUNK = st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(["", "1", "ü", (), (1,)])
@@ -54,7 +54,7 @@ def make_wait(**changes: Any) -> Wait:
 
 
 def live(wait: Wait, vendor: Callable[[float], Any]) -> tuple[list[float], Any]:
-    """Live through a whole wait: when it looked, in seconds since the first look, and how it ended."""
+    """Simulate a whole wait; return the times of its polls, in seconds since the first, and how it ended."""
     polls, now = [], NOW
     while True:
         polls.append(now - NOW)
@@ -78,7 +78,7 @@ def down(
     return error
 
 
-class TestTheSchedule:
+class TestIntervals:
     def test_the_interval_is_a_tenth_of_the_elapsed_wait(self) -> None:
         polls, _ = live(make_wait(max_wait=DAY, deadline=NOW + DAY), lambda _: status())
         late = [(poll, delay) for poll, delay in zip(polls, delays(polls)[:-1], strict=False) if poll > 120]
@@ -129,7 +129,7 @@ class TestTheSchedule:
         assert polls[-1] <= 1200 * 1.11
 
 
-class TestTheEnd:
+class TestTheEndOfAWait:
     @pytest.mark.parametrize("state", ["succeeded", "partial", "failed", "cancelled"])
     def test_a_terminal_state_ends_the_wait(self, state: str) -> None:
         assert make_wait().on_status(status(state), NOW) == Finished(status(state))
@@ -190,7 +190,7 @@ class TestTheEnd:
         assert make_wait(deadline=NOW + 1).check_deadlines(NOW) is None
 
 
-class TestTrouble:
+class TestErrors:
     def test_an_outage_within_the_tolerance_does_not_end_the_wait(self) -> None:
         def vendor(since: float) -> Answer:
             return down() if 100 <= since < 900 else status("succeeded" if since > 1000 else "running")
@@ -368,7 +368,7 @@ class TestRetryAfter:
         assert (type(end.error), len(polls)) == (AirflowSensorTimeout, 25)
 
     def test_time_requested_by_retry_after_does_not_count_as_outage(self) -> None:
-        """Thrice a quarter of an hour, each asked for, with half a minute between."""
+        """Three requested pauses of 15 minutes, each followed by half a minute of failures."""
         answers = iter([*[down(retry_after=900.0), down(), down(), down()] * 3, status("succeeded")])
         _, end = live(make_wait(poke_interval=10.0, max_wait=10.0), lambda _: next(answers))
         assert isinstance(end, Finished)
@@ -432,8 +432,8 @@ class TestASharedOutage:
         assert wait.on_error(error, NOW + since) == PollAgain(25.0)
 
 
-class TestASpreadOfDelays:
-    """What a triggerer waits before its first poll, and holds an event back."""
+class TestDelaysInTheTriggerer:
+    """How long a triggerer delays its first poll, and holds an event back."""
 
     def test_the_first_delay_after_a_poll_on_the_worker_is_one_interval(self) -> None:
         assert 10.0 <= first_delay(make_wait(), NOW, NOW) <= 11.0
@@ -515,7 +515,7 @@ class TestASpreadOfDelays:
 
 
 class TestMemory:
-    """What a poll in reschedule mode knows of those before it."""
+    """What a poll in reschedule mode knows from earlier polls."""
 
     def test_an_outage_goes_on_in_the_next_process(self) -> None:
         earlier, later = make_wait(), make_wait()
@@ -542,7 +542,7 @@ class TestMemory:
         assert isinstance(wait.on_status(status(), NOW + 2), PollAgain)
 
 
-class TestTravelling:
+class TestSerialization:
     def test_a_wait_round_trips_through_json(self) -> None:
         wait = make_wait(
             execution_deadline=NOW + DAY, poke_interval=5.0, failing_since=NOW, credential_accepted=True

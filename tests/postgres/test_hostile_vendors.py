@@ -99,7 +99,7 @@ def _is_clean(text: str) -> bool:
 
 
 @pytest.mark.usefixtures("run")
-def test_the_triggerer_and_its_runner_live_on(deployment: Deployment, runners: list[int]) -> None:
+def test_the_triggerer_and_its_runner_survive(deployment: Deployment, runners: list[int]) -> None:
     assert _triggerer(deployment) == runners
 
 
@@ -128,7 +128,9 @@ def _error_in(log: str) -> str:
 
 
 @pytest.mark.parametrize("answer", ["surrogate_failure", "ansi_failure"])
-def test_a_failing_imports_words_are_in_the_xcom(deployment: Deployment, run: Run, answer: str) -> None:
+def test_the_messages_of_a_failed_import_are_in_the_xcom(
+    deployment: Deployment, run: Run, answer: str
+) -> None:
     for case in [case for case in CASES if case.answer == answer]:
         latest = deployment.api.xcom(run, case.import_id, "import_status")
         assert latest["state"] == "failed"
@@ -136,6 +138,6 @@ def test_a_failing_imports_words_are_in_the_xcom(deployment: Deployment, run: Ru
         assert all(map(_is_clean, _texts(latest)))
 
 
-def test_no_error_holds_what_a_terminal_would_obey(deployment: Deployment, run: Run) -> None:
+def test_no_error_contains_terminal_control_sequences(deployment: Deployment, run: Run) -> None:
     errors = [_error_in(deployment.api.log(run, case.import_id)) for case in CASES]
     assert all(map(_is_clean, errors)), [error for error in errors if not _is_clean(error)]

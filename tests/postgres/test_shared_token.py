@@ -189,26 +189,26 @@ every_race = pytest.mark.parametrize("name", [race.name for race in RACES])
 
 
 @every_race
-def test_every_process_ends_with_the_token_that_lives(races: dict[str, Ended], name: str) -> None:
+def test_every_process_ends_with_the_valid_token(races: dict[str, Ended], name: str) -> None:
     for outcomes in races[name].outcomes:
         assert outcomes[-POLLS:] == ["queued"] * POLLS, outcomes
 
 
 @every_race
-def test_none_requests_more_than_one_token(races: dict[str, Ended], name: str) -> None:
+def test_no_process_requests_more_than_one_token(races: dict[str, Ended], name: str) -> None:
     ended = races[name]
     assert 1 <= ended.requests <= len(ended.race.order)
 
 
 @every_race
-def test_the_token_that_lives_is_the_one_that_is_shared(races: dict[str, Ended], name: str) -> None:
+def test_the_valid_token_is_the_shared_one(races: dict[str, Ended], name: str) -> None:
     ended = races[name]
     assert len(ended.variables) == 1
     assert ended.tokens[-1] in ended.variables[0]
 
 
 @every_race
-def test_a_new_process_polls_with_what_it_finds(races: dict[str, Ended], name: str) -> None:
+def test_a_new_process_polls_with_the_shared_token(races: dict[str, Ended], name: str) -> None:
     ended = races[name]
     assert ended.newcomer == ["queued"]
     assert ended.requests_later == 0

@@ -27,7 +27,7 @@ OLD, NEW = Credential("old-token", obtained_at=NOW - 900), Credential("new-token
 
 
 class Acme:
-    """A vendor like any other; whether its processes share a credential is up to the test."""
+    """A typical vendor; the test decides whether its processes share a credential."""
 
     hook_name = "Acme"
 

@@ -43,7 +43,7 @@ def needed(
     at: float = NOW,
     cache: CredentialCache | None = None,
 ) -> Flow[Credential]:
-    """The script that gets a credential; the refused one was in hand unless another was."""
+    """Return the flow that gets a credential; the rejected one was cached unless another was."""
     cache = cache or CredentialCache()
     cache.current = held or refused
     return cache.credential(vendor or Acme(), NeedCredential(refused, "HTTP 401 (no entry)"), at)
@@ -67,7 +67,7 @@ class TestACredential:
         assert (effects[0], credential.value) == (ReloadConnection(), "t")
 
     def test_no_credential_is_obtained_after_the_connection_was_edited(self) -> None:
-        """A new credential must not go to the old host."""
+        """A new credential must not be sent to the old host."""
         running = needed(OLD)
         advance(running)
         with pytest.raises(ConnectionEdited):
@@ -89,7 +89,7 @@ class TestACredential:
         assert cache.current == OLD
 
     def test_a_new_credential_that_was_never_accepted_is_not_replaced(self) -> None:
-        """A right is missing: another login would bring the same."""
+        """A permission is missing: another login would not help."""
         young = Credential("young", obtained_at=NOW - 29)
         effects, error = play_to_error(needed(young), SETTINGS)
         assert isinstance(error, ImportAuthError)
@@ -120,7 +120,7 @@ class TestACredential:
 
 
 class TestASharedToken:
-    """Clear revokes a token when another is minted with the same secret, and allows 288 a day."""
+    """Clear revokes a token when another is requested with the same secret, and allows 288 a day."""
 
     def needed(self, refused: Credential | None = None, **more: Any) -> Flow[Credential]:
         return needed(refused, vendor=Acme(shared_token_name="shared"), **more)
@@ -172,7 +172,7 @@ class TestASharedToken:
         assert play(self.needed(), None, None, None, raw("t"), None, down)[1] == Credential("t")
 
     def test_a_rejected_token_younger_than_five_minutes_is_an_outage(self) -> None:
-        """Whoever revoked it stores another, or five minutes pass."""
+        """The process that revoked it stores another one, or five minutes pass."""
         young = Credential("young", obtained_at=NOW - 299)
         with pytest.raises(ImportUnavailableError, match=r"younger than five minutes.*connection 'files'"):
             play(self.needed(young), SETTINGS, young)
@@ -204,7 +204,7 @@ class TestASharedToken:
 
 
 class TestAStoredToken:
-    """Another process may write over it later than two seconds after it was stored."""
+    """Another process may overwrite it more than two seconds after it was stored."""
 
     vendor = Acme(shared_token_name="shared")
 
@@ -238,7 +238,7 @@ class TestAStoredToken:
 
 
 class TestTwoProcessesThatRequestATokenAtOnce:
-    """Their answers come in any order, and only the token that was requested last lives."""
+    """Responses arrive in any order, and only the token requested last is valid."""
 
     mine, others = Credential("mine", obtained_at=NOW), Credential("others", obtained_at=NOW)
 
@@ -275,7 +275,7 @@ class TestTwoProcessesThatRequestATokenAtOnce:
         assert play(self.refused(cache, third), SETTINGS, None, None)[1] == self.mine
 
     def test_our_token_is_dropped_once_the_other_one_was_accepted(self) -> None:
-        """By then it is revoked."""
+        """It has been revoked by then."""
         cache, others = self.cache_that_met(when="stored")
         others.is_accepted = True
         with pytest.raises(ImportUnavailableError, match="younger than five minutes"):
@@ -324,7 +324,7 @@ class TestARejectedLogin:
         )
 
     def test_rejected_logins_without_a_login_name_are_identified_by_connection(self) -> None:
-        """Two connections to one vendor with different secrets must not stop each other."""
+        """Two connections to one vendor with different secrets must not block each other."""
         assert login_rejection_name(Acme(replace(SETTINGS, conn_id="other"))) != login_rejection_name(Acme())
 
 

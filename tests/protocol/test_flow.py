@@ -55,7 +55,7 @@ def test_an_error_is_thrown_into_the_flow() -> None:
 
 
 def test_advance_returns_the_next_effect_after_a_handled_error() -> None:
-    """`throw()` returns what the script yields next, as `send()` does."""
+    """`throw()` returns what the flow yields next, as `send()` does."""
 
     def flow() -> Any:
         try:
@@ -82,7 +82,7 @@ RunFlow = Callable[[Flow[Any], Callable[[Any], Any]], Any]
 
 @pytest.fixture(params=["requests", "aiohttp"])
 def run_flow(request: pytest.FixtureRequest) -> RunFlow:
-    """Run a conversation on one of the two drivers; `answer` is a plain function."""
+    """Run a flow with one of the two transports; `answer` is a plain function."""
     if request.param == "requests":
         return requests_transport.run_flow
 
@@ -143,7 +143,7 @@ def test_run_flow_closes_an_interrupted_flow(run_flow: RunFlow) -> None:
     assert ended
 
 
-class TestAsk:
+class TestSendAuthenticated:
     def test_a_relative_request_is_authenticated_and_sent_to_the_base_url(self) -> None:
         effects, _ = play(send_authenticated(Acme(), QUESTION), OLD, answer())
         signed = Request("GET", "https://acme.example/status/42", {"Authorization": "old-token"})

@@ -38,7 +38,7 @@ def test_a_success_raises_nothing(status: int) -> None:
     raise_for_status(raw("", status), "the status")
 
 
-#: What refuses a credential is missing here: `ask` sees to it.
+#: 401 and 403 are missing here: `send_authenticated` handles them.
 ANSWERS = [
     *[pytest.param(status, ImportUnavailableError, True, id=f"{status}") for status in (408, 425, 429)],
     *[pytest.param(status, ImportUnavailableError, True, id=f"{status}") for status in (500, 502, 503, 599)],
@@ -152,7 +152,7 @@ def test_other_login_errors_are_classified_like_any_response(status: int, error:
         parse_token_response(raw("", status), "the login")
 
 
-#: A token endpoint that answers strangely, with the secret in all that it says.
+#: Unusual responses of a token endpoint, with the secret in every part.
 STRANGE_LOGINS = [
     pytest.param(answer(401, error=SECRET), id="error"),
     pytest.param(answer(401, error="correct_horse_battery"), id="an error like a code"),
@@ -209,7 +209,7 @@ def test_the_quoted_content_type_is_redacted() -> None:
 
 
 def test_moderately_nested_json_is_accepted() -> None:
-    """From Python 3.12 on, JSON is read far deeper than Python's own calls go."""
+    """Since Python 3.12, the JSON parser nests far deeper than the recursion limit."""
     assert read_json(raw('{"a":' * 30 + "0" + "}" * 30), "the status").keys() == {"a"}
 
 

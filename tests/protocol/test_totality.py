@@ -1,4 +1,4 @@
-"""Whatever stands in an answer, reading it raises nothing."""
+"""Parsing any value in a response raises nothing."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ DATES = [
 
 @st.composite
 def mutated_dates(draw: st.DrawFn) -> str:
-    """A date with a few characters left out, twice, or others in their place."""
+    """Draw a date with a few characters removed, repeated or replaced."""
     text = draw(st.sampled_from(DATES))
     for _ in range(draw(st.integers(min_value=0, max_value=4))):
         at = draw(st.integers(min_value=0, max_value=len(text)))

@@ -26,7 +26,7 @@ def _states(deployment: Deployment, run: Run) -> list[str]:
     return [task["state"] for task in deployment.api.task_instances(run, "wait")]
 
 
-def test_fifty_tasks_with_a_wrong_integration_id_mint_no_token(
+def test_fifty_tasks_with_a_wrong_integration_id_request_no_token(
     deployment: Deployment, sandbox: Sandbox
 ) -> None:
     good = sandbox.submit("clear", seconds=0)
@@ -39,9 +39,7 @@ def test_fifty_tasks_with_a_wrong_integration_id_mint_no_token(
     assert after["token"] == before["token"] == 1
 
 
-def test_two_triggerers_and_workers_share_a_token_through_its_lives(
-    deployment: Deployment, forgetful: Sandbox
-) -> None:
+def test_two_triggerers_and_workers_share_each_token(deployment: Deployment, forgetful: Sandbox) -> None:
     began = time.monotonic()
     first, second = (
         [(conn_id, forgetful.submit("clear", seconds=2.5 * LIFE)) for _ in range(10)]
@@ -54,7 +52,7 @@ def test_two_triggerers_and_workers_share_a_token_through_its_lives(
     assert 2 <= forgetful.requests("clear")["token"] <= 2 * lives
 
 
-def test_a_deployment_logs_in_once_a_worker_and_once_a_triggerer(
+def test_a_deployment_logs_in_once_per_worker_and_triggerer(
     deployment: Deployment, sandbox: Sandbox, metrics: tuple[int, set[str]]
 ) -> None:
     assert CAPACITY < WAITS <= TRIGGERERS * CAPACITY

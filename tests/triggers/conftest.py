@@ -1,4 +1,4 @@
-"""How a trigger is run in these tests: in an event loop of its own, as a triggerer runs it."""
+"""Fixtures that run a trigger in an event loop, like a triggerer."""
 
 from __future__ import annotations
 
@@ -32,6 +32,6 @@ def fire() -> Fire:
 
 @pytest.fixture
 def stopwatch() -> Callable[[], float]:
-    """The seconds since the test began."""
+    """Return a function that returns the seconds since the test began."""
     began = time.monotonic()
     return lambda: time.monotonic() - began

@@ -1,4 +1,4 @@
-"""What a trigger tells when its wait is over: one event, whatever happens."""
+"""The event of a trigger: exactly one, whatever happens."""
 
 from __future__ import annotations
 
@@ -71,12 +71,12 @@ def test_hook_params_reach_the_hook(
     assert fire(trigger)["status"]["state"] == "succeeded"
 
 
-# Size: Airflow's own limit is generous, that of a database's column is not.
+# Airflow's own size limit is generous, but that of a database column is not.
 
 
 @pytest.fixture
 def clear_says(connect: Connect) -> Iterator[Callable[[dict[str, Any]], None]]:
-    """Let Clear answer each question with this result."""
+    """Make Clear respond to each poll with this result."""
     results: list[dict[str, Any]] = []
 
     class Vendor(BaseHTTPRequestHandler):

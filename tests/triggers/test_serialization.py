@@ -1,4 +1,4 @@
-"""A trigger travels through Airflow's database as plain JSON."""
+"""Serialization of a trigger as plain JSON in Airflow's database."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from airflow_provider_importstatus.triggers.import_status import ImportStatusTri
 
 from .waits import SOON, Fire, waiting
 
-#: What version 0.1.0 stored for a deferred task. Such rows outlive an upgrade: never change them.
+#: What version 0.1.0 stored for a deferred task. Such rows survive upgrades: never change this.
 STORED_BY_0_1_0 = {
     "conn_id": "thalamus_default",
     "import_id": "274",
@@ -50,7 +50,7 @@ STORED_BY_0_1_0 = {
 
 
 def again(classpath: str, kwargs: dict[str, Any]) -> ImportStatusTrigger:
-    """Make a trigger as a triggerer does."""
+    """Create a trigger like a triggerer."""
     module, _, name = classpath.rpartition(".")
     trigger = getattr(importlib.import_module(module), name)(**kwargs)
     assert isinstance(trigger, ImportStatusTrigger)
@@ -97,7 +97,7 @@ def test_a_serialized_trigger_contains_nothing_of_the_connection(sandbox: Sandbo
 
 
 def test_creating_a_trigger_reads_nothing(sandbox: Sandbox) -> None:
-    """A triggerer makes them on its event loop."""
+    """A triggerer creates triggers on its event loop."""
     began = time.monotonic()
     for _ in range(100):
         waiting("thalamus", "7").serialize()

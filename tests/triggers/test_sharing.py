@@ -1,4 +1,4 @@
-"""Many waits on one connection: one pool, one token, and a loop that is never blocked."""
+"""Many waits on one connection share a pool and a token, and never block the event loop."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ THOUSAND = 1000
 
 
 def open_sessions() -> int:
-    # By the type itself: isinstance would wake up Airflow's lazy objects.
+    # Compared by type: isinstance would load Airflow's lazy objects.
     return sum(type(one) is aiohttp.ClientSession and not one.closed for one in gc.get_objects())
 
 
 async def all_of(vendor: str, import_ids: list[str], **more: Any) -> Counter[str]:
-    """Run a trigger for each import at once; count how they ended."""
+    """Run a trigger for each import concurrently; count how they ended."""
     waits = [events_of(waiting(vendor, import_id, poke_interval=0.2, **more)) for import_id in import_ids]
     events = [event for (event,) in await asyncio.gather(*waits)]
     return Counter(
@@ -73,7 +73,7 @@ def test_many_waits_rejected_at_once_refresh_once(sandbox: Sandbox) -> None:
 def test_a_thousand_waits_rejected_by_one_revocation_with_16_in_flight_refresh_once(sandbox: Sandbox) -> None:
     async def revoked_midway() -> Counter[str]:
         waits = asyncio.create_task(all_of("tao_advance", import_ids))
-        # All have begun, and the pool is at its limit: each answer takes a while.
+        # All have started, and the pool is at its limit, since each response takes a while.
         await asyncio.to_thread(_until_asked, sandbox, THOUSAND // 2)
         sandbox.revoke("tao_advance")
         return await waits
@@ -83,7 +83,7 @@ def test_a_thousand_waits_rejected_by_one_revocation_with_16_in_flight_refresh_o
     assert asyncio.run(revoked_midway()) == {"succeeded": THOUSAND}
     seen = sandbox.requests("tao_advance")
     assert seen["token"] == 2
-    # What was under way was refused, and asked again.
+    # Requests in flight were rejected and repeated.
     assert THOUSAND < seen["status"] <= THOUSAND + 16
 
 
@@ -101,13 +101,13 @@ def test_a_changed_limit_applies_when_the_connection_is_reloaded(
         return stopwatch() - began
 
     connect("tao_advance", extra={"max_concurrency": "12"})
-    # Each needs one more look, long after the first ones were refused.
+    # Each needs one more poll, long after the first ones were rejected.
     import_ids = [sandbox.submit("tao_advance", seconds=2, queued=0) for _ in range(12)]
     assert asyncio.run(limited_midway()) >= 12 * 0.3
 
 
 def test_many_waits_with_a_wrong_password_try_it_once(sandbox: Sandbox, connect: Connect) -> None:
-    """Salesforce locks users."""
+    """Salesforce locks users after a few rejected logins."""
     connect("zilliant", password="wrong")
     import_ids = [sandbox.submit("zilliant") for _ in range(MANY)]
     assert asyncio.run(all_of("zilliant", import_ids)) == {"ImportAuthError": MANY}
@@ -194,7 +194,7 @@ def test_requests_are_sent_concurrently(sandbox: Sandbox, stopwatch: Callable[[]
 
 
 async def longest_gap(while_running: Any) -> float:
-    """How long the loop was kept from a task that wants to run every 10 ms."""
+    """Measure how long the loop delays a task that runs every 10 ms."""
     gap, done = 0.0, asyncio.ensure_future(while_running)
     while not done.done():
         before = time.monotonic()

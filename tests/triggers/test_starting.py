@@ -1,4 +1,4 @@
-"""Waits that begin in the triggerer, without a worker before them."""
+"""Waits that start in the triggerer, without a worker."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_the_not_found_grace_of_a_late_trigger_starts_with_its_first_poll() -> N
 
 
 def test_a_success_that_needs_a_worker_is_an_event(sandbox: Sandbox, fire: Fire) -> None:
-    """As where the task is no longer started from the trigger, after its DAG was changed."""
+    """This happens when the DAG was changed and the task is no longer started from the trigger."""
     trigger = started(sandbox.submit("thalamus", seconds=0), end_from_trigger=True)
     trigger.task_instance = SimpleNamespace(dag_id="a", task_id="b", run_id="c", map_index=-1)
     assert fire(trigger)["status"]["state"] == "succeeded"
@@ -68,7 +68,7 @@ def test_an_undefined_template_variable_is_not_rendered_into_an_id() -> None:
 
 
 def test_a_success_without_a_task_instance_is_an_event(sandbox: Sandbox, fire: Fire) -> None:
-    """As under ``dag.test()``, where a trigger can write no XCom."""
+    """This happens under ``dag.test()``, where a trigger cannot write XComs."""
     event = fire(started(sandbox.submit("thalamus", seconds=0), end_from_trigger=True))
     assert event["status"]["state"] == "succeeded"
 

@@ -167,7 +167,7 @@ def test_a_form_is_filled_in_saved_read_back_and_tested(
 
 
 @pytest.mark.parametrize("vendor", ENTRIES)
-def test_every_field_has_its_label_its_help_and_its_secrecy(
+def test_every_field_has_a_label_a_help_text_and_the_right_secrecy(
     page: Page, screenshot: Screenshot, vendor: str
 ) -> None:
     form, entry = open_form(page, vendor, "unsaved"), ENTRIES[vendor]
@@ -221,7 +221,7 @@ def test_every_field_has_its_label_its_help_and_its_secrecy(
         pytest.param("thalamus", {"host": NOWHERE, "port": "9"}, "Connection refused", id="unreachable"),
     ],
 )
-def test_the_button_says_what_is_wrong(
+def test_the_test_button_reports_errors(
     page: Page,
     save: Callable[..., str],
     screenshot: Screenshot,
@@ -236,7 +236,7 @@ def test_the_button_says_what_is_wrong(
     expect(words).to_contain_text(said)
 
 
-def test_the_token_that_waits_share_is_tried_and_none_is_minted(
+def test_the_shared_token_is_tested_and_none_is_requested(
     page: Page, save: Callable[..., str], vendors: Sandbox, access_token: str
 ) -> None:
     conn_id = save("clear", password=CLEAR.client_secret, extra={"access_token": ""})

@@ -98,7 +98,7 @@ def _executor_starts(deployment: Deployment, run: Run, task_id: str) -> int:
 
 
 @pytest.mark.parametrize("task_id", ENDS)
-def test_a_wait_takes_no_more_workers_than_it_must(deployment: Deployment, run: Run, task_id: str) -> None:
+def test_a_wait_uses_no_more_workers_than_necessary(deployment: Deployment, run: Run, task_id: str) -> None:
     (task,) = deployment.api.task_instances(run, task_id)
     ended = Ended(task["state"], _workers(deployment, run, task_id), task["try_number"])
     assert ended == ENDS[task_id]
@@ -113,7 +113,7 @@ def test_a_wait_takes_no_more_workers_than_it_must(deployment: Deployment, run: 
 
 
 @pytest.mark.parametrize("task_id", ["upstream", "keyed", "partial_accepted", "ended_only", "with_outlets"])
-def test_the_result_is_that_of_its_own_import_and_no_text(
+def test_the_result_is_a_dictionary_of_its_own_import(
     deployment: Deployment, run: Run, imports: dict[str, Any], task_id: str
 ) -> None:
     result = deployment.api.xcom(run, task_id)
@@ -130,14 +130,12 @@ def test_a_downstream_task_pulls_a_dictionary(
     assert deployment.api.xcom(run, "use_upstream") == {"kind": "dict", "import_id": imports["upstream"]}
 
 
-def test_a_mapped_sensor_waits_for_exactly_its_ids(
-    deployment: Deployment, run: Run, imports: dict[str, Any]
-) -> None:
+def test_a_mapped_sensor_waits_for_its_ids(deployment: Deployment, run: Run, imports: dict[str, Any]) -> None:
     waited_for = [deployment.api.xcom(run, "mapped", map_index=index)["import_id"] for index in range(10)]
     assert waited_for == imports["mapped"]
 
 
-def test_a_sensor_in_a_mapped_group_waits_for_its_groups_id(
+def test_a_sensor_in_a_mapped_group_waits_for_the_id_of_its_group(
     deployment: Deployment, run: Run, imports: dict[str, Any]
 ) -> None:
     waited_for = [deployment.api.xcom(run, "each.in_group", map_index=index)["import_id"] for index in (0, 1)]
@@ -150,7 +148,7 @@ def test_a_task_can_be_mapped_over_the_result(deployment: Deployment, run: Run) 
     assert dict(pairs) == result
 
 
-def test_outlets_tell_their_asset(deployment: Deployment, run: Run) -> None:
+def test_outlets_create_asset_events(deployment: Deployment, run: Run) -> None:
     events = deployment.api.asset_events(run)
     assert [event["source_task_id"] for event in events] == ["with_outlets"]
 
@@ -167,7 +165,7 @@ def test_a_task_that_pushes_no_xcom_pushes_none(deployment: Deployment, run: Run
 @pytest.mark.parametrize(
     ("task_id", "error"), [("timeout", "AirflowSensorTimeout"), ("execution_timeout", "AirflowTaskTimeout")]
 )
-def test_a_timeout_tells_the_last_known_state(
+def test_a_timeout_has_the_last_known_state(
     deployment: Deployment, run: Run, task_id: str, error: str
 ) -> None:
     log = deployment.api.log(run, task_id)
@@ -176,13 +174,13 @@ def test_a_timeout_tells_the_last_known_state(
 
 
 @pytest.mark.parametrize(("task_id", "kind"), [("nothing", "None"), ("no_text", "of the kind dict")])
-def test_what_is_no_id_is_told_and_never_asked_for(
+def test_an_invalid_id_fails_without_a_request(
     deployment: Deployment, run: Run, task_id: str, kind: str
 ) -> None:
     assert f"import_id is {kind}" in deployment.api.log(run, task_id)
 
 
-def test_what_needs_a_worker_is_told_when_the_dag_is_parsed(deployment: Deployment, run: Run) -> None:
+def test_features_that_need_a_worker_are_warned_about_at_parse_time(deployment: Deployment, run: Run) -> None:
     told = deployment.api.log(run, "submit_upstream")
     for task_id, why in {
         "with_outlets": "end_from_trigger is ignored, since the task has outlets",
@@ -193,7 +191,7 @@ def test_what_needs_a_worker_is_told_when_the_dag_is_parsed(deployment: Deployme
         assert f"Task '{task_id}' waits the ordinary way, through workers: {why}." in told
 
 
-def test_a_cleared_task_that_fails_has_no_result_of_an_earlier_run(
+def test_a_cleared_task_that_fails_keeps_no_earlier_result(
     deployment: Deployment, sandbox: Sandbox, run: Run, imports: dict[str, Any]
 ) -> None:
     sandbox.fault(VENDOR, "status", "422", times=None, import_id=imports["keyed"])
@@ -203,7 +201,7 @@ def test_a_cleared_task_that_fails_has_no_result_of_an_earlier_run(
     assert (task["state"], deployment.api.xcom(run, "keyed")) == ("failed", None)
 
 
-def test_waits_outlive_their_triggerer_and_keep_their_deadline(
+def test_waits_survive_a_triggerer_restart_with_their_deadline(
     deployment: Deployment, sandbox: Sandbox
 ) -> None:
     imports = {

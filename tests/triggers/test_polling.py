@@ -1,4 +1,4 @@
-"""When a trigger looks, what it lives through, and when it gives up."""
+"""When a trigger polls, which errors it tolerates, and when it gives up."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_an_event_after_the_hold_is_fired_at_once(
 def test_the_first_poll_is_one_interval_after_the_deferral(
     sandbox: Sandbox, fire: Fire, stopwatch: Callable[[], float]
 ) -> None:
-    # Deferred ten seconds ago, so that the hold is over; the interval is half a second longer.
+    # Deferred ten seconds ago, so that the hold has passed; the interval is half a second longer.
     import_id = sandbox.submit("thalamus", seconds=0)
     fire(waiting("thalamus", import_id, deferred_at=time.time() - 10, poke_interval=10.5, lasts=60))
     assert 0.4 <= stopwatch() < 3
@@ -156,7 +156,7 @@ def test_without_a_deferral_the_first_poll_is_immediate(
 def test_a_running_wait_uses_a_rotated_token(
     sandbox: Sandbox, connect: Connect, request_token: Callable[[], str], fire: Fire
 ) -> None:
-    """The vendor revokes the token of the connection; somebody puts the new one there a little later."""
+    """The vendor revokes the token of the connection, and the new one is entered a little later."""
 
     def rotate() -> None:
         token = request_token()
@@ -187,7 +187,7 @@ def test_a_running_wait_uses_a_corrected_password(
     for timer in timers:
         timer.join()
     assert event["status"]["state"] == "succeeded"
-    # The first one, the rejected one that is not repeated, and the right one.
+    # The first login, the rejected one that is not repeated, and the correct one.
     assert sandbox.requests("tao_advance")["token"] == 3
 
 

@@ -31,7 +31,7 @@ def test_the_connections_proxy_is_used(connect: Connect, proxy: Server, poll: Po
     assert [seen.target for seen in proxy.seen] == [f"{FAR}/api/v4/import/status/7"]
 
 
-def test_the_connections_proxy_is_told_who_asks(connect: Connect, proxy: Server, poll: Poll) -> None:
+def test_the_connections_proxy_gets_the_user_agent(connect: Connect, proxy: Server, poll: Poll) -> None:
     address = proxy.url.replace("http://", "http://somebody:a-password@")
     poll(connect("thalamus", host=FAR, extra={"proxy": address}), "7")
     expected = f"Basic {base64.b64encode(b'somebody:a-password').decode()}"
