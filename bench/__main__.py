@@ -1,4 +1,4 @@
-"""Run all benchmarks, print a table and save it as JSON. The exit code is always 0: a busy machine is not a failure."""
+"""Run all benchmarks, print a table and save it as JSON. The exit code is 0 even if a target is missed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contenders: our trigger, two alternatives that users have, and a bare loop over one pool as the baseline.
+"""The contenders: our trigger, two alternatives, and a bare loop over one pool as the baseline.
 
 Each contender is a coroutine that waits for all imports concurrently and polls each every `interval` seconds.
 """

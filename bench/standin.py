@@ -1,4 +1,4 @@
-"""A minimal server in its own process with three APIs: TAO Advance, Databricks, and one that responds with 404.
+"""A minimal server in its own process with three APIs: TAO Advance, Databricks, and one that sends 404.
 
 The package's own sandbox is truer, but slow enough to be what is measured.
 """
@@ -39,9 +39,9 @@ class StandIn:
         self._process.terminate()
         self._process.join()
 
-    def reset(self, **course: float) -> None:
+    def reset(self, **behavior: float) -> None:
         """Reset tokens, imports and counts; `behavior` takes the arguments of `Vendors`."""
-        self._pipe.send(course)
+        self._pipe.send(behavior)
         self._pipe.recv()
 
     @property
@@ -134,9 +134,9 @@ async def _listen(pipe: Connection) -> None:
     listening = await loop.create_server(server, "127.0.0.1", 0, ssl=tls, backlog=2048)
 
     def obey() -> None:
-        course = pipe.recv()
-        if course is not None:
-            server.vendors = Vendors(**course)
+        behavior = pipe.recv()
+        if behavior is not None:
+            server.vendors = Vendors(**behavior)
         pipe.send(server.vendors.counts)
 
     loop.add_reader(pipe.fileno(), obey)

@@ -1,4 +1,4 @@
-"""A thousand waits started at once on one connection: logins, connections, longest blocking of the event loop.
+"""A thousand waits started at once on one connection: logins, connections, blocking of the event loop.
 
 For the loop the token is revoked meanwhile, and each wait writes its XComs, over a line like a triggerer's.
 """
@@ -76,9 +76,9 @@ def _longest_block(
     supervisor: Supervisor,
     contender: Contender,
     written: Counter[tuple[int, str]],
-    **course: int,
+    **behavior: int,
 ) -> float:
-    server.reset(polls=POLLS, **course)
+    server.reset(polls=POLLS, **behavior)
     return asyncio.run(_watched(contender(WAITS, INTERVAL), supervisor, written))
 
 

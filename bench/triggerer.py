@@ -1,4 +1,4 @@
-"""What a triggerer provides to its triggers: a task instance, and the channel through which they write XComs."""
+"""What a triggerer provides to its triggers: a task instance, and the channel for writing XComs."""
 
 from __future__ import annotations
 

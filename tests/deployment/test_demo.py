@@ -1,4 +1,4 @@
-"""The demo's judgement: it must notice a wait that ended otherwise than planned."""
+"""The demo's check, which must report a wait that ended differently than planned."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TASK = {"state": "failed", "duration": 12.34}
 
 
 def outcome(status: dict[str, Any], task: dict[str, Any]) -> Outcome:
-    """Return the outcome of a wait that should end partial and failed."""
+    """Return the outcome of a wait whose import should be partial and whose task should fail."""
     return Outcome(
         Expected("import_clear", "ends=partial", "partial", "failed"), Run("import_clear", "r1"), status, task
     )

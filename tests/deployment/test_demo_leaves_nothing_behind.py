@@ -1,4 +1,4 @@
-"""However an Airflow or the demo ends, none of its processes outlives it."""
+"""Cleanup: however a deployment or the demo ends, none of its processes survives."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Path]:
-    """Return an AIRFLOW_HOME; a test that fails must not leave processes behind either."""
+    """Return an AIRFLOW_HOME; its processes are ended even if the test fails."""
     home = tmp_path / "airflow"
     yield home
     for pid in processes_of(home):
@@ -30,7 +30,7 @@ def home(tmp_path: Path) -> Iterator[Path]:
 
 
 def start_demo(home: Path, processes: int) -> subprocess.Popen[str]:
-    """Return a demo that is about to start Airflow: so many processes of it are there."""
+    """Return a demo that is starting Airflow, once it has this many processes."""
     demo = subprocess.Popen(
         [sys.executable, "-m", "demo", "--home", home], cwd=ROOT, stdout=subprocess.PIPE, text=True
     )
@@ -43,7 +43,7 @@ def start_demo(home: Path, processes: int) -> subprocess.Popen[str]:
 
 
 def fake_airflow(directory: Path, component: str, migration: str = "exit 0") -> Path:
-    """Return a `bin_dir` with an `airflow` command that does what these lines of shell say."""
+    """Return a `bin_dir` with an `airflow` command that runs these lines of shell."""
     command = directory / "airflow-command" / "airflow"
     command.parent.mkdir()
     command.write_text(f'#!/bin/sh\nif [ "$1" = db ]; then {migration}; fi\n{component}\n')
@@ -52,7 +52,7 @@ def fake_airflow(directory: Path, component: str, migration: str = "exit 0") -> 
 
 
 def wait_for_children(airflow: Deployment, component: str, count: int) -> set[int]:
-    """Return the processes that a component has started, as soon as there are so many."""
+    """Return the processes that a component has started, as soon as there are this many."""
     leader = airflow.processes[component].pid
 
     def children() -> set[int]:
@@ -63,7 +63,7 @@ def wait_for_children(airflow: Deployment, component: str, count: int) -> set[in
 
 
 def group_of(pid: int) -> int | None:
-    """Return a process's group, `None` when it has just ended."""
+    """Return the group of a process, `None` if it has just ended."""
     with suppress(ProcessLookupError):
         return os.getpgid(pid)
     return None

@@ -1,4 +1,4 @@
-"""What tests may rely on when they use a deployment and its REST client."""
+"""The deployment and its REST client that other tests use."""
 
 from __future__ import annotations
 

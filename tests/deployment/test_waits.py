@@ -41,10 +41,10 @@ ENDS = {
 
 @pytest.fixture(scope="module")
 def imports(sandbox: Sandbox) -> dict[str, tuple[str, str]]:
-    """By scenario, a connection and an import that goes as the scenario says."""
+    """Return a connection and a matching import for each scenario."""
 
-    def submit(conn_id: str, **course: Any) -> tuple[str, str]:
-        return conn_id, sandbox.submit(conn_id.removesuffix("_default"), **course)
+    def submit(conn_id: str, **scenario: Any) -> tuple[str, str]:
+        return conn_id, sandbox.submit(conn_id.removesuffix("_default"), **scenario)
 
     def with_outage() -> tuple[str, str]:
         conn_id, import_id = submit("tao_advance_default", seconds=600)
@@ -70,7 +70,7 @@ def imports(sandbox: Sandbox) -> dict[str, tuple[str, str]]:
 
 @pytest.fixture(scope="module")
 def runs(deployment: Deployment, imports: dict[str, tuple[str, str]]) -> dict[str, Run]:
-    """One ended run a mode, all over the same imports."""
+    """Return one finished run per mode, all over the same imports."""
     started = {mode: deployment.trigger(f"waits_{mode}", imports) for mode in MODES}
     for run in started.values():
         deployment.wait_for_end(run, timeout=180)

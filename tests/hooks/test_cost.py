@@ -211,7 +211,7 @@ def test_a_body_with_too_many_brackets_is_not_parsed() -> None:
 
 
 def test_a_roster_with_fifty_thousand_faulty_lines_is_read() -> None:
-    """The vendor fails an import with that many messages; the wait must end with the failure, not a protocol error."""
+    """The wait must end with the failed import and its many messages, not with a protocol error."""
     messages = [f"line {number}: column 'e-mail' [3] has no @ in it, {{given}}" for number in range(50_000)]
     body = json.dumps({"result": {"status": "failed", "fileLine": 50_000, "messages": messages}})
     assert len(body) < MAX_BODY

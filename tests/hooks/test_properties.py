@@ -139,7 +139,7 @@ def test_success_needs_the_vendors_success_state(vendor: Vendor, data: st.DataOb
 
 
 def _words(body: bytes) -> Iterator[str]:
-    """All texts and numbers in a JSON text; of a key that stands there twice both values."""
+    """Return all texts and numbers in a JSON text, including all values of repeated keys."""
     waiting = [json.loads(body, object_pairs_hook=lambda pairs: [value for _, value in pairs])]
     while waiting:
         value = waiting.pop()
@@ -269,14 +269,14 @@ seconds = st.floats(min_value=0.5, max_value=7 * 86_400.0)
     exponential_backoff=st.booleans(),
 )
 def test_every_delay_is_within_its_limits(
-    data: st.DataObject, timeout: float, execution_timeout: float | None, **course: Any
+    data: st.DataObject, timeout: float, execution_timeout: float | None, **initial_state: Any
 ) -> None:
     ends = NOW + min(timeout, execution_timeout or timeout)
     wait = Wait(
         first_poll_at=NOW,
         deadline=NOW + timeout,
         execution_deadline=execution_timeout and NOW + execution_timeout,
-        **course,
+        **initial_state,
     )
     now = data.draw(st.floats(min_value=NOW, max_value=ends + 10))
     retry_after = data.draw(st.none() | st.floats(min_value=0.001, max_value=1e6))

@@ -128,7 +128,7 @@ def test_a_client_error_is_a_message(said: Any) -> None:
 
 @pytest.mark.parametrize("other", ["2587c81d", 7, "x" * 10**6], ids=lambda other: str(other)[:8])
 def test_another_import_id_adds_a_message(other: Any) -> None:
-    """The documentation does not say that entityImportId is the importId, and its failed sample is not a UUID."""
+    """It is not documented that entityImportId is the importId, and the failed sample is not a UUID."""
     seen = poll(status("RUNNING", entityImportId=other))
     assert (seen.state, "entityImportId" in seen.messages[0]) == (ImportState.RUNNING, True)
 

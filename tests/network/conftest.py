@@ -1,4 +1,4 @@
-"""What the network tests need besides the sandbox: local servers, and clients that look more than once."""
+"""Fixtures of the network tests: local servers, and hooks that poll more than once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _no_refresh_delays(no_refresh_delays: None) -> None:
 
 @pytest.fixture
 def forgiven() -> Iterator[None]:
-    """Forgive what the libraries leave to the collector where a loop ends early or HTTP is broken."""
+    """Ignore resources that libraries leave to garbage collection after broken HTTP or an early end."""
     yield
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
@@ -46,7 +46,7 @@ def serve() -> Iterator[Serve]:
 
 @pytest.fixture(params=["requests", "aiohttp"])
 def keep_polling(request: pytest.FixtureRequest) -> Iterator[KeepPolling]:
-    """Look as one wait does: the credential of one look serves the next one."""
+    """Poll like one wait, which keeps its credential between polls."""
     hooks: dict[str, ImportStatusHook] = {}
 
     def hook(conn_id: str) -> ImportStatusHook:

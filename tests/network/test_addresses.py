@@ -1,4 +1,4 @@
-"""Where a question goes, and what it says of who asks."""
+"""URLs of requests, and how they identify the client."""
 
 from __future__ import annotations
 
@@ -120,9 +120,9 @@ def test_a_login_may_be_at_another_host(connect: Connect, serve: Serve, poll: Po
 
 
 def test_cookies_are_not_kept(connect: Connect, serve: Serve, keep_polling: KeepPolling) -> None:
-    """A load balancer's cookie would bind one transport's looks to one node, and not the other's."""
+    """A load balancer's cookie would bind the polls of only one transport to a node."""
     server = serve(lambda _: answer(GOING_ON, set_cookie="node=1; Path=/"))
-    # aiohttp takes no cookies from bare addresses.
+    # aiohttp ignores cookies from IP addresses.
     conn_id = connect("thalamus", host=server.url.replace("127.0.0.1", "localhost"))
     for _ in range(2):
         keep_polling(conn_id, "7")

@@ -1,4 +1,4 @@
-"""What each answer means, in the order of the vendors' own trouble: not found, busy, our mistake, broken."""
+"""Errors for each kind of response: not found, unavailable, rejected request, invalid response."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_an_unknown_import_is_not_found(poll: Poll, vendor: str) -> None:
 @pytest.mark.usefixtures("connections")
 def test_a_transient_error_is_unavailable(sandbox: Sandbox, poll: Poll, vendor: str, kind: str) -> None:
     import_id = sandbox.submit(vendor)
-    # Always, since aiohttp itself asks once more where the connection was dropped.
+    # Always, since aiohttp repeats a request once if the connection was dropped.
     sandbox.fault(vendor, "status", kind, times=None)
     with pytest.raises(ImportUnavailableError) as error:
         poll(f"{vendor}_default", import_id)
@@ -240,7 +240,7 @@ def test_a_redirect_is_a_permanent_error(
     with pytest.raises(ImportProtocolError) as error:
         poll(connect(vendor, extra=ready), sandbox.submit(vendor))
     assert not error.value.retryable
-    # Where the redirect led to.
+    # The target of the redirect.
     assert sandbox.requests(vendor)["storage"] == 0
 
 

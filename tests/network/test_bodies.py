@@ -1,4 +1,4 @@
-"""What strange bytes do on their way through both transports."""
+"""Unusual response bodies in both transports."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RECORD = {"state": "PROCESSED", "rows": 5}
 
 
 def parsed_in(conn_id: str) -> set[str]:
-    """Look once in an event loop, and return the threads in which JSON was parsed."""
+    """Poll once in an event loop, and return the threads in which JSON was parsed."""
     threads: set[str] = set()
 
     def note(frame: FrameType, event: str, _: Any) -> None:
@@ -99,7 +99,7 @@ def test_a_404_from_a_gateway_is_not_from_the_vendor(
 
 
 def test_a_404_from_a_gateway_is_not_an_absent_report(connect: Connect, serve: Serve, poll: Poll) -> None:
-    """The import may be partial: only the report tells."""
+    """Only the report shows whether the import is partial."""
 
     def vendor(seen: Any) -> Any:
         if seen.method == "POST":

@@ -1,4 +1,4 @@
-"""HTTP at its edges: each answer gives a status or one of our errors, the same in both transports."""
+"""Unusual and invalid HTTP, which both transports must handle in the same way."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FLOOD = 1024 * 1024
 
 
 def flood(of: bytes) -> Iterator[bytes | float]:
-    """100 MB of the same."""
+    """Yield 100 MB of the same bytes."""
     block = of * (FLOOD // len(of))
     for _ in range(100):
         yield block
@@ -139,7 +139,7 @@ def test_an_oversized_response_is_one_of_our_errors(
 
 @pytest.mark.parametrize("status", [200, 404])
 def test_header_values_are_plain_text(connect: Connect, serve: Serve, poll: Poll, status: int) -> None:
-    """Errors quote the content type, and what they say is stored and printed."""
+    """Errors quote the content type, and are stored and printed."""
     head = b"HTTP/1.1 %d OK\r\nConnection: close\r\nContent-Type: text/caf\xe9\x85\xff\r\n\r\n" % status
     server = serve(lambda _: [head, b"<p>no JSON</p>"])
     with pytest.raises(ImportStatusError) as caught:
@@ -163,7 +163,7 @@ def test_a_repeated_header_is_read_the_same_by_both_transports(
 def test_a_compression_bomb_is_decompressed_only_up_to_the_limit(
     connect: Connect, serve: Serve, poll: Poll, coding: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """512 MiB in half a megabyte; what zlib gives out is counted."""
+    """512 MiB compressed to half a megabyte; the output of zlib is counted."""
     packer = zlib.compressobj(wbits=31 if coding == "gzip" else 15)
     zeros = b" " * 1024 * 1024
     bomb = b"".join(packer.compress(zeros) for _ in range(512)) + packer.flush()

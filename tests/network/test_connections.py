@@ -1,4 +1,4 @@
-"""What Airflow's button "Test connection" says, and what it asks of the vendor."""
+"""The messages and requests of Airflow's "Test connection" button."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .servers import Seen, answer
 Outcome = tuple[bool, str]
 NOWHERE = "http://127.0.0.1:9"
 
-#: A setting that is wrong, and what a person must read to mend it.
+#: An invalid setting, and the text that says how to fix it.
 WRONG: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     ("clear", {"login": ""}, ("login is empty", "login is called Integration ID")),
     ("clear", {"password": "wrong"}, ("was refused", "Check Integration ID and API client secret")),
@@ -89,7 +89,7 @@ def test_an_invalid_setting_is_reported(
     is_right, words = outcome(connect(vendor, "made_up_id", **fields))
     assert not is_right
     assert [part for part in said if part not in words] == [], words
-    # Airflow tests under an id that it makes up.
+    # Airflow generates an id for the connection under test.
     assert "made_up_id" not in words
     assert sandbox.requests(vendor).get("token", 0) <= 1
     assert sandbox.requests(vendor)["status"] <= 1
@@ -161,14 +161,14 @@ def test_a_404_that_is_not_from_the_vendor_is_a_wrong_host(
 def test_a_vendor_outage_is_reported(sandbox: Sandbox, vendor: str, kind: str, said: str) -> None:
     sandbox.fault(vendor, "*", kind, times=None)
     is_right, words = outcome(f"{vendor}_default")
-    # TAO's and Zilliant's own 404 to the question would be right: here it is the login's.
+    # A 404 to the poll would be valid for TAO and Zilliant: here it is the response to the login.
     assert (is_right, said in words) == (False, True), words
 
 
 def test_thalamus_accepts_the_credential_when_an_unknown_id_is_not_invalid(
     sandbox: Sandbox, connect: Connect
 ) -> None:
-    """Only for cancelling an import is InvalidID documented."""
+    """InvalidID is documented only for cancelling an import."""
     conn_id = connect("thalamus")
     sandbox.fault("thalamus", "status", "400", times=None)
     assert outcome(conn_id)[0] is True
@@ -207,7 +207,7 @@ def test_echoed_secrets_are_not_reported(connect: Connect, serve: Serve, vendor:
 def test_empty_form_fields_count_as_missing(
     connect: Connect, request_token: Callable[[], str], vendor: str
 ) -> None:
-    """Airflow 3 saves null for it."""
+    """Airflow 3 saves null for empty fields."""
     entries = {entry["connection-type"]: entry for entry in get_provider_info()["connection-types"]}  # type: ignore[attr-defined]
     empty = dict.fromkeys(entries[vendor]["conn-fields"])
     needed = {
@@ -230,12 +230,12 @@ def test_a_custom_vendor_can_be_tested(monkeypatch: pytest.MonkeyPatch) -> None:
             assert (is_right, said in words) == (pin == acme_server.PIN, True), words
 
 
-# Clear's token is shared by all processes, and getting another revokes it.
+# Clear's token is shared by all processes, and requesting another revokes it.
 
 
 @pytest.fixture
 def keep_shared(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Put a token into the Variable that all processes read."""
+    """Store a token in the Variable that all processes read."""
 
     def keep(token: str, expires_at: float | None = None) -> None:
         name = credentials.token_variable_name("clear", sandbox.url, CLEAR.client_secret)

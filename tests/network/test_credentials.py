@@ -1,4 +1,4 @@
-"""How a credential is got, presented, refused and renewed."""
+"""How a credential is obtained, presented, rejected and refreshed."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_a_credential_rejected_for_the_report_is_refreshed_once(sandbox: Sandbox
 def test_a_rejected_new_credential_is_an_auth_error(
     sandbox: Sandbox, poll: Poll, vendor: str, status: str
 ) -> None:
-    """It lacks a right, and another one would too: two requests, not four."""
+    """It lacks a permission, and a new one would too: two requests, not four."""
     import_id = sandbox.submit(vendor)
     sandbox.fault(vendor, "status", status, times=None)
     with pytest.raises(ImportAuthError, match=status):
@@ -172,7 +172,7 @@ def test_a_corrected_password_is_used_after_a_minute(
     vendor: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Other processes know only that the login was rejected, not with which password."""
+    """Other processes know that the login was rejected, but not the password used."""
     conn_id, import_id = connect(vendor, password="wrong"), sandbox.submit(vendor, seconds=0)
     with pytest.raises(ImportAuthError):
         keep_polling(conn_id, import_id)
@@ -185,7 +185,7 @@ def test_a_corrected_password_is_used_after_a_minute(
 
 @pytest.mark.usefixtures("connections")
 def test_the_hook_methods_keep_the_credential(sandbox: Sandbox) -> None:
-    """Blocking and async alike: three polls, one login."""
+    """Three polls, blocking and async, need one login."""
     import_id = sandbox.submit("tao_advance")
     hook = hook_for("tao_advance_default")
     for _ in range(3):
@@ -242,12 +242,12 @@ def test_an_incomplete_connection_is_rejected_before_any_request(
     assert not any(sandbox.requests(vendor).values())
 
 
-# Clear's token is shared by all processes, and minting another revokes it.
+# Clear's token is shared by all processes, and requesting another revokes it.
 
 
 @pytest.fixture
 def keep_shared(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, float], None]:
-    """Put a token into the Variable that all processes read, as one that was minted so many seconds ago."""
+    """Store a token of this age, in seconds, in the Variable that all processes read."""
 
     def keep(token: str, age: float) -> None:
         name = credentials.token_variable_name("clear", sandbox.url, CLEAR.client_secret)

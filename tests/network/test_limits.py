@@ -1,4 +1,4 @@
-"""Time and size: nobody at the other end can keep a look for long, and nothing is left open."""
+"""Limits on time and size of a poll, and cleanup of its connections."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_a_trickling_body_is_abandoned_after_the_timeout(
 ) -> None:
     connect("thalamus", extra={"timeout": 0.3})
     import_id = sandbox.submit("thalamus")
-    # Some 100 bytes: the pause between two of them is far below the time limit.
+    # About 100 bytes: the pause between two of them is far below the timeout.
     sandbox.fault("thalamus", "status", "dribble", seconds=4)
     began = time.monotonic()
     with pytest.raises(ImportUnavailableError):
@@ -39,7 +39,7 @@ def test_trickling_headers_are_abandoned(connect: Connect, serve: Serve, poll: P
     began = time.monotonic()
     with pytest.raises(ImportUnavailableError):
         poll(conn_id, "7")
-    # The whole would take some 15 seconds.
+    # The whole response would take about 15 seconds.
     assert time.monotonic() - began < 8
 
 

@@ -1,4 +1,4 @@
-"""The session that a hook gives for the vendor's other calls."""
+"""The session of a hook for other requests to the vendor."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from .test_tls import trusted  # noqa: F401 - a fixture
 CSV = b"id,name\n1,one\n"
 TAO_UPLOAD = "/api/v1/upload/api/v1/upload"
 ZILLIANT_MAPPING = {"entitySystemName": "prices", "definition": {"columns": []}}
-#: Headers of which none may come to another origin.
+#: Headers that must not be sent to another origin.
 CREDENTIALS = {
     "authorization",
     "cookie",
@@ -49,7 +49,7 @@ def tao(connect: Connect) -> Iterator[requests.Session]:
 
 @pytest.fixture
 def storage(serve: Serve) -> Server:
-    """Somebody else's storage: another origin."""
+    """Return a storage server with another origin."""
     return serve(lambda _: answer("stored"))
 
 
@@ -159,7 +159,7 @@ def test_a_rejected_credential_is_refreshed_once_and_the_json_sent_again(
 
 @pytest.fixture
 def refusing_once(serve: Serve, connect: Connect) -> Iterator[tuple[requests.Session, Server]]:
-    """A session, and the vendor that refuses its first credential."""
+    """Return a session, and a vendor that rejects its first credential."""
 
     def vendor(seen: Seen) -> list[bytes | float]:
         if seen.target.startswith("/oauth"):
@@ -259,7 +259,7 @@ def test_the_session_uses_the_proxy_of_the_connection(
 
 @pytest.mark.usefixtures("connections")
 def test_clear_can_be_submitted_to() -> None:
-    """The storage refuses whoever sends it the vendor's credential."""
+    """The storage rejects requests with the vendor's credential."""
     with hook_for("clear_default").get_conn() as session:
         presign = session.get("/one-integration/action/pre-sign", params={"filename": "a.csv"}).json()
         url = presign["result"]["preSignedUrl"]
@@ -270,7 +270,7 @@ def test_clear_can_be_submitted_to() -> None:
 
 
 def other_host(server: Server) -> str:
-    """The same server under another name."""
+    """The same server under another host name."""
     return server.url.replace("127.0.0.1", "localhost")
 
 
@@ -299,7 +299,7 @@ def test_the_callers_authorization_is_kept_on_the_same_origin(connect: Connect, 
 def test_an_explicit_authorization_for_other_storage_arrives_after_a_vendors_call(
     connect: Connect, serve: Serve, storage: Server, vendor: str
 ) -> None:
-    """As any header that has the name of one of the vendor's."""
+    """Like any header with the name of one of the vendor's headers."""
     mine = dict.fromkeys(CREDENTIALS - {"cookie"}, "mine")
     with session_of(vendor, serve(going_on), connect) as session:
         session.get("/first")
@@ -351,7 +351,7 @@ def _to(server: Server) -> list[bytes | float]:
 
 
 class Readings:
-    """A connection that is edited while a request is under way: the vendor as read before and after."""
+    """A connection that is edited during a request: the vendor before and after the edit."""
 
     def __init__(self, before: ImportStatusHook, after: ImportStatusHook) -> None:
         self.now, self._after = before, after
@@ -369,7 +369,7 @@ class Readings:
 
 @pytest.fixture
 def edited(connect: Connect) -> Callable[..., Readings]:
-    """Make a connection that is edited after its credential was refused."""
+    """Create a connection that is edited after its credential was rejected."""
 
     def edited(before: str, after: str, **extra: Any) -> Readings:
         old = hook_for(connect("clear", "old", host=before, extra={"access_token": "old-token"}))
@@ -404,7 +404,7 @@ def test_a_new_credential_goes_through_the_new_proxy(serve: Serve, edited: Calla
 
 
 def slowly(content: bytes, seconds: float) -> Iterator[bytes | float]:
-    """An answer of unknown length that takes so long, without a long silence."""
+    """Yield a response of unknown length that takes this long, without a long pause."""
     yield b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
     for _ in range(int(seconds / 0.1)):
         yield content
@@ -443,7 +443,7 @@ def test_an_upload_may_take_longer_than_timeout(connect: Connect, serve: Serve) 
 
 
 def test_a_download_is_limited_by_transfer_timeout(connect: Connect, serve: Serve) -> None:
-    """Its end is nowhere told: that it is missing must be an error."""
+    """The response does not announce its length: an incomplete one must be an error."""
     server = serve(lambda _: slowly(b"x", 20))
     began = time.monotonic()
     with (

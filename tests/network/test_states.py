@@ -1,4 +1,4 @@
-"""What each vendor says of an import's course, as it comes out of a look."""
+"""The status of a poll for each vendor and scenario."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def ended(end: str, **more: Any) -> dict[str, Any]:
     return {"ends": end, "seconds": 0, **more}
 
 
-COURSES = [
+SCENARIOS = [
     ("clear", QUEUED, "queued", "CREATED"),
     ("clear", RUNNING, "running", "PROCESSING"),
     ("clear", UNKNOWN, "unknown", "HIBERNATING"),
@@ -54,11 +54,11 @@ COURSES = [
 
 
 @pytest.mark.parametrize(
-    ("vendor", "course", "state", "word"),
-    COURSES,
+    ("vendor", "scenario", "state", "word"),
+    SCENARIOS,
     ids=[
-        f"{vendor}-{state}{'-no-report' if 'report' in course else ''}"
-        for vendor, course, state, _ in COURSES
+        f"{vendor}-{state}{'-no-report' if 'report' in scenario else ''}"
+        for vendor, scenario, state, _ in SCENARIOS
     ],
 )
 @pytest.mark.usefixtures("connections")
@@ -66,11 +66,11 @@ def test_a_poll_returns_the_state_of_the_import(
     sandbox: Sandbox,
     poll: Poll,
     vendor: str,
-    course: dict[str, Any],
+    scenario: dict[str, Any],
     state: str,
     word: str | None,
 ) -> None:
-    import_id = sandbox.submit(vendor, **course)
+    import_id = sandbox.submit(vendor, **scenario)
     status = poll(f"{vendor}_default", import_id)
     assert (status.vendor, status.import_id, status.state) == (vendor, import_id, ImportState(state))
     assert word in (None, status.vendor_state)

@@ -1,4 +1,4 @@
-"""Whose certificates are trusted."""
+"""TLS certificates that are trusted."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def test_trickling_headers_over_tls_are_abandoned(connect: Connect, serve: Serve
     server = serve(lambda _: dribbled(answer(GOING_ON), 0.15), tls=context)
     conn_id = connect("thalamus", host=server.url, extra={"timeout": 0.3, "verify": str(trusted)})
     began = time.monotonic()
-    # Only of requests is it in doubt: aiohttp has one time limit for all.
+    # This concerns only requests: aiohttp has one timeout for everything.
     with pytest.raises(ImportUnavailableError):
         hook_for(conn_id).get_import_status("7")
     assert time.monotonic() - began < 8

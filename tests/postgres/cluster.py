@@ -1,4 +1,4 @@
-"""A private PostgreSQL: a cluster in a temporary directory, on a free port, ended without a trace."""
+"""A private PostgreSQL cluster in a temporary directory, on a free port, removed afterwards."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from typing import Any
 
 from demo.configuration import free_ports
 
-#: Where Debian keeps the programs of each version; elsewhere they are on the path.
+#: Where Debian installs the programs of each version; elsewhere they are on the PATH.
 DEBIAN = Path("/usr/lib/postgresql")
 USER = "airflow"
-#: Nothing in it outlives the tests, so nothing has to reach the disk.
+#: The data is removed after the tests, so it need not reach the disk.
 QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200")
 
 
 class PostgresError(RuntimeError):
-    """PostgreSQL is missing or does not start. The message says what to do."""
+    """Raised if PostgreSQL is missing or does not start. The message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Postgres:
         return f"postgresql+psycopg2://{USER}:{self.password}@127.0.0.1:{self.port}/{name}"
 
     def is_ready(self) -> bool:
-        """Whether it takes connections."""
+        """Return whether it accepts connections."""
         return subprocess.run(self._command("pg_isready", "-q"), check=False).returncode == 0
 
     def _run(self, program: str, *arguments: str) -> None:
@@ -118,7 +118,7 @@ def _start(server: Postgres, home: Path) -> subprocess.Popen[bytes]:
 
 
 def _as_ordinary_user() -> dict[str, Any]:
-    # PostgreSQL refuses to run as root.
+    # PostgreSQL does not run as root.
     return {"user": "postgres", "group": "postgres", "extra_groups": []} if os.getuid() == 0 else {}
 
 
@@ -132,7 +132,7 @@ def _wait_until_ready(server: Postgres, process: subprocess.Popen[bytes], home: 
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.send_signal(signal.SIGINT)  # Disconnect all clients, then end.
+    process.send_signal(signal.SIGINT)  # Disconnect all clients, then stop.
     with suppress(subprocess.TimeoutExpired):
         process.wait(20)
         return

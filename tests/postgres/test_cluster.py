@@ -1,4 +1,4 @@
-"""The PostgreSQL of the tests itself."""
+"""The PostgreSQL cluster that other tests use."""
 
 from __future__ import annotations
 

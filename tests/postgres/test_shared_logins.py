@@ -1,4 +1,4 @@
-"""A wrong password among real processes: who was refused tells the others, before they lock a user out."""
+"""A wrong password in several processes: one rejection stops the others, before the user is locked."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from airflow_provider_importstatus.sandbox import Sandbox
 
 from .pollers import Job, Pollers
 
-#: The vendors that are logged in to, and what they call a wrong password.
+#: The vendors with a login, and their error for a wrong password.
 REFUSALS = {"zilliant": "invalid_grant", "tao_advance": "invalid_client"}
 WAVE = 5
-#: Longer than a refusal keeps others from logging in, in seconds.
+#: Longer than a rejection blocks other logins, in seconds.
 OLD = 61.0
 
 every_vendor = pytest.mark.parametrize("vendor", REFUSALS)
@@ -23,7 +23,7 @@ every_vendor = pytest.mark.parametrize("vendor", REFUSALS)
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    """Return vendors at an address of their own, at which nobody has been refused yet."""
+    """Return vendors at a new address, at which no login has been rejected yet."""
     with Sandbox() as sandbox:
         yield sandbox
 

@@ -1,4 +1,4 @@
-"""Many waits in a real Airflow: what they cost the vendor, and what they report."""
+"""Many waits in a real Airflow: requests to the vendor, and reported metrics."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from demo.rest import Run
 
 from .conftest import CAPACITY, LIFE
 
-#: Mapped sensors on one connection: more than one triggerer may have.
+#: Mapped sensors on one connection: more than the capacity of one triggerer.
 WAITS = 100
 TRIGGERERS = 2
 
@@ -56,7 +56,7 @@ def test_a_deployment_logs_in_once_per_worker_and_triggerer(
     deployment: Deployment, sandbox: Sandbox, metrics: tuple[int, set[str]]
 ) -> None:
     assert CAPACITY < WAITS <= TRIGGERERS * CAPACITY
-    # Long enough for all to wait at once: a worker starts a few tasks a second.
+    # Long enough for all to wait concurrently: a worker starts a few tasks per second.
     imports = [sandbox.submit("tao_advance", seconds=60) for _ in range(WAITS)]
     run = _run(deployment, [("tao_advance_default", one) for one in imports], timeout=400)
     assert _states(deployment, run) == ["success"] * WAITS

@@ -71,8 +71,8 @@ def resumed(sandbox: Sandbox, last_error: str | None, task: ImportStatusSensor) 
 def ended(request: pytest.FixtureRequest, sandbox: Sandbox) -> Callable[..., Any]:
     """Run a task to its end, either on the worker or deferred."""
 
-    def ended(course: dict[str, Any], last_error: str | None, **parameters: Any) -> Any:
-        import_id = sandbox.submit("thalamus", **course)
+    def ended(scenario: dict[str, Any], last_error: str | None, **parameters: Any) -> Any:
+        import_id = sandbox.submit("thalamus", **scenario)
         return request.param(sandbox, last_error, sensor(import_id=import_id, **parameters))
 
     return ended
@@ -83,10 +83,10 @@ def ended(request: pytest.FixtureRequest, sandbox: Sandbox) -> Callable[..., Any
 def test_an_unsuccessful_end_is_the_same_in_every_mode(
     ended: Callable[..., Any], end: str, option: str
 ) -> None:
-    course, last_error, parameters, error, is_softened = ENDS[end]
+    scenario, last_error, parameters, error, is_softened = ENDS[end]
     is_skip = option == "never_fail" or (option == "soft_fail" and is_softened)
     with pytest.raises(AirflowException) as raised:
-        ended(course, last_error, **parameters, **OPTIONS[option])
+        ended(scenario, last_error, **parameters, **OPTIONS[option])
     assert type(raised.value) is (AirflowSkipException if is_skip else error)
 
 

@@ -144,8 +144,8 @@ def tried(conn_id: str, mode: str) -> list[str]:
             told.append(repr(run(task, ti)))
         else:
             now = time.time()
-            course = {"first_poll_at": now, "deadline": now + 0.06, "poke_interval": 0.03, **limits}
-            trigger = ImportStatusTrigger(conn_id, "7", wait=course)
+            initial_state = {"first_poll_at": now, "deadline": now + 0.06, "poke_interval": 0.03, **limits}
+            trigger = ImportStatusTrigger(conn_id, "7", wait=initial_state)
             told += [repr(trigger), repr(trigger.serialize())]
             event = fired(trigger)
             told.append(json.dumps(event, ensure_ascii=False))

@@ -178,7 +178,7 @@ def test_what_cannot_end_in_the_triggerer_ends_on_a_worker(more: dict[str, Any],
 @since_3_3
 @pytest.mark.parametrize("name", ["post_execute", "_post_execute_hook", "execute_complete"])
 def test_a_hook_that_a_cluster_policy_sets_runs_on_a_worker(name: str) -> None:
-    """The triggerer does not see a task's callbacks, so the start arguments of the trigger must contain the decision."""
+    """The triggerer does not see a task's callbacks, so the start arguments must contain the decision."""
     task = sensor()
     assert task.start_trigger_args.trigger_kwargs["end_from_trigger"] is True
     setattr(task, name, print)

@@ -1,4 +1,4 @@
-"""Put many imports into a deployment's database, as long use would: `python -m tests.ui.fill DAGS RUNS WAITS`
+"""Fill a deployment's database with many imports: `python -m tests.ui.fill DAGS RUNS WAITS`
 
 There are so many DAGs `fleet_00` and so on, each with so many runs of so many waits. The newest run of each
 still waits.

@@ -1,4 +1,4 @@
-"""The link from a task instance to its import's tab."""
+"""The link from a task instance to the tab of its import."""
 
 from __future__ import annotations
 

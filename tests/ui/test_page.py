@@ -18,19 +18,19 @@ from demo.rest import Run
 from tests.ui.auth import AUDITOR, NEWCOMER, READER
 from tests.ui.conftest import ROOT, SCREENSHOTS, LogIn, Screenshot
 
-#: What comes from an XCom, which another operator may have written.
+#: Fields from an XCom, which another operator may have written.
 HOSTILE_FIELDS = (
     *("vendor", "import_id", "state", "vendor_state", "rows", "progress", "messages", "more_messages"),
     *("stages", "more_stages", "started_at", "finished_at", "polled_at", "next_poll_at"),
 )
 PHONE = {"width": 390, "height": 844}
-#: Milliseconds for a change at a vendor to be seen, with the scheduler's lag and a deferred task's hold.
+#: Milliseconds until a change at a vendor is visible, including scheduler lag and a deferred task's hold.
 TO_BE_SEEN = 60_000
 
 
 @pytest.fixture(scope="module")
 def mapped_run(deployment: Deployment, sandbox: Sandbox) -> Run:
-    """Return a run with one import that ended and two that go on, in the DAG that the reader may see."""
+    """Return a run with one finished and two running imports, in the DAG that the reader may see."""
     scenarios: list[tuple[str, dict[str, Any]]] = [
         ("clear", {"ends": "partial", "seconds": 1}),
         ("thalamus", {"ends": "partial", "seconds": 3600, "queued": 0, "rows": 9000, "rejected": 400}),
@@ -90,7 +90,7 @@ def test_waiting_imports_come_first(page: Page, mapped_run: Run, screenshot: Scr
     page.goto(f"plugin/imports?dag_id={mapped_run.dag_id}")
     states = page.locator("tbody .imports-state")
     expect(states).to_have_text(["Running", "Blocked", "Partial"], timeout=TO_BE_SEEN)
-    screenshot(page, "page")  # The README's, in docs/.
+    screenshot(page, "page")  # The screenshot of the README, in docs/.
 
 
 def test_a_task_instances_tab_has_the_import_in_full(
@@ -173,7 +173,7 @@ def test_a_user_sees_nothing_of_dags_without_access(log_in: LogIn, screenshot: S
 def test_two_thousand_imports_are_as_usable_as_one(
     log_in: LogIn, screenshot: Screenshot, user: str | None
 ) -> None:
-    """How long it took stands beside the pictures: a slow machine is no failure."""
+    """The duration is saved beside the screenshots: a slow machine must not fail the test."""
     page = log_in(user)
     page.goto("")
     page.get_by_role("button", name="Browse").click()
@@ -215,7 +215,7 @@ def test_a_vendors_html_is_shown_as_text(page: Page) -> None:
 @pytest.mark.parametrize("field", HOSTILE_FIELDS)
 @pytest.mark.usefixtures("mapped_run")
 def test_one_malformed_import_does_not_hide_the_others(page: Page, field: str) -> None:
-    """Whatever the endpoint answers, also that of another release."""
+    """The page must handle any response of the endpoint, also from another release."""
     wrong: list[Any] = [
         None,
         True,

@@ -1,4 +1,4 @@
-"""Zero-worker waits in a real Airflow: what starts, what ends, and how many workers it takes."""
+"""Zero-worker waits in a real Airflow: how they start and end, and how many workers they use."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from demo.rest import Run
 VENDOR = "tao_advance"
 #: A worker's process writes this once into its task's log.
 WORKER_STARTED = "Worker startup parse complete"
-#: The executor writes this for each process that it has started.
+#: The executor logs this for each process that it has started.
 WORKER_FINISHED = "Workload finished"
 
 
 class Ended(NamedTuple):
-    """How a task must have ended, and how many worker processes that took."""
+    """The expected end of a task and its number of worker processes."""
 
     state: str
     workers: int
@@ -47,11 +47,11 @@ ENDS = {
 
 @pytest.fixture(scope="module")
 def imports(sandbox: Sandbox) -> dict[str, Any]:
-    """By task, the import that it must wait for."""
+    """Return the import that each task must wait for."""
 
-    def submit(vendor: str = VENDOR, **course: Any) -> str:
-        # Long enough for a busy machine's worker to meet it before its end.
-        return sandbox.submit(vendor, **{"seconds": 40, **course})
+    def submit(vendor: str = VENDOR, **scenario: Any) -> str:
+        # Long enough for a worker on a busy machine to poll before the end.
+        return sandbox.submit(vendor, **{"seconds": 40, **scenario})
 
     endless = {name: submit(seconds=3600) for name in ("outage", "timeout", "execution_timeout")}
     sandbox.fault(VENDOR, "status", "503", times=None, import_id=endless["outage"])
@@ -78,20 +78,20 @@ def imports(sandbox: Sandbox) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def run(deployment: Deployment, imports: dict[str, Any]) -> Run:
-    """The ended run over all of them."""
+    """Return the finished run over all of them."""
     run = deployment.trigger("zero_worker", imports)
     deployment.wait_for_end(run, timeout=240)
     return run
 
 
 def _workers(deployment: Deployment, run: Run, task_id: str) -> int:
-    """How many worker processes wrote into a task's logs; the triggerer writes elsewhere."""
+    """Return the number of worker processes in a task's logs; the triggerer logs elsewhere."""
     folder = deployment.home / "logs" / f"dag_id={run.dag_id}" / f"run_id={run.run_id}" / f"task_id={task_id}"
     return sum(log.read_text().count(WORKER_STARTED) for log in folder.glob("attempt=?.log"))
 
 
 def _executor_starts(deployment: Deployment, run: Run, task_id: str) -> int:
-    """How many processes the executor started for the last try of a task."""
+    """Return the number of processes that the executor started for the last try of a task."""
     (task,) = deployment.api.task_instances(run, task_id)
     log = (deployment.logs / "scheduler.log").read_text()
     return sum(WORKER_FINISHED in line and task["id"] in line for line in log.splitlines())
@@ -105,7 +105,7 @@ def test_a_wait_uses_no_more_workers_than_necessary(deployment: Deployment, run:
     starts = ended.workers / ended.tries
 
     def are_told() -> bool:
-        # The executor tells of a process when it has put it away, after the run has ended.
+        # The executor logs a process when it has cleaned it up, after the run has ended.
         return _executor_starts(deployment, run, task_id) >= starts
 
     deployment.wait_for(are_told, f"end of {task_id}'s processes", 30)
@@ -227,5 +227,5 @@ def test_waits_survive_a_triggerer_restart_with_their_deadline(
     (over,) = [event for event in events if event["event"].startswith("The wait is over")]
     assert "AirflowSensorTimeout" in over["event"]
     assert "the vendor says 'pending'" in over["event"]
-    # A deadline that began anew would be later.
+    # A restarted deadline would be later.
     assert datetime.fromisoformat(over["timestamp"]) < replaced_at + timedelta(seconds=60)

@@ -1,4 +1,4 @@
-"""Gives back what a run was started with, in one task and in mapped ones."""
+"""A DAG that returns the conf of its run, in one task and in mapped ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same waits in each mode: what differs between them must be nothing."""
+"""The same waits in each mode, which must have the same outcomes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MODES: dict[str, dict[str, Any]] = {
     "reschedule": {"deferrable": False, "mode": "reschedule"},
     "zero_worker": {"start_from_trigger": True, "end_from_trigger": True},
 }
-#: By scenario, what its sensor is told beyond the connection and the import.
+#: By scenario, the arguments of its sensor besides the connection and the import.
 SCENARIOS: dict[str, dict[str, Any]] = {
     "succeeded": {"retries": 2},
     "partial": {"retries": 2},
@@ -42,7 +42,7 @@ for mode, how in MODES.items():
         default_args={"retry_delay": pendulum.duration(seconds=1), "poke_interval": 1},
     ) as dag:
         for scenario, told in SCENARIOS.items():
-            # Below Airflow 3.3 nothing bounds an outage in reschedule mode but the sensor's timeout.
+            # Before Airflow 3.3, only the sensor's timeout limits an outage in reschedule mode.
             if mode == "reschedule" and scenario.startswith("outage") and not is_airflow(3, 3):
                 continue
             ImportStatusSensor(

@@ -1,4 +1,4 @@
-"""Waits on hostile vendors, and on healthy ones beside them."""
+"""Waits on hostile vendors, and on healthy ones at the same time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MODES: dict[str, dict[str, Any]] = {
     "poke": {"deferrable": False, "mode": "poke"},
     "zero_worker": {"start_from_trigger": True, "end_from_trigger": True},
 }
-# On a busy machine, waits that probe the same vendor in turn need some seconds until each has its own answer.
+# On a busy machine, waits that probe the same vendor in turn take some seconds to get their own response.
 COMMON: dict[str, Any] = {"poke_interval": 1, "max_wait": 2, "outage_tolerance": 5}
 
 with DAG(

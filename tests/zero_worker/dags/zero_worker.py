@@ -1,4 +1,4 @@
-"""Waits that need no worker, or fewer, beside those that cannot do without."""
+"""Waits that need no worker or fewer workers, and waits that need one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ZERO: dict[str, Any] = {
     "poke_interval": 1,
     "retry_delay": pendulum.duration(seconds=1),
 }
-#: What a task of a run is called under which the run has its import.
+#: Template of an import id in the conf of the run, by task id.
 CONF = "{{{{ dag_run.conf['{}'] }}}}"
 
 
