@@ -202,11 +202,11 @@ def test_a_parameter_is_templated(field: str) -> None:
 
 def test_the_default_of_deferrable_is_airflows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE", "True")
-    told = run(
+    output = run(
         f"from {PACKAGE}.sensors.import_status import ClearImportSensor as Sensor\n"
         "print(Sensor(task_id='wait', import_id='1').deferrable)"
     )
-    assert told.split()[-1] == "True"
+    assert output.split()[-1] == "True"
 
 
 class TestTheMetadata:

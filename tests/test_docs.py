@@ -235,7 +235,9 @@ def test_the_documented_request_counts_match_the_schedule() -> None:
     def mean(seconds: float) -> float:
         return statistics.mean(polls(seconds) for _ in range(50))
 
-    told = re.search(r"about (\d+) requests\nin the first hour, (\d+) of them", TEXTS["docs/sensors.md"])
-    assert told is not None
-    assert mean(3600) == pytest.approx(int(told[1]), rel=0.1)
-    assert mean(600) == pytest.approx(int(told[2]), rel=0.1)
+    documented = re.search(
+        r"about (\d+) requests\nin the first hour, (\d+) of them", TEXTS["docs/sensors.md"]
+    )
+    assert documented is not None
+    assert mean(3600) == pytest.approx(int(documented[1]), rel=0.1)
+    assert mean(600) == pytest.approx(int(documented[2]), rel=0.1)

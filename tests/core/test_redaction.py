@@ -27,7 +27,7 @@ def message(text: str) -> str:
 
 
 #: The places where a signed URL could appear.
-TOLD: dict[str, Callable[[str], str]] = {
+PLACES: dict[str, Callable[[str], str]] = {
     "message": message,
     "error": lambda text: str(ImportStatusError(text)),
     "excerpt": lambda text: raw(text).excerpt(),
@@ -65,10 +65,10 @@ SIGNED = [
 ]
 
 
-@pytest.mark.parametrize("told", TOLD.values(), ids=TOLD)
+@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
 @pytest.mark.parametrize("signed", SIGNED)
-def test_a_signed_url_is_redacted_everywhere(told: Callable[[str], str], signed: str) -> None:
-    text = told(f"The report is at {signed} for an hour.")
+def test_a_signed_url_is_redacted_everywhere(place: Callable[[str], str], signed: str) -> None:
+    text = place(f"The report is at {signed} for an hour.")
     assert text.startswith("The report is at ")
     assert not [part for part in ("5igned", "5/igned@files") if part in text]
 
@@ -132,7 +132,7 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
 }
 
 
-def heard(text: str, secret: str) -> str:
+def all_quotes(text: str, secret: str) -> str:
     """Return everything quoted from a response with this text, for a client with this secret."""
     answer = replace(raw(text), secrets=(secret,))
     return " ".join(
@@ -143,8 +143,8 @@ def heard(text: str, secret: str) -> str:
 @pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS)
 def test_a_secret_is_redacted_in_every_encoding(spell: Callable[[str], str]) -> None:
     spelled = spell(SECRET)
-    told = heard(f"you said {spelled} to me", SECRET)
-    assert (SECRET in told, spelled in told, "***" in told) == (False, False, True)
+    quoted = all_quotes(f"you said {spelled} to me", SECRET)
+    assert (SECRET in quoted, spelled in quoted, "***" in quoted) == (False, False, True)
 
 
 @steadily
@@ -160,9 +160,9 @@ def test_a_secret_is_redacted_in_every_encoding(spell: Callable[[str], str]) -> 
 )
 def test_a_secret_is_redacted_at_every_position(secret: str, spell: str, before: int, after: int) -> None:
     spelled = SPELLINGS[spell](secret)
-    told = heard(f"{'x' * before} {spelled} {'y' * after}", secret)
-    assert secret not in told
-    assert spelled not in told
+    quoted = all_quotes(f"{'x' * before} {spelled} {'y' * after}", secret)
+    assert secret not in quoted
+    assert spelled not in quoted
 
 
 @pytest.mark.parametrize("copies", [1, 5, 40])
@@ -173,9 +173,9 @@ def test_redaction_does_not_shift_part_of_a_secret_into_the_excerpt(
     """Text beyond the limit moves forward when something before it is replaced."""
     secret = "".join(f"{number:03d}" for number in range(200))
     for before in range(0, 600, 37):
-        told = heard("x" * before + (spell(secret) + " ") * copies + "z" * 5000, secret)
-        assert "000001" not in told
-        assert spell("000001") not in told
+        quoted = all_quotes("x" * before + (spell(secret) + " ") * copies + "z" * 5000, secret)
+        assert "000001" not in quoted
+        assert spell("000001") not in quoted
 
 
 @steadily
@@ -191,9 +191,9 @@ def test_a_signature_is_redacted_in_every_encoding(
 ) -> None:
     url = f"{scheme}//files.example/{path}?x=1&{name}=5igned"
     text = "y" * before + " " + SPELLINGS[spell](url)
-    for told in TOLD.values():
-        assert "5igned" not in told(text)
-        assert SPELLINGS[spell]("5igned") not in told(text)
+    for place in PLACES.values():
+        assert "5igned" not in place(text)
+        assert SPELLINGS[spell]("5igned") not in place(text)
 
 
 @steadily

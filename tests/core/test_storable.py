@@ -25,7 +25,7 @@ from ..hooks.playing import raw
 TEXTS = [
     pytest.param("a\x00b", "ab", id="NUL"),
     pytest.param("a\ud83db", "a?b", id="lone surrogate"),
-    pytest.param("\udcff", "?", id="a byte that was no text"),
+    pytest.param("\udcff", "?", id="invalid byte"),
     pytest.param("a\x1b[31mred\x1b[0m", "ared", id="ANSI colours"),
     pytest.param("a\x1b]0;title\x07b", "ab", id="a terminal's title"),
     pytest.param("a\x9b2Jb", "ab", id="8-bit ANSI"),

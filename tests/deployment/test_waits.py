@@ -113,8 +113,8 @@ def test_the_latest_status_of_a_failed_wait_is_in_the_xcom(
 @pytest.mark.usefixtures("runs")
 def test_a_deferred_wait_runs_in_the_triggerer(deployment: Deployment) -> None:
     logs = list((deployment.home / "logs").rglob("*task_id=succeeded/*.trigger.*.log"))
-    told = [line for log in logs for line in log.read_text().splitlines() if TRIGGER_LOGGER in line]
-    assert any("The wait is over" in line for line in told), logs
+    logged = [line for log in logs for line in log.read_text().splitlines() if TRIGGER_LOGGER in line]
+    assert any("The wait is over" in line for line in logged), logs
 
 
 def test_a_poking_wait_does_not_run_in_the_triggerer(deployment: Deployment, runs: dict[str, Run]) -> None:

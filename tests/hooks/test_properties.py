@@ -54,7 +54,7 @@ def poll(vendor: Vendor, answers: list[Response], **fields: Any) -> ImportStatus
     return _run(vendor, client)
 
 
-def log_in_and_look(vendor: Vendor, connection: Any, answers: list[Response]) -> ImportStatus:
+def log_in_and_poll(vendor: Vendor, connection: Any, answers: list[Response]) -> ImportStatus:
     """Poll once; the first response is that to a login if the vendor has one."""
     return _run(vendor, FakeClient(connection, _in_turn(answers)))
 
@@ -94,11 +94,11 @@ def test_a_poll_ends_in_a_status_or_one_of_our_errors(vendor: Vendor, data: st.D
 def test_the_outcome_of_any_response_can_be_stored(vendor: Vendor, data: st.DataObject) -> None:
     """One NUL, half a surrogate pair, NaN or number beyond 64 bits ends a triggerer or its event."""
     try:
-        told = poll(vendor, data.draw(responses(vendor.answers))).to_dict()
+        outcome = poll(vendor, data.draw(responses(vendor.answers))).to_dict()
     except ImportStatusError as error:
-        told = {"error": str(error)}
-    json.dumps(told, allow_nan=False, ensure_ascii=False).encode()
-    for value in _leaves(told):
+        outcome = {"error": str(error)}
+    json.dumps(outcome, allow_nan=False, ensure_ascii=False).encode()
+    for value in _leaves(outcome):
         assert not isinstance(value, int) or abs(value) < 2**63
         is_text = isinstance(value, str)
         assert not is_text or "Cc" not in map(unicodedata.category, value)
@@ -166,8 +166,8 @@ def test_a_secret_echoed_anywhere_in_a_real_response_is_redacted(vendor: Vendor,
     for answer in vendor.answers:
         for path in places(answer):
             body = encoded(with_other(answer, path, f"you said {PASSWORD}"))
-            told = _json_field(lambda body=body: poll(vendor, [Response(status, {}, body)]))
-            assert PASSWORD not in told, path
+            outcome = _outcome_text(lambda body=body: poll(vendor, [Response(status, {}, body)]))
+            assert PASSWORD not in outcome, path
 
 
 @every_vendor
@@ -179,8 +179,8 @@ def test_an_echoed_secret_is_redacted(vendor: Vendor, data: st.DataObject) -> No
     login = [Response(200, {}, encoded({**vendor.login, "access_token": token}), received_at=NOW)]
     planted = [password, token if vendor.login else extra]
     answers = data.draw(echoes(vendor.answers, planted))
-    told = _json_field(lambda: log_in_and_look(vendor, connection, login * bool(vendor.login) + answers))
-    assert not [secret for secret in planted if secret in told]
+    outcome = _outcome_text(lambda: log_in_and_poll(vendor, connection, login * bool(vendor.login) + answers))
+    assert not [secret for secret in planted if secret in outcome]
 
 
 @every_vendor_with_a_login
@@ -190,8 +190,8 @@ def test_a_secret_echoed_by_a_token_endpoint_is_redacted(vendor: Vendor, data: s
     planted = [data.draw(secrets), data.draw(secrets)]
     connection = _with_secrets(vendor, *planted)
     answer = data.draw(echoes((vendor.login, {"error": "invalid_grant"}), planted))[0]
-    told = _json_field(lambda: log_in_and_look(vendor, connection, [answer, Response(404)]))
-    assert not [secret for secret in planted if secret in told]
+    outcome = _outcome_text(lambda: log_in_and_poll(vendor, connection, [answer, Response(404)]))
+    assert not [secret for secret in planted if secret in outcome]
 
 
 def _with_secrets(vendor: Vendor, password: str, extra: str) -> Any:
@@ -202,15 +202,15 @@ def _with_secrets(vendor: Vendor, password: str, extra: str) -> Any:
     return replace(vendor.settings, password=password, extra=extras)
 
 
-def _json_field(act: Any) -> str:
+def _outcome_text(act: Any) -> str:
     """All that anybody sees of a status, or of an error and what led to it; escapes undone."""
     try:
         status = act()
     except ImportStatusError as error:
-        told = "".join(traceback.format_exception(error))
+        outcome = "".join(traceback.format_exception(error))
     else:
-        told = repr(status) + json.dumps(status.to_dict(), ensure_ascii=False)
-    return told + told.replace("\\/", "/") + told.replace("\\\\", "\\").replace('\\"', '"')
+        outcome = repr(status) + json.dumps(status.to_dict(), ensure_ascii=False)
+    return outcome + outcome.replace("\\/", "/") + outcome.replace("\\\\", "\\").replace('\\"', '"')
 
 
 @every_vendor

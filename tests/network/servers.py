@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Script", "Seen", "Server", "answer", "dribbled"]
+__all__ = ["Script", "Seen", "Server", "answer", "trickled"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def answer(body: str = "", status: int = 200, **headers: str) -> list[bytes | fl
     return ["\r\n".join([*lines, "", ""]).encode() + content]
 
 
-def dribbled(parts: Iterable[bytes | float], pause: float) -> Iterable[bytes | float]:
+def trickled(parts: Iterable[bytes | float], pause: float) -> Iterable[bytes | float]:
     """Yield the same bytes one at a time, with pauses."""
     for byte in b"".join(part for part in parts if isinstance(part, bytes)):
         yield bytes([byte])

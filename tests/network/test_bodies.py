@@ -79,10 +79,10 @@ def test_any_quoted_body_can_be_stored(
     sent = b"\r\n".join([*lines, b"Connection: close", b"", body])
     conn_id = connect("thalamus", host=serve(lambda _: [sent]).url)
     try:
-        told = str(poll(conn_id, "7").vendor_state)
+        text = str(poll(conn_id, "7").vendor_state)
     except ImportStatusError as error:
-        told = str(error)
-    assert is_storable(told)
+        text = str(error)
+    assert is_storable(text)
 
 
 @pytest.mark.parametrize("vendor", ["tao_advance", "zilliant"])

@@ -17,7 +17,7 @@ from airflow_provider_importstatus.hooks.lookup import hook_for
 from airflow_provider_importstatus.sandbox import Sandbox
 
 from .cases import GOING_ON, Connect, KeepPolling, Poll, Serve
-from .servers import answer, dribbled
+from .servers import answer, trickled
 
 
 def test_a_trickling_body_is_abandoned_after_the_timeout(
@@ -34,7 +34,7 @@ def test_a_trickling_body_is_abandoned_after_the_timeout(
 
 
 def test_trickling_headers_are_abandoned(connect: Connect, serve: Serve, poll: Poll) -> None:
-    server = serve(lambda _: dribbled(answer(GOING_ON), 0.15))
+    server = serve(lambda _: trickled(answer(GOING_ON), 0.15))
     conn_id = connect("thalamus", host=server.url, extra={"timeout": 0.3})
     began = time.monotonic()
     with pytest.raises(ImportUnavailableError):
@@ -44,7 +44,7 @@ def test_trickling_headers_are_abandoned(connect: Connect, serve: Serve, poll: P
 
 
 def test_a_slow_response_within_the_timeout_is_read(connect: Connect, serve: Serve, poll: Poll) -> None:
-    conn_id = connect("thalamus", host=serve(lambda _: dribbled(answer(GOING_ON), 0.0005)).url)
+    conn_id = connect("thalamus", host=serve(lambda _: trickled(answer(GOING_ON), 0.0005)).url)
     assert poll(conn_id, "7").state == "running"
 
 

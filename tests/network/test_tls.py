@@ -24,7 +24,7 @@ from airflow_provider_importstatus.exceptions import (
 from airflow_provider_importstatus.hooks.lookup import hook_for
 
 from .cases import GOING_ON, READY, VENDORS, Connect, Poll, Serve, going_on
-from .servers import Server, answer, dribbled
+from .servers import Server, answer, trickled
 
 
 def certificate(folder: Path, name: x509.GeneralName) -> Path:
@@ -178,7 +178,7 @@ def test_a_missing_ca_file_of_the_environment_is_named(
 def test_trickling_headers_over_tls_are_abandoned(connect: Connect, serve: Serve, trusted: Path) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(trusted)
-    server = serve(lambda _: dribbled(answer(GOING_ON), 0.15), tls=context)
+    server = serve(lambda _: trickled(answer(GOING_ON), 0.15), tls=context)
     conn_id = connect("thalamus", host=server.url, extra={"timeout": 0.3, "verify": str(trusted)})
     began = time.monotonic()
     # This concerns only requests: aiohttp has one timeout for everything.

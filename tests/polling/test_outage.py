@@ -110,7 +110,7 @@ def test_the_next_probe_is_made_by_another_wait() -> None:
 
 def test_a_rate_limit_delays_all_waits_for_the_time_in_retry_after() -> None:
     outage = outage_of("a", error=rate_limit(120.0))
-    postponed = outage.postpone("d", NOW + 20, MANY)
+    postponed: Any = outage.postpone("d", NOW + 20, MANY)
     assert postponed is not None
     assert postponed.retry_after == 100
     assert outage.postpone("d", NOW + 120, MANY) is None

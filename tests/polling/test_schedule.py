@@ -228,7 +228,7 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("error", "is_tolerated"),
         [
-            pytest.param(ImportAuthError("refused"), False, id="credential refused"),
+            pytest.param(ImportAuthError("refused"), False, id="credential rejected"),
             pytest.param(down(), True, id="passing"),
             pytest.param(ImportRequestError("wrong"), False, id="our mistake"),
             pytest.param(ImportSettingsError("wrong"), False, id="settings"),
@@ -244,7 +244,7 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("error", "is_tolerated"),
         [
-            pytest.param(ImportAuthError("refused"), True, id="credential refused"),
+            pytest.param(ImportAuthError("refused"), True, id="credential rejected"),
             pytest.param(ImportRequestError("wrong"), False, id="our mistake"),
             pytest.param(ImportProtocolError("redirect", retryable=False), False, id="redirect"),
         ],

@@ -108,8 +108,8 @@ def test_the_shared_rejection_contains_no_secret_or_digest(sandbox: Sandbox, pro
     ]
     shared = _logins_shared(processes, "zilliant")
     assert shared
-    told = "".join(f"{name} {value}" for name, value in shared.items())
-    assert not [one for one in secrets + digests if one in told]
+    stored = "".join(f"{name} {value}" for name, value in shared.items())
+    assert not [one for one in secrets + digests if one in stored]
 
 
 def _logins_shared(processes: Pollers, vendor: str) -> dict[str, str]:

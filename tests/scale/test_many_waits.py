@@ -16,8 +16,8 @@ TRIGGERERS = 2
 
 
 def _run(deployment: Deployment, waits: list[tuple[str, str]], timeout: float) -> Run:
-    told = [{"conn_id": conn_id, "import_id": import_id} for conn_id, import_id in waits]
-    run = deployment.trigger("many", {"waits": told})
+    conf = [{"conn_id": conn_id, "import_id": import_id} for conn_id, import_id in waits]
+    run = deployment.trigger("many", {"waits": conf})
     deployment.wait_for_end(run, timeout)
     return run
 
@@ -61,8 +61,8 @@ def test_a_deployment_logs_in_once_per_worker_and_triggerer(
     run = _run(deployment, [("tao_advance_default", one) for one in imports], timeout=400)
     assert _states(deployment, run) == ["success"] * WAITS
     assert sandbox.requests("tao_advance")["token"] <= WAITS + TRIGGERERS
-    told = {name.removeprefix("airflow.") for name in metrics[1]}
-    assert told >= {
+    received = {name.removeprefix("airflow.") for name in metrics[1]}
+    assert received >= {
         "importstatus.polls",
         "importstatus.poll_duration",
         "importstatus.refreshes",

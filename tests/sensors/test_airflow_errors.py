@@ -29,20 +29,20 @@ RESCHEDULE: dict[str, Any] = {"mode": "reschedule", "timeout": 100_000}
 MODES: list[dict[str, Any]] = [{}, RESCHEDULE, {"deferrable": True}]
 
 
-Told = Callable[[], list[str]]
+Logged = Callable[[], list[str]]
 
 
 @pytest.fixture
-def told(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Told:
+def logged(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Logged:
     """Return the lines that tasks have logged since the last call."""
 
-    def told() -> list[str]:
+    def logged() -> list[str]:
         # Airflow 2.11 logs through the standard library, and to the console as well.
         lines = caplog.messages if not is_airflow(3, 0) else []
         caplog.clear()
         return lines or capsys.readouterr().out.splitlines()
 
-    return told
+    return logged
 
 
 def out_of_reach() -> TaskInstance:
@@ -74,9 +74,9 @@ class TestUnavailableXComs:
         with pytest.raises(ImportFailedError):
             run(sensor(import_id=import_id), out_of_reach())
 
-    def test_the_log_has_only_the_class_of_the_xcom_error(self, sandbox: Sandbox, told: Told) -> None:
+    def test_the_log_has_only_the_class_of_the_xcom_error(self, sandbox: Sandbox, logged: Logged) -> None:
         run(sensor(import_id=sandbox.submit("thalamus", seconds=0)), out_of_reach())
-        text = "".join(told())
+        text = "".join(logged())
         assert "The XCom import_status could not be written: ConnectionError" in text
         assert "hunter2" not in text
 
@@ -241,7 +241,7 @@ class TestARescheduledTask:
         ("import_id", "ti"),
         [
             pytest.param("7", ago(60, try_number=2), id="another try"),
-            pytest.param("7", TaskInstance(try_number=1), id="a first look"),
+            pytest.param("7", TaskInstance(try_number=1), id="a first poll"),
             pytest.param("8", ago(60), id="another import"),
         ],
     )
@@ -259,13 +259,13 @@ class TestARescheduledTask:
 
     @pytest.mark.parametrize(("broken", "ti"), [("get", ago(60)), ("set", TaskInstance(try_number=2))])
     def test_an_unreachable_store_is_logged_and_ignored(
-        self, down: str, told: Told, broken: str, ti: TaskInstance
+        self, down: str, logged: Logged, broken: str, ti: TaskInstance
     ) -> None:
         store = Store()
         rescheduled(down, TaskInstance(), store)
         before, store.broken = json.dumps(store.values), (broken,)
         rescheduled(down, ti, store)
-        lines = [line for line in told() if "task state store" in line]
+        lines = [line for line in logged() if "task state store" in line]
         assert ["ConnectionError" in line for line in lines] == [True]
         assert "hunter2" not in lines[0]
         assert json.dumps(store.values) == before
@@ -274,12 +274,12 @@ class TestARescheduledTask:
         """As before Airflow 3.3."""
         rescheduled(down, ago(50_000), None)
 
-    def test_an_unreachable_first_reschedule_date_is_requested_again(self, down: str, told: Told) -> None:
+    def test_an_unreachable_first_reschedule_date_is_requested_again(self, down: str, logged: Logged) -> None:
         store = Store()
         rescheduled(down, TaskInstance(), store)
         before = json.dumps(store.values)
         rescheduled(down, ago(60, broken=("get_first_reschedule_date",)), store)
-        assert "Airflow cannot tell when the wait began: ConnectionError" in "".join(told())
+        assert "Airflow cannot tell when the wait began: ConnectionError" in "".join(logged())
         assert json.dumps(store.values) == before
 
     def test_an_execution_timeout_limits_each_poll_only(self, running: str) -> None:

@@ -138,21 +138,21 @@ def tried(conn_id: str, mode: str) -> list[str]:
     """Return everything that a wait reveals, on a worker or in a triggerer and afterwards."""
     limits: dict[str, Any] = {"outage_tolerance": 0.05, "not_found_grace": 0.03}
     ti, task = TaskInstance(), sensor(conn_id, "7", timeout=0.06, **limits)
-    told = [repr(task)]
+    revealed = [repr(task)]
     try:
         if mode == "worker":
-            told.append(repr(run(task, ti)))
+            revealed.append(repr(run(task, ti)))
         else:
             now = time.time()
             initial_state = {"first_poll_at": now, "deadline": now + 0.06, "poke_interval": 0.03, **limits}
             trigger = ImportStatusTrigger(conn_id, "7", wait=initial_state)
-            told += [repr(trigger), repr(trigger.serialize())]
+            revealed += [repr(trigger), repr(trigger.serialize())]
             event = fired(trigger)
-            told.append(json.dumps(event, ensure_ascii=False))
-            told.append(repr(resume(task, event, ti)))
+            revealed.append(json.dumps(event, ensure_ascii=False))
+            revealed.append(repr(resume(task, event, ti)))
     except Exception as error:
-        told += traceback.format_exception(error)
-    return [*told, json.dumps(ti.xcoms, ensure_ascii=False)]
+        revealed += traceback.format_exception(error)
+    return [*revealed, json.dumps(ti.xcoms, ensure_ascii=False)]
 
 
 @pytest.mark.parametrize("mode", ["worker", "triggerer"])
@@ -174,8 +174,8 @@ def test_no_secret_is_revealed(
     mode: str,
 ) -> None:
     with Server(SCRIPTS[script]) as vendor, caplog.at_level(logging.DEBUG):
-        told = tried(planted(case, vendor, connect), mode)
-    text = "\n".join([*told, caplog.text, *capsys.readouterr()])
+        revealed = tried(planted(case, vendor, connect), mode)
+    text = "\n".join([*revealed, caplog.text, *capsys.readouterr()])
     secrets = {secret for seen in vendor.seen for secret in carried_by(seen)}
     assert any("MARKER" in str(seen) for seen in vendor.seen) or secrets
     assert [secret for secret in ("MARKER", *secrets) if secret in text] == []

@@ -259,9 +259,9 @@ def test_rendering_that_needs_a_worker_starts_on_a_worker(
     settings: dict[str, Any], import_id: str, why: str | None
 ) -> None:
     with DAG("another", schedule=None, **settings):
-        told = warned(lambda: sensor(import_id))
-    assert [why in text for text in told if why] == ([True] if why else [])
-    assert len(told) == (1 if why else 0)
+        texts = warned(lambda: sensor(import_id))
+    assert [why in text for text in texts if why] == ([True] if why else [])
+    assert len(texts) == (1 if why else 0)
 
 
 @since_3_3

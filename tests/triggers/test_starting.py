@@ -25,7 +25,7 @@ def started(import_id: Any, **more: Any) -> Any:
     return ImportStatusTrigger("thalamus_default", import_id, wait=SCHEDULE, **more)
 
 
-def told(event: dict[str, Any]) -> str:
+def error_text(event: dict[str, Any]) -> str:
     return f"{event['error']['type']}: {event['error']['message']}"
 
 
@@ -36,13 +36,13 @@ def test_the_deadline_comes_from_the_database_however_late_the_trigger_starts(
     trigger = started(sandbox.submit("thalamus", **ENDLESS), timeout=600.0)
     in_database = datetime.now(UTC) + timedelta(seconds=DEADLINE_MARGIN + 0.2)
     trigger.timeout_after = in_database.replace(tzinfo=tzinfo)
-    assert "AirflowSensorTimeout: The sensor's timeout is up. Import" in told(fire(trigger))
+    assert "AirflowSensorTimeout: The sensor's timeout is up. Import" in error_text(fire(trigger))
 
 
 def test_the_execution_deadline_comes_from_the_database(sandbox: Sandbox, fire: Fire) -> None:
     trigger = started(sandbox.submit("thalamus", **ENDLESS), timeout=600.0, execution_timeout=300.0)
     trigger.timeout_after = datetime.now(UTC) + timedelta(seconds=0.2)
-    assert "AirflowTaskTimeout: execution_timeout is up. Import" in told(fire(trigger))
+    assert "AirflowTaskTimeout: execution_timeout is up. Import" in error_text(fire(trigger))
 
 
 def test_the_not_found_grace_of_a_late_trigger_starts_with_its_first_poll() -> None:
@@ -79,11 +79,11 @@ def test_a_success_without_a_task_instance_is_an_event(sandbox: Sandbox, fire: F
     ids=repr,
 )
 def test_an_invalid_id_is_never_requested(sandbox: Sandbox, fire: Fire, value: Any) -> None:
-    assert "ImportSettingsError: import_id is" in told(fire(started(value)))
+    assert "ImportSettingsError: import_id is" in error_text(fire(started(value)))
     assert sum(sandbox.requests("thalamus").values()) == 0
 
 
 def test_a_connection_of_another_type_sends_no_request(sandbox: Sandbox, fire: Fire) -> None:
     event = fire(started(sandbox.submit("thalamus", seconds=0), conn_type="clear"))
-    assert "ImportSettingsError: Connection 'thalamus_default' is of the type 'thalamus'" in told(event)
+    assert "ImportSettingsError: Connection 'thalamus_default' is of the type 'thalamus'" in error_text(event)
     assert sum(sandbox.requests("thalamus").values()) == 0

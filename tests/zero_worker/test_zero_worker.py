@@ -181,14 +181,14 @@ def test_an_invalid_id_fails_without_a_request(
 
 
 def test_features_that_need_a_worker_are_warned_about_at_parse_time(deployment: Deployment, run: Run) -> None:
-    told = deployment.api.log(run, "submit_upstream")
+    log = deployment.api.log(run, "submit_upstream")
     for task_id, why in {
         "with_outlets": "end_from_trigger is ignored, since the task has outlets",
         "with_callback": "end_from_trigger is ignored, since the task has an on_success_callback",
         "mapped": "start_from_trigger is ignored, since the task is mapped",
         "each.in_group": "start_from_trigger is ignored, since the task is in a mapped task group",
     }.items():
-        assert f"Task '{task_id}' waits the ordinary way, through workers: {why}." in told
+        assert f"Task '{task_id}' waits the ordinary way, through workers: {why}." in log
 
 
 def test_a_cleared_task_that_fails_keeps_no_earlier_result(

@@ -41,7 +41,7 @@ for mode, how in MODES.items():
         catchup=False,
         default_args={"retry_delay": pendulum.duration(seconds=1), "poke_interval": 1},
     ) as dag:
-        for scenario, told in SCENARIOS.items():
+        for scenario, arguments in SCENARIOS.items():
             # Before Airflow 3.3, only the sensor's timeout limits an outage in reschedule mode.
             if mode == "reschedule" and scenario.startswith("outage") and not is_airflow(3, 3):
                 continue
@@ -50,7 +50,7 @@ for mode, how in MODES.items():
                 conn_id=f"{{{{ dag_run.conf['{scenario}'][0] }}}}",
                 import_id=f"{{{{ dag_run.conf['{scenario}'][1] }}}}",
                 **how,
-                **told,
+                **arguments,
             )
     globals()[dag.dag_id] = dag
 

@@ -12,8 +12,8 @@ with DAG(dag_id="many", schedule=None, start_date=pendulum.datetime(2026, 1, 1),
     @task
     def waits(dag_run: object = None) -> list[dict[str, str]]:
         """Return the connection and the import of each wait."""
-        told: list[dict[str, str]] = dag_run.conf["waits"]  # type: ignore[attr-defined]
-        return told
+        pairs: list[dict[str, str]] = dag_run.conf["waits"]  # type: ignore[attr-defined]
+        return pairs
 
     ImportStatusSensor.partial(task_id="wait", deferrable=True, poke_interval=2, max_wait=5).expand_kwargs(
         waits()
