@@ -165,7 +165,7 @@ def test_a_vendor_outage_is_reported(sandbox: Sandbox, vendor: str, kind: str, s
     assert (is_right, said in words) == (False, True), words
 
 
-def test_thalamus_accepts_the_credential_when_an_unknown_id_is_not_invalid(
+def test_thalamus_is_asked_for_the_user_if_an_unknown_id_is_not_reported_as_invalid(
     sandbox: Sandbox, connect: Connect
 ) -> None:
     """InvalidID is documented only for cancelling an import."""

@@ -274,7 +274,9 @@ class TestARescheduledTask:
         """As before Airflow 3.3."""
         rescheduled(down, ago(50_000), None)
 
-    def test_an_unreachable_first_reschedule_date_is_requested_again(self, down: str, logged: Logged) -> None:
+    def test_an_unavailable_first_reschedule_date_keeps_the_stored_memory(
+        self, down: str, logged: Logged
+    ) -> None:
         store = Store()
         rescheduled(down, TaskInstance(), store)
         before = json.dumps(store.values)

@@ -190,7 +190,7 @@ def test_no_secret_is_in_a_hook_or_its_status(connect: Connect, case: str) -> No
     assert "MARKER" not in text
 
 
-def test_signed_urls_are_kept_only_in_error_report_urls(connect: Connect) -> None:
+def test_a_signed_url_is_kept_in_error_report_urls(connect: Connect) -> None:
     """This ensures that the tests above have something to find."""
     with Server(after_login(going_on)) as server:
         status = hook_for(planted("clear", server, connect)).get_import_status("7")
