@@ -68,7 +68,7 @@ lint: $(INSTALLED) ## Check style and formatting
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(INSTALLED) ## Check the package's types
+types: $(INSTALLED) ## Check the types of package and tests
 	$(BIN)/python -m mypy
 
 # What users would pick instead brings a hundred packages that nothing else here needs: a venv of its own.

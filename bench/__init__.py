@@ -1,1 +1,1 @@
-"""What a wait costs, measured on this machine: `make bench`."""
+"""Benchmarks of what a wait costs: `make bench`."""

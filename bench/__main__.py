@@ -1,4 +1,4 @@
-"""Measure everything, print a table, keep it as JSON. It always exits 0: a busy machine is no failure."""
+"""Run all benchmarks, print a table and save it as JSON. The exit code is 0 even if a target is missed."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from bench.processes import fresh
 
 HOME = Path(__file__).parents[1] / ".bench"
 MEASUREMENTS = ("cpu", "thousand", "memory", "refusals", "schedule", "parse", "deployment")
-#: What would steer our Airflow, or our clients, from outside.
+#: Prefixes of environment variables that configure Airflow or the HTTP clients.
 FOREIGN = ("AIRFLOW", "_AIRFLOW", "CURL_CA_BUNDLE", "NETRC")
 
 
 def main(names: list[str]) -> None:
-    """Measure what is named, by default everything."""
+    """Run the named benchmarks, by default all."""
     shutil.rmtree(HOME, ignore_errors=True)
     (HOME / "airflow").mkdir(parents=True)
     for name in list(os.environ):
         if name.startswith(FOREIGN) or name.lower().endswith("_proxy"):
             del os.environ[name]
     os.environ["AIRFLOW_HOME"] = str(HOME / "airflow")
-    # They bring a plugin that listens to tasks: then no wait ends in the triggerer.
+    # The examples contain a plugin that listens to tasks, with which no wait ends in the triggerer.
     os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
     certificate.issue(HOME)
     figures: list[Figure] = []

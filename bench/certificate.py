@@ -1,4 +1,4 @@
-"""A certificate for 127.0.0.1 that every client here trusts, so that all of them speak verified TLS."""
+"""A certificate for 127.0.0.1 that all benchmark clients trust, so that all use verified TLS."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["issue"]
 
 
 def issue(folder: Path) -> None:
-    """Make the certificate in `folder`, and have our children's libraries trust it."""
+    """Create the certificate in `folder` and make the libraries in child processes trust it."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "bench")])
     now = datetime.now(UTC)
@@ -27,15 +27,15 @@ def issue(folder: Path) -> None:
         .add_extension(
             x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
         )
-        # Python 3.13 trusts nothing without these two.
+        # Python 3.13 requires these two extensions.
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
-        .apply_auth(key, hashes.SHA256())
+        .sign(key, hashes.SHA256())
     )
     trusted, secret = folder / "certificate.pem", folder / "key.pem"
     trusted.write_bytes(certificate.public_bytes(Encoding.PEM))
     secret.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    # OpenSSL reads the one, requests and our trigger the other.
+    # OpenSSL reads the first, requests and our trigger read the second.
     os.environ |= {
         "SSL_CERT_FILE": str(trusted),
         "REQUESTS_CA_BUNDLE": str(trusted),

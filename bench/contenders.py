@@ -1,6 +1,6 @@
-"""Who polls: our trigger, two that users would pick instead, and a bare loop over one pool as the floor.
+"""The contenders: our trigger, two alternatives, and a bare loop over one pool as the baseline.
 
-Each contender is a coroutine that waits for imports, all at once, looking at each every `interval` seconds.
+Each contender is a coroutine that waits for all imports concurrently and polls each every `interval` seconds.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ Contender: TypeAlias = Callable[[Sequence[int], float], Coroutine[Any, Any, None
 
 
 def connect(url: str) -> None:
-    """Tell Airflow and the bare loop where the vendors are."""
+    """Configure Airflow's connections and the bare loop for the server at `url`."""
     for name, fields in connections(url).items():
         os.environ[f"AIRFLOW_CONN_{name.upper()}"] = json.dumps(fields)
     os.environ["BENCH_URL"] = url
 
 
 def connections(url: str) -> dict[str, dict[str, Any]]:
-    """Airflow's connections to the vendors."""
+    """Return Airflow's connections to the vendors."""
     port = int(url.rpartition(":")[2])
     return {
         "ours": {"conn_type": "tao_advance", "host": url, "login": "id", "password": "secret"},
@@ -54,15 +54,15 @@ def connections(url: str) -> dict[str, dict[str, Any]]:
 
 
 async def ours(ids: Sequence[int], interval: float) -> None:
-    """`ImportStatusTrigger`, for TAO Advance."""
+    """Wait with `ImportStatusTrigger` for TAO Advance."""
     wait = {"poke_interval": interval, "exponential_backoff": False}
     triggers = (ImportStatusTrigger("ours", str(one), wait=wait) for one in ids)
     await _all(triggers, lambda end: end["status"]["state"] == "succeeded")
 
 
 def zero_worker(ids: Sequence[int], interval: float) -> Coroutine[Any, Any, None]:
-    """Ours where nobody else works for the task: it writes four XComs, the result among them."""
-    # Brings a good part of Airflow, which other measurements do without.
+    """Wait with our trigger as a zero-worker task, which also writes four XComs, the result among them."""
+    # Imports a large part of Airflow that the other benchmarks do not need.
     from bench.triggerer import task_instances
 
     instances = task_instances(ids)
@@ -77,13 +77,13 @@ def zero_worker(ids: Sequence[int], interval: float) -> Coroutine[Any, Any, None
 
 
 async def http(ids: Sequence[int], interval: float) -> None:
-    """`HttpSensorTrigger`, which polls as long as it reads 404."""
+    """Wait with `HttpSensorTrigger`, which polls until the response is not 404."""
     triggers = (HttpSensorTrigger(str(one), "http", poke_interval=interval) for one in ids)
     await _all(triggers, lambda end: end is True)
 
 
 async def databricks(ids: Sequence[int], interval: float) -> None:
-    """`DatabricksExecutionTrigger`, which has a session a trigger."""
+    """Wait with `DatabricksExecutionTrigger`, which opens one session per trigger."""
     triggers = (
         DatabricksExecutionTrigger(one, "databricks", polling_period_seconds=interval)  # type: ignore[arg-type]
         for one in ids
@@ -92,7 +92,7 @@ async def databricks(ids: Sequence[int], interval: float) -> None:
 
 
 async def floor(ids: Sequence[int], interval: float) -> None:
-    """Nothing but requests, from as many connections as ours may have."""
+    """Send bare requests over as many connections as our trigger may use."""
     url = os.environ["BENCH_URL"]
     pool = aiohttp.TCPConnector(limit=DEFAULT_MAX_CONCURRENCY)
     async with aiohttp.ClientSession(connector=pool) as session:
@@ -111,8 +111,8 @@ async def floor(ids: Sequence[int], interval: float) -> None:
 
 
 async def event(trigger: BaseTrigger) -> Any:
-    """What a trigger fires."""
-    # To its end: what a trigger does after its event is part of what it costs.
+    """Run a trigger to its end and return the payload of its event."""
+    # What a trigger does after its event is part of its cost.
     [payload] = [fired.payload async for fired in trigger.run()]
     return payload
 

@@ -1,4 +1,4 @@
-"""How much CPU one poll takes in the process that polls."""
+"""CPU time of one poll in the polling process."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ __all__ = ["measure"]
 ROUNDS = 9
 WAITS = range(50)
 INTERVAL = 0.01
-#: How often each wait looks. Fewer where a look is dear, so that every contender has about the same time.
-LOOKS: dict[Contender, int] = {ours: 60, floor: 60, http: 10, databricks: 30}
+#: Polls per wait: fewer for contenders with expensive polls, so that all run for about the same time.
+POLLS: dict[Contender, int] = {ours: 60, floor: 60, http: 10, databricks: 30}
 
 
 def measure() -> list[Figure]:
-    """Rounds of all contenders, by turns: what disturbs this machine disturbs all of them."""
+    """Run the contenders in alternating rounds, so that disturbances affect all of them."""
     log_as_a_triggerer()
     with StandIn() as server:
         connect(server.url)
-        asyncio.run(_round(server))  # What comes once (imports, metadata) is no cost of a poll.
+        asyncio.run(_round(server))  # One-time costs (imports, metadata) are not part of a poll.
         rounds = [asyncio.run(_round(server)) for _ in range(ROUNDS)]
     others = {name: _ratio(rounds, name, "floor") for name in ("http", "databricks")}
     cost = {f"{name}, µs": 1e6 * median(each[name] for each in rounds) for name in rounds[0]}
@@ -37,11 +37,11 @@ def measure() -> list[Figure]:
 
 
 async def _round(server: StandIn) -> dict[str, float]:
-    return {each.__name__: await _cost(server, each) for each in LOOKS}
+    return {each.__name__: await _cost(server, each) for each in POLLS}
 
 
 async def _cost(server: StandIn, contender: Contender) -> float:
-    server.reset(polls=LOOKS[contender])
+    server.reset(polls=POLLS[contender])
     began = time.process_time()
     await contender(WAITS, INTERVAL)
     return (time.process_time() - began) / server.counts["polls"]

@@ -1,4 +1,4 @@
-"""What waiting costs a whole Airflow: worker starts, and CPU of all its processes, for four ways to wait.
+"""Cost of waiting for a whole Airflow: worker starts and CPU time of all its processes, for four modes.
 
 One round, since it takes minutes. What comes once (imports, first requests) falls into a warm-up; zero-worker
 goes last, when the database is fullest.
@@ -24,17 +24,17 @@ __all__ = ["measure"]
 DAGS = Path(__file__).parent / "dags"
 WAYS = ("http_reschedule", "http_poke", "deferred", "zero_worker")
 WAITS = 50
-#: From the start of a run to the end of its imports, in seconds.
+#: Seconds from the start of a run to the end of its imports.
 LENGTH = 40.0
-#: How long nothing is done, to see what that costs, in seconds.
+#: Seconds for which the cost of the idle deployment is measured.
 IDLE = 20.0
-#: Until the executor has put away what has ended, in seconds.
+#: Seconds until the executor has cleaned up finished tasks.
 SETTLING = 5.0
 TICKS = os.sysconf("SC_CLK_TCK")
 CONFIG = {
-    # A wait that pokes keeps a worker: each shall have one.
+    # A poking wait occupies a worker: each needs its own.
     "core": {"parallelism": WAITS},
-    # Airflow's own defaults: the demo's are for somebody who watches.
+    # Airflow's defaults; those of the demo are faster, for interactive use.
     "dag_processor": {
         "bundle_refresh_check_interval": 5,
         "min_file_process_interval": 30,
@@ -47,7 +47,7 @@ CONFIG = {
 
 @dataclass(frozen=True)
 class Cost:
-    """What some time has cost."""
+    """Seconds, CPU seconds and worker starts of a period."""
 
     seconds: float
     cpu: float
@@ -55,7 +55,7 @@ class Cost:
 
 
 def measure() -> list[Figure]:
-    """One way after the other in one deployment, each as a run of 50 tasks."""
+    """Run each mode in turn in one deployment, with 50 tasks each."""
     home = Path(os.environ["AIRFLOW_HOME"]).with_name("deployment")
     with (
         StandIn() as server,
@@ -77,7 +77,7 @@ def measure() -> list[Figure]:
 
 
 def _wait(airflow: Deployment, server: StandIn, dag_id: str, length: float = 0.0) -> None:
-    """Run a DAG to the end of its tasks, which must all succeed."""
+    """Run a DAG to its end; all its tasks must succeed."""
     server.reset(seconds=length)
     run = airflow.trigger(dag_id)
     airflow.wait_for_end(run, timeout=300)
@@ -94,17 +94,17 @@ def _cost(airflow: Deployment, act: Callable[[], None]) -> Cost:
 
 
 def _cpu(airflow: Deployment) -> float:
-    """CPU seconds of all processes so far, with those of ended children that were waited for."""
+    """Return the CPU seconds of all processes so far, including reaped children."""
     ticks = 0
     for pid in airflow.alive():
-        with suppress(OSError):  # It ended meanwhile: its parent has its time.
-            # A process may have any name, so it ends at the last parenthesis.
+        with suppress(OSError):  # It has ended: its time counts for its parent.
+            # A process name may contain parentheses, so it ends at the last one.
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
             ticks += sum(map(int, fields[11:15]))
     return ticks / TICKS
 
 
 def _starts(airflow: Deployment) -> int:
-    """How many processes the executor has started for tasks, by those that have ended."""
+    """Return the number of finished processes that the executor started for tasks."""
     lines = (airflow.logs / "scheduler.log").read_text(errors="replace").splitlines()
     return sum("Workload finished" in line and "workload_type=ExecuteTask" in line for line in lines)

@@ -1,4 +1,4 @@
-"""What was measured: as a table, and as JSON."""
+"""Results of the benchmarks, as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ VERDICTS = {None: "", True: "ok", False: "MISSED"}
 
 @dataclass(frozen=True)
 class Figure:
-    """One thing measured, and the most that it should be, if anything; `beside` has what others needed."""
+    """A measured value and its maximum, if it has one; `beside` has the values of others for comparison."""
 
     name: str
     value: float
@@ -34,12 +34,12 @@ class Figure:
 
     @property
     def is_reached(self) -> bool | None:
-        """Whether the target is met, if there is one."""
+        """Return whether the target is met, `None` without a target."""
         return None if self.target is None else self.value <= self.target
 
 
 def table(figures: Iterable[Figure]) -> str:
-    """The figures for people."""
+    """Format the figures as a table."""
     rows: list[Sequence[str]] = [("figure", "measured", "target", "", "beside")]
     for one in figures:
         beside = ", ".join(f"{name} {_number(value)}" for name, value in one.beside.items())
@@ -53,7 +53,7 @@ def table(figures: Iterable[Figure]) -> str:
 
 
 def save(figures: Iterable[Figure], path: Path) -> None:
-    """The figures for programs, with what they were measured on."""
+    """Save the figures as JSON, with the environment they were measured in."""
     data = {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",

@@ -1,6 +1,6 @@
-"""How much memory a wait takes while it sleeps, beside Airflow's own `DateTimeTrigger`.
+"""Memory of a sleeping wait, compared with Airflow's `DateTimeTrigger`.
 
-What Python has allocated; what the process has from the system stays at the peak of the first looks.
+Measured is what Python has allocated, since the memory of the process stays at the peak of the first polls.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ __all__ = ["measure"]
 
 ROUNDS = 5
 WAITS = 1000
-#: What these bring is shared by all that follow: modules, TLS, the pool.
+#: Waits started first: they load what all later ones share, such as modules, TLS and the pool.
 FIRST = 50
 
 
 def measure() -> list[Figure]:
-    """Both by turns."""
+    """Measure both triggers alternately."""
     log_as_a_triggerer()
     later = datetime.now(UTC) + timedelta(days=1)
     with StandIn() as server:
@@ -47,7 +47,7 @@ def measure() -> list[Figure]:
 
 
 def _ours(number: int) -> ImportStatusTrigger:
-    # Nobody looks twice while we measure, however slow this machine is.
+    # No wait polls twice during the measurement, however slow the machine is.
     return ImportStatusTrigger("ours", str(number), wait={"poke_interval": 600.0})
 
 
@@ -72,6 +72,6 @@ async def _asleep(
     waiting = [asyncio.create_task(event(trigger(number))) for number in numbers]
     while server.counts["polls"] < polls * numbers.stop:  # noqa: ASYNC110 - counted in another process
         await asyncio.sleep(0.1)
-    # The last answers are still on their way.
+    # The last responses are still in flight.
     await asyncio.sleep(0.5)
     return waiting

@@ -1,4 +1,4 @@
-"""How much longer a DAG file takes to parse that imports a sensor, if Airflow itself is imported already."""
+"""Additional time to parse a DAG file that imports a sensor, with Airflow already imported."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SENSORS = {
 
 
 def measure() -> list[Figure]:
-    """Both by turns, each in a process of its own; the round before the first compiles them."""
+    """Measure both imports alternately, in separate processes, after one round that compiles them."""
     rounds = [
         {
             name: fresh(__name__, "seconds_to_import", module, after=["airflow.sdk.bases.sensor"])
@@ -33,7 +33,7 @@ def measure() -> list[Figure]:
 
 
 def seconds_to_import(module: str) -> float:
-    """Seconds that an import takes."""
+    """Return the seconds that an import takes."""
     began = time.perf_counter()
     import_module(module)
     return time.perf_counter() - began

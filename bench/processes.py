@@ -1,4 +1,4 @@
-"""Processes: each measurement has fresh ones."""
+"""Fresh processes for the benchmarks."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ __all__ = ["allow_many_sockets", "fresh", "log_as_a_triggerer"]
 
 
 def fresh(module: str, function: str, *arguments: Any, after: Sequence[str] = ()) -> Any:
-    """Call a function in a process of its own, which has imported nothing but what is named in `after`."""
+    """Call a function in a new process that has imported only what is named in `after`."""
     context = get_context("forkserver")
-    # Takes effect before the first call only: so each measurement, in its own process, chooses for itself.
+    # This has an effect only before the first call, so each benchmark sets it in its own process.
     context.set_forkserver_preload(list(after))
     with ProcessPoolExecutor(1, mp_context=context) as pool:
         return pool.submit(_call, module, function, *arguments).result()
@@ -28,15 +28,15 @@ def _call(module: str, function: str, *arguments: Any) -> Any:
 
 
 def allow_many_sockets() -> None:
-    """Let this process open as many files as the system allows: some here open a connection a poll."""
+    """Raise the open-file limit to the system's maximum: some contenders open one connection per poll."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 65536) if most > 0 else 65536, most))
 
 
 def log_as_a_triggerer() -> None:
-    """Log JSON as the process in which Airflow 3 runs triggers does, but into the void."""
+    """Log JSON like Airflow 3's triggerer process, but discard the output."""
     from airflow.sdk.log import configure_logging
 
-    # Open for as long as we live.
+    # Stays open for the life of the process.
     void = Path(os.devnull).open("wb")  # noqa: SIM115
     configure_logging(json_output=True, output=void, sending_to_supervisor=True)

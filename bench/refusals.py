@@ -1,4 +1,4 @@
-"""How often a vendor is asked that answers 403 or 429: with the defaults, in the first three seconds."""
+"""Requests to a vendor that responds with 403 or 429, in the first three seconds, with default settings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SECONDS = 3
 
 
 def measure() -> list[Figure]:
-    """Ours and `HttpSensorTrigger`, which was told to poke once a minute."""
+    """Measure our trigger and `HttpSensorTrigger` with a poke interval of one minute."""
     log_as_a_triggerer()
     with StandIn() as server:
         connect(server.url)

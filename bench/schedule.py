@@ -1,4 +1,4 @@
-"""How late an import's end is seen, and for how many requests. Simulated: nothing sleeps."""
+"""Detection delay of an import's end and the number of requests, simulated without sleeping."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SEEDS = 5000
 
 
 def measure() -> list[Figure]:
-    """Imports of about 1, 15 and 120 minutes, by our schedule and by a fixed interval."""
+    """Simulate imports of about 1, 15 and 120 minutes with our schedule and with a fixed interval."""
     figures = []
     for minutes in (1, 15, 120):
         late, asked = _simulate(minutes * MINUTE, Wait(0.0, float("inf")).next_interval)
@@ -30,11 +30,11 @@ def measure() -> list[Figure]:
 
 
 def _simulate(length: float, interval: Callable[[float], float]) -> tuple[float, float]:
-    """Mean delay and mean number of looks."""
+    """Return the mean delay and the mean number of polls."""
     waits = []
     for seed in range(SEEDS):
         random.seed(seed)
-        # Of an import that always ends on a whole minute, a fixed interval would see the end at once.
+        # With imports that end on a whole minute, a fixed interval would detect the end at once.
         ends = length * random.uniform(0.9, 1.1)
         polls = list(_looks(ends, interval))
         waits.append((polls[-1] - ends, len(polls)))

@@ -1,4 +1,4 @@
-"""Three APIs in one lean server, in a process of its own: TAO Advance, Databricks, and any that says 404.
+"""A minimal server in its own process with three APIs: TAO Advance, Databricks, and one that sends 404.
 
 The package's own sandbox is truer, but slow enough to be what is measured.
 """
@@ -26,7 +26,7 @@ STATUS = "/api/v1/upload/api/v1/status/"
 
 
 class StandIn:
-    """The server, as its clients' process holds it."""
+    """Handle of the server in the process of its clients."""
 
     def __enter__(self) -> Self:
         self._pipe, theirs = get_context("spawn").Pipe()
@@ -39,25 +39,25 @@ class StandIn:
         self._process.terminate()
         self._process.join()
 
-    def reset(self, **course: float) -> None:
-        """Forget tokens, imports and counts; `course` takes the arguments of `Vendors`."""
-        self._pipe.send(course)
+    def reset(self, **behavior: float) -> None:
+        """Reset tokens, imports and counts; `behavior` takes the arguments of `Vendors`."""
+        self._pipe.send(behavior)
         self._pipe.recv()
 
     @property
     def counts(self) -> Counter[str]:
-        """How many `polls`, `logins` and TCP `connections` there were since the last reset."""
+        """Return the number of `polls`, `logins` and TCP `connections` since the last reset."""
         self._pipe.send(None)
         return self._pipe.recv()
 
 
 class Vendors:
-    """What is answered.
+    """The three APIs.
 
-    :param looks: an import is over at this look
-    :param seconds: and so many seconds after the last reset, at the earliest
-    :param revoke_after: all tokens are revoked, once, after so many polls; 0 for never
-    :param refusal: the HTTP status of every answer about an import; 0 for none
+    :param polls: the poll at which an import ends
+    :param seconds: seconds after the last reset before which no import ends
+    :param revoke_after: number of polls after which all tokens are revoked once; 0 for never
+    :param refusal: HTTP status of every response about an import; 0 to respond normally
     """
 
     def __init__(self, polls: int = 1, seconds: float = 0.0, revoke_after: int = 0, refusal: int = 0) -> None:
@@ -68,7 +68,7 @@ class Vendors:
         self.tokens: set[str] = set()
 
     async def answer(self, request: web.BaseRequest) -> web.Response:
-        """Answer one request."""
+        """Respond to one request."""
         if request.path == LOGIN:
             await request.read()
             return self._log_in()
@@ -126,7 +126,7 @@ def _serve(pipe: Connection) -> None:
 
 
 async def _listen(pipe: Connection) -> None:
-    # It answers a bare request: no router, no middleware.
+    # It handles the bare request, without router or middleware.
     server = _Server(lambda request: server.answer(request), access_log=None)
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(os.environ["SSL_CERT_FILE"], os.environ["BENCH_KEY"])
@@ -134,9 +134,9 @@ async def _listen(pipe: Connection) -> None:
     listening = await loop.create_server(server, "127.0.0.1", 0, ssl=tls, backlog=2048)
 
     def obey() -> None:
-        course = pipe.recv()
-        if course is not None:
-            server.vendors = Vendors(**course)
+        behavior = pipe.recv()
+        if behavior is not None:
+            server.vendors = Vendors(**behavior)
         pipe.send(server.vendors.counts)
 
     loop.add_reader(pipe.fileno(), obey)

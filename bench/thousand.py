@@ -1,4 +1,4 @@
-"""A thousand waits that begin at once on one connection: logins, connections, longest stop of the loop.
+"""A thousand waits started at once on one connection: logins, connections, blocking of the event loop.
 
 For the loop the token is revoked meanwhile, and each wait writes its XComs, over a line like a triggerer's.
 """
@@ -24,20 +24,20 @@ __all__ = ["measure"]
 ROUNDS = 5
 WAITS = range(1000)
 INTERVAL = 0.5
-LOOKS = 2
-#: The link; the state seen first, and the last one; the result.
+POLLS = 2
+#: The XComs of a wait: link, first status, last status, result.
 WRITTEN = {"_link_ImportLink": 1, "import_status": 2, "return_value": 1}
 XCOMS = {(number, key): times for number in WAITS for key, times in WRITTEN.items()}
 
 
 def measure() -> list[Figure]:
-    """Ours and the bare loop by turns; the others' connections once."""
+    """Measure our trigger and the bare loop alternately, and the connections of the others once."""
     allow_many_sockets()
     log_as_a_triggerer()
     with StandIn() as server, Supervisor() as supervisor:
         connect(server.url)
         plain = _count(server, ours)
-        # When all have looked once, and some of them twice.
+        # When all have polled once, and some of them twice.
         revoked = {"revoke_after": len(WAITS) + 100}
         refreshes, rounds = [], []
         for _ in range(ROUNDS):
@@ -66,7 +66,7 @@ def measure() -> list[Figure]:
 
 
 def _count(server: StandIn, contender: Contender) -> Counter[str]:
-    server.reset(polls=LOOKS)
+    server.reset(polls=POLLS)
     asyncio.run(contender(WAITS, INTERVAL))
     return server.counts
 
@@ -76,9 +76,9 @@ def _longest_block(
     supervisor: Supervisor,
     contender: Contender,
     written: Counter[tuple[int, str]],
-    **course: int,
+    **behavior: int,
 ) -> float:
-    server.reset(polls=LOOKS, **course)
+    server.reset(polls=POLLS, **behavior)
     return asyncio.run(_watched(contender(WAITS, INTERVAL), supervisor, written))
 
 
@@ -93,11 +93,11 @@ async def _watched(work: Awaitable[None], supervisor: Supervisor, written: Count
             longest = max(longest, time.perf_counter() - began - 0.001)
 
     async with supervisor.connected(written):
-        # Collecting Airflow's own heap would stop the loop for longer than anything here.
+        # Garbage collection of Airflow's heap would block the loop for longer than anything measured here.
         gc.collect()
         gc.freeze()
         watching = asyncio.create_task(watch())
-        # It must look already when a thousand triggers are made.
+        # The monitor must already run while the thousand triggers are created.
         await asyncio.sleep(0)
         await work
         watching.cancel()

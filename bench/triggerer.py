@@ -1,4 +1,4 @@
-"""What a triggerer gives its triggers: a task instance, and the line to Airflow by which they write XComs."""
+"""What a triggerer provides to its triggers: a task instance, and the channel for writing XComs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ RUN = {
 
 
 class Supervisor:
-    """The process above a triggerer's triggers: it answers them as Airflow's does, and keeps nothing.
+    """The supervisor of a triggerer's triggers: it responds like Airflow's and stores nothing.
 
     Airflow's own writes what it is told into the database, one by one: it answers later than this one.
     """
@@ -59,7 +59,7 @@ class Supervisor:
 
     @asynccontextmanager
     async def connected(self, counts: Counter[tuple[int, str]]) -> AsyncIterator[None]:
-        """Be the one whom the Task SDK of this process talks to; count the XComs by `map_index` and key."""
+        """Connect the Task SDK of this process to the supervisor; count the XComs by `map_index` and key."""
         ours, theirs = socket.socketpair()
         self._pipe.send(theirs)
         reader, writer = await asyncio.open_connection(sock=ours)
@@ -78,7 +78,7 @@ class Supervisor:
 
 
 def task_instances(numbers: Sequence[int]) -> list[Any]:
-    """What triggers get that the scheduler started: one task instance each, told apart by `map_index`."""
+    """Return task instances as for triggers started by the scheduler, with a different `map_index` each."""
     with DAG("bench", schedule=None) as dag:
         ImportStatusSensor(
             task_id="wait", conn_id="ours", import_id="0", start_from_trigger=True, end_from_trigger=True
@@ -106,7 +106,7 @@ def _serve(pipe: Connection) -> None:
 
 
 def _answer(line: socket.socket) -> Counter[tuple[int, str]]:
-    """Answer all that is asked until the line is closed."""
+    """Respond to all requests until the connection is closed."""
     decode, counts = Decoder(_RequestFrame).decode, Counter[tuple[int, str]]()
     with line.makefile("rb") as asked:
         while length := asked.read(4):

@@ -1,4 +1,4 @@
-"""A clean world for every test, the four vendors on localhost, and Airflow's connections to them."""
+"""Isolation of the tests, the four vendors on localhost, and Airflow's connections to them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import requests
 
-# Airflow reads these when it is first imported, so they stand here and in no fixture.
+# Airflow reads these when it is first imported, so they are set here and not in a fixture.
 _HOME = tempfile.TemporaryDirectory(prefix="airflow-home-")
 for _name in [name for name in os.environ if name.startswith("AIRFLOW")]:
     del os.environ[_name]
@@ -25,18 +25,18 @@ os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 from airflow_provider_importstatus.sandbox import Sandbox  # noqa: E402 - after the environment is set
 from airflow_provider_importstatus.sandbox.vendors import registry  # noqa: E402
 
-#: Airflow before 3.1 has no place for the page, and not the modules that it is made of.
+#: Airflow before 3.1 has neither the Imports page nor the modules that it needs.
 collect_ignore = [] if version("apache-airflow") >= "3.1" else ["test_page.py"]
 
 #: The names of all vendors, which are their connection types.
 VENDORS = tuple(vendor.name for vendor in registry.VENDORS)
-#: What steers HTTP libraries from outside.
+#: Environment variables that configure HTTP libraries.
 STEERING = ("NETRC", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
-#: Make a connection to a vendor of the sandbox: `connect(vendor, conn_id, extra={}, **fields)` gives its id.
+#: Create a connection to a sandbox vendor: `connect(vendor, conn_id, extra={}, **fields)` returns its id.
 Connect = Callable[..., str]
-#: Look at an import once: `look(conn_id, import_id, **hook_params)`.
+#: Poll an import once: `poll(conn_id, import_id, **hook_params)`.
 Poll = Callable[..., Any]
 
 
@@ -46,14 +46,14 @@ def pytest_unconfigure() -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Distribute tests to processes; only pytest-xdist asks for it."""
+    """Return the scheduler that distributes tests to processes; only pytest-xdist calls this."""
     from .scheduling import Scheduling
 
     return Scheduling(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Refuse a test that would start an Airflow which it does not share."""
+    """Reject a test that would start an Airflow without sharing it."""
     from .scheduling import group_of
 
     for item in items:
@@ -65,7 +65,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def clean_world(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let nothing from outside steer a test."""
+    """Isolate the test from the environment."""
     for name in list(os.environ):
         is_ours = name.startswith(("AIRFLOW_CONN_", "AIRFLOW_VAR_"))
         if is_ours or name in STEERING or name.lower().endswith("_proxy"):
@@ -90,7 +90,7 @@ def _forget_masked_secrets() -> None:
 
 @pytest.fixture
 def settled() -> Iterator[None]:
-    """Keep the collection of Airflow's heap, which takes a fifth of a second, out of a test."""
+    """Avoid garbage collection of Airflow's heap, which takes about 0.2 seconds, during a test."""
     gc.collect()
     gc.freeze()
     yield
@@ -105,14 +105,14 @@ def running_sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def sandbox(running_sandbox: Sandbox) -> Sandbox:
-    """The four vendors: no imports, tokens, faults or counts yet."""
+    """Return the four vendors, without imports, tokens, faults or counts."""
     running_sandbox.reset()
     return running_sandbox
 
 
 @pytest.fixture
 def connect(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Connect:
-    """Make connections: the sandbox's, but for the fields and extras that are given."""
+    """Create sandbox connections with the given fields and extras replaced."""
 
     def connect(
         vendor: str, conn_id: str | None = None, *, extra: Mapping[str, Any] | None = None, **fields: Any
@@ -121,7 +121,7 @@ def connect(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Connect:
         usual = sandbox.connections[f"{vendor}_default"]
         merged = {**usual, **fields, "extra": {**usual["extra"], **(extra or {})}}
         if merged["host"].startswith("http://"):
-            # There is nothing to verify, and reading the CA bundle would take longer than most tests.
+            # Nothing is verified over HTTP, and reading the CA bundle would take longer than most tests.
             merged["extra"].setdefault("verify", False)
         monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(merged))
         return conn_id
@@ -130,10 +130,10 @@ def connect(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Connect:
 
 
 @pytest.fixture
-def mint(sandbox: Sandbox) -> Callable[[], str]:
-    """Get a token from Clear by hand. It revokes the one before."""
+def request_token(sandbox: Sandbox) -> Callable[[], str]:
+    """Request a token directly from Clear, which revokes the previous one."""
 
-    def mint() -> str:
+    def request_token() -> str:
         secret = sandbox.connections["clear_default"]["password"]
         with requests.Session() as session:
             session.trust_env = False
@@ -141,21 +141,30 @@ def mint(sandbox: Sandbox) -> Callable[[], str]:
             answer = session.get(f"{sandbox.url}/integration/v1/authz/token", headers=headers, timeout=5)
         return str(answer.json()["access_token"])
 
-    return mint
+    return request_token
 
 
 @pytest.fixture
-def connections(connect: Connect, mint: Callable[[], str]) -> Connect:
-    """A connection to each vendor under its default id; Clear's with a ready access token."""
+def connections(connect: Connect, request_token: Callable[[], str]) -> Connect:
+    """Create a connection to each vendor under its default id, for Clear with an access token."""
     for vendor in VENDORS:
-        connect(vendor, extra={"access_token": mint()} if vendor == "clear" else {})
+        connect(vendor, extra={"access_token": request_token()} if vendor == "clear" else {})
     return connect
+
+
+@pytest.fixture
+def no_refresh_delays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove the delays with which processes avoid refreshing a shared token at the same time."""
+    from airflow_provider_importstatus.protocol import credentials
+
+    monkeypatch.setattr(credentials, "MAX_REFRESH_DELAY", 0.0)
+    monkeypatch.setattr(credentials, "READ_BACK_DELAY", 0.0)
 
 
 @pytest.fixture(params=["requests", "aiohttp"])
 def poll(request: pytest.FixtureRequest) -> Poll:
-    """Look at an import once, with a new hook: as workers do, or as triggerers do."""
-    # Parts of Airflow: not for the tests that need none of it.
+    """Poll an import once with a new hook, synchronously as on workers or asynchronously as in triggerers."""
+    # Imported here because it loads parts of Airflow that most tests do not need.
     from airflow_provider_importstatus.hooks.lookup import hook_for
 
     def poll(conn_id: str, import_id: str, **hook_params: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Which test runs when, and which tests run in one process, when pytest-xdist distributes them."""
+"""Groups of tests that pytest-xdist runs sequentially in one process."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from fnmatch import fnmatch
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
-#: By the path of a module, the Airflow or the other processes that its tests share. The slowest begin first.
+#: What tests share, by module path. The largest groups start first, single tests fill the gaps.
 GROUPS = {
     "tests/zero_worker/*": "zero worker",
     "tests/postgres/test_shared_*.py": "shared tokens and logins",
@@ -29,7 +29,7 @@ def group_of(nodeid: str) -> str | None:
 
 
 class Scheduling(LoadScopeScheduling):
-    """Hand out a few groups at a time, and single tests beside them.
+    """Distribute groups and single tests.
 
     The mark `xdist_group` would not do: all groups would begin at once.
     """

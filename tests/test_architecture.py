@@ -1,4 +1,4 @@
-"""Which layer may import which; CONTRIBUTING.md draws the same picture."""
+"""The allowed imports between layers, as shown in CONTRIBUTING.md."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ ROOT = {
     "plugin": "plugin",
     "get_provider_info": "metadata",
 }
-#: What pure layers import from outside. `exceptions` alone imports Airflow: our errors must be Airflow's.
+#: External imports of pure layers. Only `exceptions` imports Airflow, since our errors derive from Airflow's.
 PURE = {*sys.stdlib_module_names, "pendulum"}
-#: TAO's multipart form: it encodes, and sends nothing.
+#: For TAO's multipart form: it only encodes, and sends nothing.
 ENCODERS = {"urllib3.filepost"}
-#: Of the other layers, a vendor's hook may import these.
+#: Modules of other layers that a vendor's hook may import.
 VENDOR_MAY_IMPORT = {"protocol", "hooks.base", "hooks.connection_form"}
 
 MODULES = sorted(HOME.rglob("*.py"))
@@ -62,7 +62,7 @@ def layer_of(module: str) -> str:
 
 
 def imports_of(path: Path, *, at_run_time: bool = False) -> Iterator[str]:
-    """What a module imports, in functions too; with `at_run_time` only what the import itself runs."""
+    """Return what a module imports, also in functions; with `at_run_time` only what importing it executes."""
     tree = ast.parse(path.read_text())
     for node in _at_the_top(tree) if at_run_time else ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -87,15 +87,15 @@ def ours(path: Path, *, at_run_time: bool = False) -> set[str]:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_a_module_imports_only_layers_below_its_own(path: Path) -> None:
+def test_a_module_imports_only_lower_layers(path: Path) -> None:
     layer = layer_of(name_of(path) or "__init__")
-    # What only type checkers read is an arrow too, but one upwards within a pair of twins does no harm.
+    # Type-checking imports count too, but an upward one within a pair of related modules is harmless.
     wrong = {name for name in ours(path, at_run_time=True) if layer_of(name) not in LAYERS[layer] | {layer}}
     assert wrong == set()
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_a_module_imports_no_layer_above_its_own_in_functions_either(path: Path) -> None:
+def test_functions_import_no_higher_layer(path: Path) -> None:
     layer = layer_of(name_of(path) or "__init__")
     order = list(LAYERS)
     above = {
@@ -107,13 +107,13 @@ def test_a_module_imports_no_layer_above_its_own_in_functions_either(path: Path)
     assert above <= ALLOWED_ABOVE.get(name_of(path), set())
 
 
-#: Types, and the page that the plugin imports with its first request.
+#: Type-checking imports, and the page, which the plugin imports with its first request.
 ALLOWED_ABOVE: dict[str, set[str]] = {
     "triggers.start_from_trigger": {"sensors.import_status"},
 }
 
 
-def test_no_module_imports_itself_in_a_circle() -> None:
+def test_there_are_no_import_cycles() -> None:
     graph = {name_of(path): ours(path, at_run_time=True) for path in MODULES}
 
     def reachable(name: str, seen: frozenset[str] = frozenset()) -> set[str]:

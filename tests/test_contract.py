@@ -1,4 +1,4 @@
-"""What others rely on: names, defaults, metadata, and what an import of ours costs."""
+"""The public contract: names, defaults, metadata, and the cost of importing the package."""
 
 from __future__ import annotations
 
@@ -34,10 +34,11 @@ from airflow_provider_importstatus.sensors.import_status import (
 )
 
 PACKAGE = "airflow_provider_importstatus"
+INFO: Any = get_provider_info()
 HOME = Path(airflow_provider_importstatus.__file__).parent
-#: Programs, not modules to import from.
+#: Programs, which are not imported.
 PROGRAMS = ("__main__",)
-#: Airflow 3.1 or later, which alone imports the page.
+#: Whether Airflow is 3.1 or later and supports the page.
 HAS_PAGE = hasattr(AirflowPlugin, "react_apps")
 
 
@@ -48,13 +49,13 @@ def walk() -> list[str]:
 
 
 def run(code: str) -> str:
-    """What a fresh process prints."""
+    """Run code in a new process and return its output."""
     command = [sys.executable, "-W", "ignore", "-c", code]
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
 
 
 def modules_after(code: str) -> set[str]:
-    """What a fresh process has imported after the code."""
+    """Run code in a new process and return the modules it has imported."""
     return set(
         json.loads(run(f"{code}\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))").splitlines()[-1])
     )
@@ -66,7 +67,7 @@ def test_every_name_in_all_exists(name: str) -> None:
     assert [public for public in getattr(module, "__all__", ()) if not hasattr(module, public)] == []
 
 
-#: The lines that users write.
+#: Imports as users write them.
 IMPORTS = {
     "hooks.clear": ["ClearHook"],
     "hooks.tao": ["TaoAdvanceHook"],
@@ -86,16 +87,16 @@ IMPORTS = {
 
 
 @pytest.mark.parametrize(("name", "public"), IMPORTS.items(), ids=IMPORTS)
-def test_what_users_import_is_public(name: str, public: list[str]) -> None:
+def test_public_import_paths_exist(name: str, public: list[str]) -> None:
     module = importlib.import_module(f"{PACKAGE}.{name}")
     assert set(public) <= set(module.__all__)
 
 
-def test_the_version_is_a_text() -> None:
+def test_the_version_is_a_string() -> None:
     assert airflow_provider_importstatus.__version__.count(".") == 2
 
 
-def test_the_types_ship() -> None:
+def test_the_package_is_typed() -> None:
     assert (HOME / "py.typed").is_file()
 
 
@@ -108,18 +109,18 @@ HOOKS = [
 
 
 @pytest.mark.parametrize(("hook", "conn_type"), HOOKS)
-def test_a_hooks_connection_type(hook: type[ImportStatusHook], conn_type: str) -> None:
+def test_a_hook_has_its_connection_type(hook: type[ImportStatusHook], conn_type: str) -> None:
     assert (hook.conn_type, hook.default_conn_name) == (conn_type, f"{conn_type}_default")
 
 
 @pytest.mark.parametrize(("hook", "conn_type"), HOOKS)
-def test_a_hook_takes_its_default_connection(hook: type[ImportStatusHook], conn_type: str) -> None:
+def test_a_hook_uses_its_default_connection(hook: type[ImportStatusHook], conn_type: str) -> None:
     assert hook().conn_id == f"{conn_type}_default"
 
 
 @pytest.mark.parametrize(("hook", "conn_type"), HOOKS)
-def test_a_hook_is_named_alike_in_the_metadata(hook: type[ImportStatusHook], conn_type: str) -> None:
-    known = {entry["connection-type"]: entry for entry in get_provider_info()["connection-types"]}
+def test_the_metadata_names_the_hook(hook: type[ImportStatusHook], conn_type: str) -> None:
+    known = {entry["connection-type"]: entry for entry in INFO["connection-types"]}
     entry = known[conn_type]
     assert entry["hook-class-name"] == f"{hook.__module__}.{hook.__qualname__}"
     assert entry["hook-name"] == hook.hook_name
@@ -129,15 +130,15 @@ def test_a_hook_is_named_alike_in_the_metadata(hook: type[ImportStatusHook], con
     "name",
     ["get_import_status", "aget_import_status", "base_url", "test_connection", "get_conn"],
 )
-def test_a_hook_offers(name: str) -> None:
+def test_a_hook_has_the_public_method(name: str) -> None:
     assert hasattr(ImportStatusHook, name)
 
 
-def test_the_hooks_twin_is_a_coroutine() -> None:
+def test_the_async_method_is_a_coroutine_function() -> None:
     assert inspect.iscoroutinefunction(ImportStatusHook.aget_import_status)
 
 
-def test_clears_hook_takes_an_integration() -> None:
+def test_the_clear_hook_accepts_an_integration() -> None:
     assert ClearHook(conn_id="c", integration_id="i").integration_id == "i"
 
 
@@ -150,20 +151,18 @@ SENSORS = [
 
 
 @pytest.mark.parametrize(("sensor", "conn_id"), SENSORS)
-def test_a_vendors_sensor_takes_its_default_connection(
-    sensor: type[ImportStatusSensor], conn_id: str
-) -> None:
-    assert sensor(task_id="wait", import_id="1").conn_id == conn_id
+def test_a_vendor_sensor_uses_its_default_connection(sensor: type[ImportStatusSensor], conn_id: str) -> None:
+    assert sensor(task_id="wait", import_id="1").conn_id == conn_id  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize(("sensor", "conn_id"), SENSORS)
-def test_a_vendors_sensor_takes_another_connection(sensor: type[ImportStatusSensor], conn_id: str) -> None:
+def test_a_vendor_sensor_accepts_another_connection(sensor: type[ImportStatusSensor], conn_id: str) -> None:
     assert sensor(task_id="wait", import_id="1", conn_id=f"not_{conn_id}").conn_id == f"not_{conn_id}"
 
 
 @pytest.mark.parametrize("missing", ["conn_id", "import_id"])
 def test_a_parameter_is_required(missing: str) -> None:
-    given = {"task_id": "wait", "conn_id": "c", "import_id": "1"}
+    given: dict[str, Any] = {"task_id": "wait", "conn_id": "c", "import_id": "1"}
     del given[missing]
     with pytest.raises(Exception, match=missing):
         ImportStatusSensor(**given)
@@ -183,7 +182,7 @@ def test_a_parameter_is_required(missing: str) -> None:
         pytest.param("exponential_backoff", True, id="exponential_backoff"),
     ],
 )
-def test_a_parameters_default(parameter: str, default: Any) -> None:
+def test_a_parameter_has_its_default(parameter: str, default: Any) -> None:
     sensor = ImportStatusSensor(task_id="wait", conn_id="c", import_id="1")
     assert getattr(sensor, parameter) == default
 
@@ -203,19 +202,19 @@ def test_a_parameter_is_templated(field: str) -> None:
 
 def test_the_default_of_deferrable_is_airflows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE", "True")
-    told = run(
+    output = run(
         f"from {PACKAGE}.sensors.import_status import ClearImportSensor as Sensor\n"
         "print(Sensor(task_id='wait', import_id='1').deferrable)"
     )
-    assert told.split()[-1] == "True"
+    assert output.split()[-1] == "True"
 
 
 class TestTheMetadata:
-    def test_is_what_airflow_wants(self) -> None:
+    def test_the_metadata_matches_airflows_schema(self) -> None:
         schema = json.loads((Path(airflow.__file__).parent / "provider_info.schema.json").read_text())
         jsonschema.validate(get_provider_info(), schema)
 
-    def test_is_json(self) -> None:
+    def test_the_metadata_is_json(self) -> None:
         assert json.loads(json.dumps(get_provider_info())) == get_provider_info()
 
     @pytest.mark.parametrize(
@@ -223,17 +222,15 @@ class TestTheMetadata:
         sorted(
             name
             for kind in ("hooks", "sensors", "triggers")
-            for entry in get_provider_info()[kind]
+            for entry in INFO[kind]
             for name in entry["python-modules"]
         ),
     )
-    def test_names_modules_that_exist(self, name: str) -> None:
+    def test_the_metadata_names_existing_modules(self, name: str) -> None:
         assert isinstance(importlib.import_module(name), ModuleType)
 
-    @pytest.mark.parametrize(
-        "name", [entry["hook-class-name"] for entry in get_provider_info()["connection-types"]]
-    )
-    def test_names_hooks_that_exist(self, name: str) -> None:
+    @pytest.mark.parametrize("name", [entry["hook-class-name"] for entry in INFO["connection-types"]])
+    def test_the_metadata_names_existing_hooks(self, name: str) -> None:
         module, _, hook = name.rpartition(".")
         assert issubclass(getattr(importlib.import_module(module), hook), ImportStatusHook)
 
@@ -252,19 +249,19 @@ class TestTheMetadata:
             pytest.param("thalamus", {"touchpoint", "token"}, id="thalamus"),
         ],
     )
-    def test_has_a_field_for_every_extra(self, conn_type: str, extras: set[str]) -> None:
-        known = {entry["connection-type"]: entry for entry in get_provider_info()["connection-types"]}
+    def test_the_metadata_has_a_field_for_every_extra(self, conn_type: str, extras: set[str]) -> None:
+        known = {entry["connection-type"]: entry for entry in INFO["connection-types"]}
         common = {"timeout", "transfer_timeout", "verify", "proxy", "max_concurrency"}
         assert set(known[conn_type]["conn-fields"]) == extras | common
 
     @pytest.mark.parametrize("secret", ["access_token", "client_secret", "token_response", "token"])
-    def test_hides_what_is_secret(self, secret: str) -> None:
-        fields = [entry["conn-fields"] for entry in get_provider_info()["connection-types"]]
+    def test_the_metadata_marks_secret_fields(self, secret: str) -> None:
+        fields = [entry["conn-fields"] for entry in INFO["connection-types"]]
         formats = [field[secret]["schema"].get("format") for field in fields if secret in field]
         assert formats == ["password"]
 
-    def test_is_read_without_any_import(self) -> None:
-        """Every Airflow process reads it at start."""
+    def test_the_metadata_is_read_without_imports(self) -> None:
+        """Every Airflow process reads the metadata at start."""
         code = f"from {PACKAGE}.get_provider_info import get_provider_info; get_provider_info()"
         ours = {PACKAGE, f"{PACKAGE}.get_provider_info"}
         assert modules_after(code) - modules_after("") == ours
@@ -277,7 +274,7 @@ BASE = (
 
 
 def test_a_dag_file_with_a_sensor_imports_little_more_than_its_base() -> None:
-    """It is parsed again and again: hooks, triggers and HTTP libraries can wait until the task runs."""
+    """DAG files are parsed repeatedly: hooks, triggers and HTTP libraries are imported when the task runs."""
     more = modules_after(f"{BASE}\nimport {PACKAGE}.sensors.import_status") - modules_after(BASE)
     heavy = {
         name for name in more if name.startswith((f"{PACKAGE}.hooks", f"{PACKAGE}.tr", f"{PACKAGE}.sandbox"))
@@ -289,8 +286,8 @@ def nothing(*_: object) -> None:
     """Stand in for a method that no test calls."""
 
 
-class TestAFurtherVendor:
-    """A vendor class that lacks something would fail later, out of sight, in the triggerer."""
+class TestACustomVendor:
+    """An incomplete vendor class would otherwise fail later, in the triggerer."""
 
     parts = MappingProxyType(
         {
@@ -303,10 +300,10 @@ class TestAFurtherVendor:
         }
     )
 
-    def test_needs_no_more_than_this(self) -> None:
+    def test_a_minimal_custom_vendor_can_be_defined(self) -> None:
         assert type("AcmeHook", (ImportStatusHook,), dict(self.parts))().conn_id == "acme_default"
 
-    def test_may_log_in_in_place_of_having_a_credential(self) -> None:
+    def test_a_custom_vendor_may_log_in_instead_of_having_a_static_credential(self) -> None:
         parts = {name: part for name, part in self.parts.items() if name != "static_credential"}
         assert type("AcmeHook", (ImportStatusHook,), {**parts, "authenticate": nothing})
 
@@ -321,16 +318,16 @@ class TestAFurtherVendor:
             pytest.param("poll", "poll", id="poll"),
         ],
     )
-    def test_is_refused_without(self, missing: str, named: str) -> None:
+    def test_a_custom_vendor_without_a_required_attribute_is_rejected(self, missing: str, named: str) -> None:
         parts = {name: part for name, part in self.parts.items() if name != missing}
         with pytest.raises(TypeError, match=rf"^AcmeHook is not a complete hook: it lacks {named}\.$"):
             type("AcmeHook", (ImportStatusHook,), parts)
 
-    def test_is_told_all_that_it_lacks(self) -> None:
+    def test_the_error_names_everything_a_custom_vendor_lacks(self) -> None:
         with pytest.raises(
             TypeError, match="conn_type, default_conn_name, hook_name, apply_auth, poll, static_credential"
         ):
             type("AcmeHook", (ImportStatusHook,), {})
 
-    def test_may_inherit_what_it_needs(self) -> None:
+    def test_a_custom_vendor_may_inherit_what_it_needs(self) -> None:
         assert type("RegionalHook", (ClearHook,), {"conn_type": "clear_eu"})().conn_type == "clear_eu"

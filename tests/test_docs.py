@@ -1,4 +1,4 @@
-"""README, CONTRIBUTING and docs/: their code runs, their links lead somewhere, their figures are right."""
+"""README, CONTRIBUTING and docs/: their code runs, their links have targets, their figures are correct."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ BLOCKS = [
 ]
 PYTHON = [block for block in BLOCKS if block.language == "python"]
 SHELL = [block for block in BLOCKS if block.language == "sh"]
-#: What the lines of shell blocks begin with; each is covered by a test below, or by the one named here.
+#: Commands in shell blocks; each is covered by a test below, or by the one named here.
 COMMANDS = {
     "export": "test_a_connection_can_be_read",
     "make": "test_a_make_target_exists",
-    "pip": "test_what_is_installed_is_this_package",
-    "curl": "test_the_faults_of_the_sandbox_are_made_and_cleared",
+    "pip": "test_the_installed_package_is_this_one",
+    "curl": "test_the_sandbox_faults_are_set_and_cleared",
     "python": "tests/sandbox/test_command_line.py",
 }
 EXPORT = re.compile(r"^export (AIRFLOW_CONN_\w+)=('.*?')$", re.MULTILINE | re.DOTALL)
@@ -73,7 +73,7 @@ def _run_block(page: str, beginning: str) -> dict[str, object]:
 
 
 def _commands(block: Block) -> list[list[str]]:
-    # An export's value may go over several lines.
+    # The value of an export may span several lines.
     lines = EXPORT.sub(r"export \1", block.text).splitlines()
     return [words for line in lines if (words := shlex.split(line, comments=True))]
 
@@ -90,17 +90,17 @@ def test_blocks_are_python_shell_or_a_picture() -> None:
 
 
 @pytest.mark.parametrize("block", PYTHON, ids=lambda block: f"{block.page}: {block.text.splitlines()[0]}")
-def test_python_runs(block: Block) -> None:
+def test_python_blocks_run(block: Block) -> None:
     assert _run(block.text)
 
 
-def test_the_dag_waits_for_what_it_submits() -> None:
+def test_the_dag_waits_for_the_import_it_submits() -> None:
     dag = _run_block("README.md", "import pendulum")["dag"]
     assert isinstance(dag, DAG)
     assert dag.get_task("wait").upstream_task_ids == {"submit"}
 
 
-def test_the_dag_without_workers_waits_for_what_it_submits() -> None:
+def test_the_zero_worker_dag_waits_for_the_import_it_submits() -> None:
     dag = _run_block("docs/zero-worker-waits.md", "import pendulum")["dag"]
     assert isinstance(dag, DAG)
     assert dag.get_task("wait").upstream_task_ids == {"submit"}
@@ -121,13 +121,13 @@ def test_all_errors_are_listed() -> None:
     assert ours <= shown.keys()
 
 
-def test_the_vendor_of_ones_own_is_complete() -> None:
+def test_the_custom_vendor_is_complete() -> None:
     hook = _run_block("docs/your-own-vendor.md", "# acme_importstatus.py")["AcmeHook"]
     assert isinstance(hook, type)
     assert issubclass(hook, ImportStatusHook)
 
 
-def test_the_metadata_of_ones_own_names_the_hook() -> None:
+def test_the_custom_metadata_names_the_hook() -> None:
     get_provider_info = _run_block("docs/your-own-vendor.md", "# acme_provider.py")["get_provider_info"]
     (connection_type,) = get_provider_info()["connection-types"]  # type: ignore[operator]
     assert connection_type["hook-class-name"] == "acme_importstatus.AcmeHook"
@@ -150,7 +150,7 @@ def test_a_connection_can_be_read(monkeypatch: pytest.MonkeyPatch, name: str, qu
 
 
 @pytest.mark.parametrize("block", SHELL, ids=lambda block: f"{block.page}: {block.text.splitlines()[0]}")
-def test_a_shell_block_has_only_commands_that_are_tested(block: Block) -> None:
+def test_shell_blocks_contain_only_tested_commands(block: Block) -> None:
     assert {words[0].removeprefix(".venv/bin/") for words in _commands(block)} <= COMMANDS.keys()
 
 
@@ -161,12 +161,12 @@ def test_a_make_target_exists(page: str) -> None:
     assert set(shown) <= targets
 
 
-def test_what_is_installed_is_this_package() -> None:
+def test_the_installed_package_is_this_one() -> None:
     installs = [words[1:] for block in SHELL for words in _commands(block) if words[0] == "pip"]
     assert installs == [["install", "airflow-provider-importstatus"]]
 
 
-def test_the_faults_of_the_sandbox_are_made_and_cleared(sandbox: Sandbox) -> None:
+def test_the_sandbox_faults_are_set_and_cleared(sandbox: Sandbox) -> None:
     def curl(words: list[str]) -> None:
         url = next(word for word in words if "localhost:8099" in word).replace("localhost:8099", sandbox.url)
         body = words[words.index("-d") + 1].encode() if "-d" in words else None
@@ -184,7 +184,7 @@ def test_the_faults_of_the_sandbox_are_made_and_cleared(sandbox: Sandbox) -> Non
 
 
 @pytest.mark.parametrize("page", TEXTS)
-def test_links_lead_somewhere(page: str) -> None:
+def test_links_have_targets(page: str) -> None:
     for link in LINK.findall(TEXTS[page]):
         if link.startswith("https://"):
             continue
@@ -202,20 +202,20 @@ def test_every_page_is_in_the_index() -> None:
     assert {f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")} - {"docs/index.md"} <= linked
 
 
-def test_the_files_that_contributing_names_exist() -> None:
+def test_files_named_in_contributing_exist() -> None:
     named = set(re.findall(r"`((?:\w+/)*\w+\.(?:py|js|css))`", TEXTS["CONTRIBUTING.md"]))
     assert named
     assert not [name for name in named if not (PACKAGE / name).exists() and not (ROOT / name).exists()]
 
 
-def test_contributing_says_what_each_file_is_for() -> None:
+def test_contributing_describes_every_file() -> None:
     modules = {str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py") if path.name != "__init__.py"}
     ours = {name for name in modules if not name.startswith("sandbox/")}
     table = TEXTS["CONTRIBUTING.md"].partition("### Files")[2].partition("## ")[0]
     assert not [name for name in sorted(ours) if f"`{name}`" not in table]
 
 
-def test_the_limits_of_a_connection_are_those_of_the_code() -> None:
+def test_the_documented_connection_limits_match_the_code() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (\d+) \| (\d+) \|", TEXTS["docs/connections.md"], re.MULTILINE)
     assert {name: (float(default), float(most)) for name, default, most in rows} == {
         "timeout": (settings.DEFAULT_REQUEST_TIMEOUT, settings.MAX_TIMEOUT),
@@ -224,7 +224,7 @@ def test_the_limits_of_a_connection_are_those_of_the_code() -> None:
     }
 
 
-def test_the_cost_of_a_wait_is_what_its_schedule_costs() -> None:
+def test_the_documented_request_counts_match_the_schedule() -> None:
     def polls(seconds: float) -> float:
         wait, now, count = Wait(first_poll_at=0.0, deadline=7 * 86400.0), 0.0, 1
         while now < seconds:
@@ -235,7 +235,9 @@ def test_the_cost_of_a_wait_is_what_its_schedule_costs() -> None:
     def mean(seconds: float) -> float:
         return statistics.mean(polls(seconds) for _ in range(50))
 
-    told = re.search(r"about (\d+) requests\nin the first hour, (\d+) of them", TEXTS["docs/sensors.md"])
-    assert told is not None
-    assert mean(3600) == pytest.approx(int(told[1]), rel=0.1)
-    assert mean(600) == pytest.approx(int(told[2]), rel=0.1)
+    documented = re.search(
+        r"about (\d+) requests\nin the first hour, (\d+) of them", TEXTS["docs/sensors.md"]
+    )
+    assert documented is not None
+    assert mean(3600) == pytest.approx(int(documented[1]), rel=0.1)
+    assert mean(600) == pytest.approx(int(documented[2]), rel=0.1)

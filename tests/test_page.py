@@ -1,4 +1,4 @@
-"""What the page's endpoint answers from whatever stands in the database."""
+"""Responses of the page's endpoint for any content of the database."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def shown(value: Any) -> dict[str, Any] | None:
 
 
 def is_well_typed(one: dict[str, Any]) -> bool:
-    """Return whether the page can show it without a look at any type."""
+    """Return whether the page can show it without checking any types."""
     texts = [one["vendor"], one["import_id"], one["state"], one["vendor_state"], *one["messages"]]
     counts = [one["more_messages"], one["more_stages"], *(n for n in one["rows"].values() if n is not None)]
     for stage in one["stages"]:
@@ -67,7 +67,7 @@ def is_well_typed(one: dict[str, Any]) -> bool:
     )
 
 
-def test_a_status_is_shown_as_it_is() -> None:
+def test_a_status_is_shown_unchanged() -> None:
     one = shown(GOOD)
     assert one
     assert {name: one[name] for name in GOOD} == GOOD
@@ -75,22 +75,22 @@ def test_a_status_is_shown_as_it_is() -> None:
 
 @pytest.mark.parametrize("field", GOOD)
 @pytest.mark.parametrize("junk", JUNK, ids=lambda junk: repr(junk)[:20])
-def test_a_wrong_field_is_blank(field: str, junk: Any) -> None:
+def test_a_malformed_field_is_blank(field: str, junk: Any) -> None:
     one = shown({**GOOD, field: junk})
     assert one is None or is_well_typed(one)
-    # As FastAPI writes it.
+    # As FastAPI serializes it.
     json.dumps(one, ensure_ascii=False, allow_nan=False).encode()
     assert one is not None or field in ("vendor", "import_id")
 
 
 @pytest.mark.parametrize("junk", JUNK, ids=lambda junk: repr(junk)[:20])
-def test_what_is_no_import_is_not_shown(junk: Any) -> None:
+def test_values_that_are_not_imports_are_not_shown(junk: Any) -> None:
     assert shown(junk) is None
     assert shown({**GOOD, "import_id": [junk]}) is None
 
 
 @pytest.mark.parametrize("pair", itertools.combinations(("messages", "stages", "rows", "state"), 2))
-def test_several_wrong_fields_are_blank(pair: tuple[str, str]) -> None:
+def test_several_malformed_fields_are_blank(pair: tuple[str, str]) -> None:
     for junk in JUNK:
         one = shown({**GOOD, pair[0]: junk, pair[1]: junk})
         assert one
@@ -102,8 +102,9 @@ TEXTS = ("dag_id", "run_id", "task_id", "vendor", "state", "text")
 
 @pytest.mark.parametrize("name", TEXTS)
 @pytest.mark.parametrize("value", ["\x00", "a\x00b", "\ud83d"], ids=repr)
-def test_no_database_is_asked_for_what_it_cannot_hold(name: str, value: str) -> None:
-    statement = query.page(["d"], Filters(**{name: value}), 1)
+def test_unstorable_text_is_not_sent_to_the_database(name: str, value: str) -> None:
+    filters: dict[str, Any] = {name: value}
+    statement = query.page(["d"], Filters(**filters), 1)
     for dialect in (postgresql.dialect(), sqlite.dialect()):  # type: ignore[no-untyped-call]
         compiled = statement.compile(dialect=dialect)
         asked = json.dumps([str(one) for one in compiled.params.values()], ensure_ascii=False)
@@ -112,6 +113,6 @@ def test_no_database_is_asked_for_what_it_cannot_hold(name: str, value: str) -> 
         assert "false" in str(compiled) or "0 = 1" in str(compiled)
 
 
-def test_a_filter_with_odd_but_storable_text_is_asked_for() -> None:
+def test_unusual_storable_text_is_sent_to_the_database() -> None:
     compiled = query.page(["d"], Filters(vendor="süß 😀"), 1).compile()
     assert "süß 😀" in compiled.params.values()

@@ -1,4 +1,4 @@
-"""The plugin and the link, as every Airflow process meets them."""
+"""The plugin and the link in an Airflow process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PLUGIN = "airflow_provider_importstatus.plugin"
 
 
 def in_a_fresh_process(code: str, **env: str) -> Any:
-    """Run code that prints JSON in its last line."""
+    """Run code in a new process; return the JSON in its last line of output."""
     done = subprocess.run(
         [sys.executable, "-c", code], env={**os.environ, **env}, capture_output=True, text=True, check=True
     )
@@ -32,7 +32,7 @@ def test_airflow_finds_the_plugin_by_its_entry_point() -> None:
     assert found.value == f"{PLUGIN}:ImportStatusPlugin"
 
 
-def test_importing_the_plugin_loads_nothing_but_itself() -> None:
+def test_importing_the_plugin_imports_nothing_else() -> None:
     code = f"""
 import json, sys, airflow.plugins_manager
 before = set(sys.modules)
@@ -50,7 +50,7 @@ print(json.dumps(sorted(set(sys.modules) - before)))
         ("https://host.example/a/b/", "/a/b/importstatus/static/imports.js"),
     ],
 )
-def test_the_page_is_found_under_a_prefix(base_url: str, bundle_url: str) -> None:
+def test_the_page_works_under_a_url_prefix(base_url: str, bundle_url: str) -> None:
     code = f"""
 import json
 from {PLUGIN} import ImportStatusPlugin as plugin
@@ -60,7 +60,7 @@ print(json.dumps([app["bundle_url"] for app in getattr(plugin, "react_apps", [])
     assert bundles == ([bundle_url] * 3 if HAS_PAGE else [])
 
 
-def test_a_sensor_has_the_link_where_there_is_a_page() -> None:
+def test_a_sensor_has_the_link_if_the_page_is_available() -> None:
     links = ClearImportSensor(task_id="wait", import_id="7").operator_extra_links
     assert [link.name for link in links] == (["Import"] if HAS_PAGE else [])
     assert [link.xcom_key for link in LINKS] == (["_link_ImportLink"] if HAS_PAGE else [])
@@ -74,5 +74,5 @@ def test_a_sensor_has_the_link_where_there_is_a_page() -> None:
         (0, "dags/a%20b/runs/r%2F1%2B00%3A00/tasks/g.wait/mapped/0/plugin/import"),
     ],
 )
-def test_a_links_path_is_relative_to_airflows_base(map_index: int | None, path: str) -> None:
+def test_the_link_is_relative_to_airflows_base_url(map_index: int | None, path: str) -> None:
     assert import_path("a b", "r/1+00:00", "g.wait", map_index) == path

@@ -1,4 +1,4 @@
-"""Fifty waits in four ways: every task is one of its own, since a mapped sensor would need workers."""
+"""Fifty waits in each of four modes, as separate tasks, since a mapped sensor would need workers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from airflow_provider_importstatus.sensors.import_status import ImportStatusSens
 EVERY = {"poke_interval": 10, "timeout": 600}
 OURS = {"conn_id": "ours", "exponential_backoff": False, "deferrable": True, **EVERY}
 THEIRS = {"http_conn_id": "http", **EVERY}
-#: A rescheduled task that comes back before the scheduler has seen it leave is taken for lost, and fails.
+#: A task that is rescheduled and resumes before the scheduler noticed counts as lost and fails.
 TRIED_AGAIN = {"retries": 2, "retry_delay": pendulum.duration(seconds=1)}
 
 WAYS = {
@@ -22,7 +22,7 @@ WAYS = {
     "http_poke": partial(HttpSensor, mode="poke", **THEIRS),
     "http_reschedule": partial(HttpSensor, mode="reschedule", **THEIRS, **TRIED_AGAIN),
 }
-#: Workers at a time. A wait that pokes keeps its own; more than these at once would only wait for a core.
+#: Concurrent workers. A poking wait occupies one; more than these would only compete for CPU cores.
 AT_ONCE = {"http_poke": 50}
 FEW = 8
 

@@ -1,4 +1,4 @@
-"""What is hidden in a vendor's words, however it is written."""
+"""Redaction of secrets and signed URLs in vendor texts, in any encoding."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from airflow_provider_importstatus.exceptions import ImportStatusError
 from airflow_provider_importstatus.protocol.responses import extract_messages
+from airflow_provider_importstatus.redaction import redact_secrets
 from airflow_provider_importstatus.status import ImportState, ImportStatus
 
-from .playing import raw
+from ..hooks.playing import raw
 
 steadily = settings(deadline=None, derandomize=True, max_examples=300)
 
@@ -25,8 +26,8 @@ def message(text: str) -> str:
     return ImportStatus("clear", "1", ImportState.FAILED, "X", messages=(text,)).messages[0]
 
 
-#: The places where a signed URL could be told.
-TOLD: dict[str, Callable[[str], str]] = {
+#: The places where a signed URL could appear.
+PLACES: dict[str, Callable[[str], str]] = {
     "message": message,
     "error": lambda text: str(ImportStatusError(text)),
     "excerpt": lambda text: raw(text).excerpt(),
@@ -64,10 +65,10 @@ SIGNED = [
 ]
 
 
-@pytest.mark.parametrize("told", TOLD.values(), ids=TOLD)
+@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
 @pytest.mark.parametrize("signed", SIGNED)
-def test_a_signed_url_is_told_nowhere(told: Callable[[str], str], signed: str) -> None:
-    text = told(f"The report is at {signed} for an hour.")
+def test_a_signed_url_is_redacted_everywhere(place: Callable[[str], str], signed: str) -> None:
+    text = place(f"The report is at {signed} for an hour.")
     assert text.startswith("The report is at ")
     assert not [part for part in ("5igned", "5/igned@files") if part in text]
 
@@ -85,19 +86,19 @@ def test_a_signed_url_is_told_nowhere(told: Callable[[str], str], signed: str) -
         "column a?b is unknown",
     ],
 )
-def test_plain_words_stay(sentence: str) -> None:
+def test_ordinary_text_is_unchanged(sentence: str) -> None:
     assert message(sentence) == sentence
 
 
 @pytest.mark.parametrize("length", [480, 490, 495, 499, 990, 1000, 1010])
-def test_a_password_in_a_link_that_is_cut_is_not_told(length: int) -> None:
+def test_a_password_in_a_truncated_url_is_redacted(length: int) -> None:
     text = "x" * (length - 20) + " https://me:" + "p4ssword" * 400 + "@files.example/"
     assert "p4ss" not in message(text)
 
 
 SECRET = "p\"ä/ss+w&rd=<1>\\'t"
 
-#: How secrets come back.
+#: Encodings in which secrets are echoed.
 SPELLINGS: dict[str, Callable[[str], str]] = {
     "as it is": str,
     "JSON": lambda text: json.dumps(text)[1:-1],
@@ -131,8 +132,8 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
 }
 
 
-def heard(text: str, secret: str) -> str:
-    """All that is told of a text in an answer to somebody with this secret."""
+def all_quotes(text: str, secret: str) -> str:
+    """Return everything quoted from a response with this text, for a client with this secret."""
     answer = replace(raw(text), secrets=(secret,))
     return " ".join(
         [answer.excerpt(), *extract_messages(answer, text), *extract_messages(answer, {"why": text})]
@@ -140,10 +141,10 @@ def heard(text: str, secret: str) -> str:
 
 
 @pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS)
-def test_a_secret_is_redacted_however_it_is_spelled(spell: Callable[[str], str]) -> None:
+def test_a_secret_is_redacted_in_every_encoding(spell: Callable[[str], str]) -> None:
     spelled = spell(SECRET)
-    told = heard(f"you said {spelled} to me", SECRET)
-    assert (SECRET in told, spelled in told, "***" in told) == (False, False, True)
+    quoted = all_quotes(f"you said {spelled} to me", SECRET)
+    assert (SECRET in quoted, spelled in quoted, "***" in quoted) == (False, False, True)
 
 
 @steadily
@@ -157,22 +158,24 @@ def test_a_secret_is_redacted_however_it_is_spelled(spell: Callable[[str], str])
     before=st.sampled_from([0, 1, 150, 190, 198, 480, 495, 499, 900, 995, 1005]),
     after=st.sampled_from([0, 10, 3000]),
 )
-def test_a_secret_is_redacted_wherever_it_stands(secret: str, spell: str, before: int, after: int) -> None:
+def test_a_secret_is_redacted_at_every_position(secret: str, spell: str, before: int, after: int) -> None:
     spelled = SPELLINGS[spell](secret)
-    told = heard(f"{'x' * before} {spelled} {'y' * after}", secret)
-    assert secret not in told
-    assert spelled not in told
+    quoted = all_quotes(f"{'x' * before} {spelled} {'y' * after}", secret)
+    assert secret not in quoted
+    assert spelled not in quoted
 
 
 @pytest.mark.parametrize("copies", [1, 5, 40])
 @pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS)
-def test_redaction_pulls_no_part_of_a_secret_into_view(spell: Callable[[str], str], copies: int) -> None:
-    """What stands beyond the cut moves forward when something before it is replaced."""
+def test_redaction_does_not_shift_part_of_a_secret_into_the_excerpt(
+    spell: Callable[[str], str], copies: int
+) -> None:
+    """Text beyond the limit moves forward when something before it is replaced."""
     secret = "".join(f"{number:03d}" for number in range(200))
     for before in range(0, 600, 37):
-        told = heard("x" * before + (spell(secret) + " ") * copies + "z" * 5000, secret)
-        assert "000001" not in told
-        assert spell("000001") not in told
+        quoted = all_quotes("x" * before + (spell(secret) + " ") * copies + "z" * 5000, secret)
+        assert "000001" not in quoted
+        assert spell("000001") not in quoted
 
 
 @steadily
@@ -183,14 +186,14 @@ def test_redaction_pulls_no_part_of_a_secret_into_view(spell: Callable[[str], st
     scheme=st.sampled_from(["https:", "HTTP:", "", "s3:"]),
     before=st.sampled_from([0, 100, 170, 450, 480]),
 )
-def test_a_signature_is_redacted_however_it_is_spelled(
+def test_a_signature_is_redacted_in_every_encoding(
     path: str, name: str, spell: str, scheme: str, before: int
 ) -> None:
     url = f"{scheme}//files.example/{path}?x=1&{name}=5igned"
     text = "y" * before + " " + SPELLINGS[spell](url)
-    for told in TOLD.values():
-        assert "5igned" not in told(text)
-        assert SPELLINGS[spell]("5igned") not in told(text)
+    for place in PLACES.values():
+        assert "5igned" not in place(text)
+        assert SPELLINGS[spell]("5igned") not in place(text)
 
 
 @steadily
@@ -205,6 +208,27 @@ def test_a_signature_is_redacted_however_it_is_spelled(
         max_size=40,
     ).flatmap(lambda parts: st.sampled_from(["".join(parts), "".join(parts) * 30]))
 )
-def test_what_was_redacted_is_redacted_again_as_it_is(text: str) -> None:
+def test_redaction_is_idempotent(text: str) -> None:
     text = message(f"said {text}")
     assert message(text) == text
+
+
+def test_a_longer_secret_is_redacted_before_a_shorter_one_in_it() -> None:
+    assert redact_secrets("abcdefgh", ("abcde", "abcdefgh")) == "***"
+
+
+@pytest.mark.parametrize(
+    "echo",
+    [
+        pytest.param('p"ä/ss+word', id="as it is"),
+        pytest.param(r"p\"\u00e4/ss+word", id="in JSON"),
+        pytest.param(r"p\"\u00e4\/ss+word", id="in PHP's JSON"),
+        pytest.param("p%22%C3%A4%2Fss%2Bword", id="in a URL"),
+    ],
+)
+def test_redact_secrets_redacts_encoded_secrets(echo: str) -> None:
+    assert redact_secrets(f"said {echo}!", ('p"ä/ss+word',)) == "said ***!"
+
+
+def test_a_short_secret_does_not_redact_ordinary_words() -> None:
+    assert redact_secrets("the test", ("test",)) == "the test"

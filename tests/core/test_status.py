@@ -59,7 +59,7 @@ FULL_AS_DICT = {
         pytest.param("unknown", False, id="unknown"),
     ],
 )
-def test_a_state_knows_whether_the_import_is_over(state: str, is_terminal: bool) -> None:
+def test_a_state_knows_whether_it_is_terminal(state: str, is_terminal: bool) -> None:
     assert ImportState(state).is_terminal is is_terminal
 
 
@@ -71,11 +71,11 @@ def test_a_state_is_a_text() -> None:
     assert json.dumps(ImportState.PARTIAL) == '"partial"'
 
 
-def test_the_dictionary_holds_everything_but_the_signed_urls() -> None:
+def test_the_dictionary_contains_everything_but_the_signed_urls() -> None:
     assert FULL.to_dict() == FULL_AS_DICT
 
 
-def test_the_dictionary_of_a_bare_status_is_json_without_gaps() -> None:
+def test_the_dictionary_of_a_minimal_status_has_every_key() -> None:
     assert json.loads(json.dumps(status().to_dict())) == {
         "vendor": "clear",
         "import_id": "42",
@@ -97,30 +97,31 @@ def test_a_status_is_read_back_from_its_dictionary(original: ImportStatus) -> No
     assert ImportStatus.from_dict(json.loads(json.dumps(original.to_dict()))) == original
 
 
-def test_an_instant_is_read_back_as_utc() -> None:
+def test_a_timestamp_is_read_back_as_utc() -> None:
     read = ImportStatus.from_dict(FULL_AS_DICT)
+    assert read.started_at is not None
     assert (read.started_at, read.started_at.utcoffset()) == (
         datetime(2026, 5, 1, 12, 30, tzinfo=UTC),
         datetime.now(UTC).utcoffset(),
     )
 
 
-def test_a_dictionary_of_an_earlier_release_may_lack_what_came_later() -> None:
+def test_a_dictionary_from_an_earlier_release_may_lack_keys() -> None:
     early = {"vendor": "clear", "import_id": "42", "state": "running", "vendor_state": "PROCESSING"}
     assert ImportStatus.from_dict(early) == status()
 
 
-def test_a_dictionary_of_a_later_release_may_hold_more() -> None:
+def test_a_dictionary_from_a_later_release_may_have_more_keys() -> None:
     assert ImportStatus.from_dict({**FULL_AS_DICT, "weather": "fine"}) == FULL
 
 
-def test_a_state_of_a_later_release_is_unknown() -> None:
+def test_an_unknown_state_value_is_read_as_unknown() -> None:
     assert ImportStatus.from_dict({**FULL_AS_DICT, "state": "paused"}).state is ImportState.UNKNOWN
 
 
 def test_a_status_is_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
-        status().state = ImportState.SUCCEEDED
+        status().state = ImportState.SUCCEEDED  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("part", [FULL, FULL.rows, FULL.stages[0]], ids=lambda part: type(part).__name__)
@@ -128,11 +129,11 @@ def test_a_status_is_slotted(part: object) -> None:
     assert not hasattr(part, "__dict__")
 
 
-def test_signed_urls_take_no_part_in_the_repr() -> None:
+def test_signed_urls_are_not_in_the_repr() -> None:
     assert "storage.example" not in repr(FULL)
 
 
-def test_signed_urls_take_no_part_in_comparison() -> None:
+def test_signed_urls_are_not_compared() -> None:
     assert dataclasses.replace(FULL, error_report_urls=()) == FULL
 
 
@@ -147,7 +148,7 @@ def test_there_are_50_stages_at_most() -> None:
     assert (bounded.stages, bounded.more_stages) == (stages[:50], 4)
 
 
-def test_what_was_left_out_earlier_is_counted_on() -> None:
+def test_messages_omitted_earlier_are_added_to_the_count() -> None:
     assert status(messages=("again",) * 21, more_messages=5).more_messages == 6
 
 
@@ -168,7 +169,7 @@ def test_a_text_has_500_characters_at_most(bounded: Any, length: int, expected: 
     assert bounded("x" * length) == expected
 
 
-def test_a_vendors_word_has_100_characters_at_most() -> None:
+def test_a_vendor_state_has_100_characters_at_most() -> None:
     assert status(vendor_state="x" * 101).vendor_state == "x" * 99 + "…"
 
 
@@ -190,11 +191,11 @@ def test_a_vendors_word_has_100_characters_at_most() -> None:
         pytest.param(r"https:\/\/a.example\/b?sig=1", "https://a.example/***", id="escaped slashes"),
     ],
 )
-def test_a_link_that_may_open_something_is_cut_to_its_host(said: str, kept: str) -> None:
+def test_a_url_with_credentials_is_reduced_to_its_host(said: str, kept: str) -> None:
     assert status(messages=(said,)).messages == (kept,)
 
 
-def test_a_link_is_recognised_before_the_text_is_cut() -> None:
+def test_a_url_is_redacted_before_the_text_is_truncated() -> None:
     text = "x" * 470 + " https://a.example/report?signature=" + "s" * 200
     assert status(messages=(text,)).messages[0].endswith("https://a.example/***")
 
@@ -206,12 +207,12 @@ def test_a_link_is_recognised_before_the_text_is_cut() -> None:
         pytest.param("a\ud800b", "a?b", id="half a surrogate pair"),
     ],
 )
-def test_what_no_database_stores_is_left_out(said: str, kept: str) -> None:
-    """PostgreSQL refuses both in a JSONB column, in which Airflow 3 keeps XComs."""
+def test_characters_that_no_database_stores_are_removed(said: str, kept: str) -> None:
+    """PostgreSQL rejects both in a JSONB column, in which Airflow 3 stores XComs."""
     assert status(messages=(said,)).messages == (kept,)
 
 
-def test_a_small_status_is_within_its_bounds_as_it_is() -> None:
+def test_a_small_status_is_not_truncated() -> None:
     assert FULL.within() is FULL
 
 
@@ -243,5 +244,5 @@ def test_a_bounded_status_fits_into_an_event() -> None:
         pytest.param(RowCounts(2, 1, 0, 1), "2 rows, 1 succeeded, 1 skipped", id="all counts"),
     ],
 )
-def test_row_counts_are_told_in_words(rows: RowCounts, words: str) -> None:
+def test_row_counts_are_described_in_words(rows: RowCounts, words: str) -> None:
     assert str(rows) == words

@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -18,13 +19,13 @@ from airflow_provider_importstatus.exceptions import (
 )
 from airflow_provider_importstatus.status import ImportState, ImportStatus, RowCounts, StageStatus
 
-from .playing import raw
+from ..hooks.playing import raw
 
-#: What a vendor may send, and what is kept of it.
+#: Texts that a vendor may send, and what is stored.
 TEXTS = [
     pytest.param("a\x00b", "ab", id="NUL"),
     pytest.param("a\ud83db", "a?b", id="lone surrogate"),
-    pytest.param("\udcff", "?", id="a byte that was no text"),
+    pytest.param("\udcff", "?", id="invalid byte"),
     pytest.param("a\x1b[31mred\x1b[0m", "ared", id="ANSI colours"),
     pytest.param("a\x1b]0;title\x07b", "ab", id="a terminal's title"),
     pytest.param("a\x9b2Jb", "ab", id="8-bit ANSI"),
@@ -81,23 +82,23 @@ def is_storable(text: str) -> bool:
 
 @pytest.mark.parametrize("field", FIELDS)
 @pytest.mark.parametrize(("sent", "kept"), TEXTS)
-def test_a_status_holds_storable_texts_only(field: str, sent: str, kept: str) -> None:
+def test_a_status_contains_only_storable_texts(field: str, sent: str, kept: str) -> None:
     assert text_in(status_with(field, sent), field) == kept
 
 
 @pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.__name__)
 @pytest.mark.parametrize(("sent", "kept"), TEXTS)
-def test_an_error_holds_storable_texts_only(kind: type[ImportStatusError], sent: str, kept: str) -> None:
+def test_an_error_contains_only_storable_texts(kind: type[ImportStatusError], sent: str, kept: str) -> None:
     assert str(kind(sent)) == kept
 
 
 @pytest.mark.parametrize("kind", [*ERRORS, exceptions.AirflowSensorTimeout, exceptions.AirflowTaskTimeout])
-def test_a_revived_error_holds_storable_texts_only(kind: type[Exception]) -> None:
+def test_an_error_from_an_event_contains_only_storable_texts(kind: type[Exception]) -> None:
     assert str(error_from_event(kind.__name__, "a\x00\ud83d\nb")) == "a? b"
 
 
 @pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.__name__)
-def test_an_error_holds_no_signed_url(kind: type[ImportStatusError]) -> None:
+def test_an_error_contains_no_signed_url(kind: type[ImportStatusError]) -> None:
     assert str(kind("see https://s3.example/r?X-Amz-Signature=5ig now")) == "see https://s3.example/*** now"
 
 
@@ -110,23 +111,24 @@ def test_an_error_can_be_copied_and_pickled(kind: type[ImportStatusError], dupli
     assert (type(error), str(error), error.retryable) == (kind, "it broke", kind("").retryable)
 
 
-def test_a_copied_error_keeps_what_else_it_knows() -> None:
+def test_a_copied_error_keeps_its_attributes() -> None:
     unavailable, broken = (
         ImportUnavailableError("busy", 7.0),
         ImportProtocolError("redirect", retryable=False),
     )
-    for duplicate in (copy.copy, lambda error: pickle.loads(pickle.dumps(error))):
+    ways: list[Callable[[Any], Any]] = [copy.copy, lambda error: pickle.loads(pickle.dumps(error))]
+    for duplicate in ways:
         assert duplicate(unavailable).retry_after == 7.0
         assert duplicate(broken).retryable is False
 
 
-def test_an_errors_text_is_bounded() -> None:
+def test_the_text_of_an_error_has_a_maximum_length() -> None:
     assert len(str(ImportStatusError("x" * 10**6))) <= 10_000
 
 
 @steadily
 @given(text=anything)
-def test_whatever_is_said_an_error_can_be_stored(text: str) -> None:
+def test_an_error_with_any_text_can_be_stored(text: str) -> None:
     error = ImportUnavailableError(text, 5)
     assert is_storable(str(error))
     assert str(pickle.loads(pickle.dumps(error))) == str(copy.copy(error)) == str(error)
@@ -134,7 +136,7 @@ def test_whatever_is_said_an_error_can_be_stored(text: str) -> None:
 
 @steadily
 @given(text=anything, field=st.sampled_from(FIELDS))
-def test_whatever_is_said_a_status_can_be_stored_and_read_back(text: str, field: str) -> None:
+def test_a_status_with_any_text_can_be_stored_and_read_back(text: str, field: str) -> None:
     status = status_with(field, text)
     stored = json.dumps(status.to_dict(), ensure_ascii=False)
     assert is_storable(stored)
@@ -144,31 +146,31 @@ def test_whatever_is_said_a_status_can_be_stored_and_read_back(text: str, field:
 @pytest.mark.parametrize(
     "junk", ["5\x00", 5.5, True, -1, 2**63, 10**400, [], float("nan")], ids=lambda junk: repr(junk)[:10]
 )
-def test_a_row_count_that_is_none_is_none(junk: Any) -> None:
-    """A number beyond 64 bits is refused by what carries a trigger's event."""
+def test_an_invalid_row_count_becomes_none(junk: Any) -> None:
+    """The serialization of trigger events rejects numbers beyond 64 bits."""
     assert RowCounts(junk, junk, junk, junk) == RowCounts()
 
 
 @pytest.mark.parametrize("junk", [float("nan"), float("inf"), -0.1, 1.1, "half", True], ids=repr)
-def test_a_progress_that_is_none_is_none(junk: Any) -> None:
+def test_an_invalid_progress_becomes_none(junk: Any) -> None:
     """PostgreSQL's JSON has no NaN."""
     assert ImportStatus("clear", "1", ImportState.RUNNING, "X", progress=junk).progress is None
 
 
 @pytest.mark.parametrize("junk", ["soon", "202127:", 5, []], ids=repr)
-def test_an_instant_that_cannot_be_read_back_is_none(junk: Any) -> None:
+def test_an_invalid_stored_timestamp_becomes_none(junk: Any) -> None:
     stored = {"vendor": "clear", "import_id": "1", "state": "running", "started_at": junk}
     assert ImportStatus.from_dict(stored).started_at is None
 
 
 @pytest.mark.parametrize("nothing", ["NA", "na", " N/A ", "null", "NULL", "", " ", "\x00"], ids=repr)
-def test_a_word_for_nothing_is_no_message(nothing: str) -> None:
+def test_placeholder_texts_are_not_messages(nothing: str) -> None:
     status = ImportStatus("clear", "1", ImportState.FAILED, "X", messages=(nothing, "NAN", "why"))
     assert (status.messages, status.more_messages) == (("NAN", "why"), 0)
 
 
 @pytest.mark.parametrize("header", ["\udce9t\udce9", "text/html\x00\x1b[31m\r\nX: 1"], ids=ascii)
-def test_a_header_is_quoted_storably(header: str) -> None:
+def test_a_quoted_header_is_storable(header: str) -> None:
     from airflow_provider_importstatus.protocol.responses import read_json
 
     with pytest.raises(ImportProtocolError) as caught:
@@ -176,7 +178,7 @@ def test_a_header_is_quoted_storably(header: str) -> None:
     assert is_storable(str(caught.value))
 
 
-def test_a_page_in_utf_16_is_quoted_readably() -> None:
+def test_a_utf_16_page_is_quoted_legibly() -> None:
     assert raw("<html>down".encode("utf-16")).excerpt().endswith("<html>down")
 
 

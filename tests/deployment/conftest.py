@@ -1,4 +1,4 @@
-"""One real Airflow for all tests of this folder, with the four vendors of the sandbox as its connections."""
+"""A real Airflow shared by all tests of this folder, with connections to the four sandbox vendors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 @pytest.fixture(scope="package")
 def sandbox() -> Iterator[Sandbox]:
-    """Return the vendors that the deployment's connections lead to."""
+    """Return the vendors of the deployment's connections."""
     with Sandbox() as sandbox:
         yield sandbox
 
@@ -32,7 +32,7 @@ def deployment(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> It
     with acme_server.acme() as acme_url:
         connections = {
             **sandbox.connections,
-            # With a login of its own: for a minute, a refusal keeps others with that login from trying it.
+            # It has its own login, since a rejection blocks other attempts with the same login for a minute.
             "refused": {
                 **sandbox.connections["tao_advance_default"],
                 "login": "somebody-else",
@@ -45,7 +45,7 @@ def deployment(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> It
                 "password": acme_server.PIN,
             },
         }
-        # Installed as pip would: a module and its metadata on the path.
+        # Installed as by pip: a module and its metadata on the path.
         env = {"PYTHONPATH": os.pathsep.join(map(str, (FIFTH_VENDOR, XCOMS, REPOSITORY)))}
         config = {"core": {"xcom_backend": "failing_xcoms.FailingXCom"}}
         with Deployment(home, DAGS, connections=connections, env=env, config=config) as airflow:

@@ -1,4 +1,4 @@
-"""The demo's judgement: it must notice a wait that ended otherwise than planned."""
+"""The demo's check, which must report a wait that ended differently than planned."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ TASK = {"state": "failed", "duration": 12.34}
 
 
 def outcome(status: dict[str, Any], task: dict[str, Any]) -> Outcome:
-    """Return the outcome of a wait that should end partial and failed."""
+    """Return the outcome of a wait whose import should be partial and whose task should fail."""
     return Outcome(
         Expected("import_clear", "ends=partial", "partial", "failed"), Run("import_clear", "r1"), status, task
     )
 
 
-def test_a_wait_as_planned_is_no_difference() -> None:
+def test_a_wait_that_ended_as_planned_is_not_reported() -> None:
     assert differences([outcome(STATUS, TASK)]) == []
 
 
@@ -40,7 +40,7 @@ def test_a_wait_as_planned_is_no_difference() -> None:
         pytest.param(STATUS, TASK | {"state": "deferred", "duration": None}, id="still waiting"),
     ],
 )
-def test_a_wait_that_ended_otherwise_is_named(status: dict[str, Any], task: dict[str, Any]) -> None:
+def test_a_wait_that_ended_differently_is_reported(status: dict[str, Any], task: dict[str, Any]) -> None:
     (difference,) = differences([outcome(status, task)])
 
     assert difference.startswith("import_clear (ends=partial), r1: expected partial and a task failed, not ")
@@ -52,13 +52,13 @@ def test_the_table_shows_what_airflow_says() -> None:
     assert line.split() == ["clear", "8f1c", "SUCCESS", "partial", "117/3/120", "12", "s", "failed"]
 
 
-def test_the_table_has_a_dash_where_nothing_is_known() -> None:
+def test_the_table_has_a_dash_for_missing_values() -> None:
     *_, line = table([outcome({}, {})]).splitlines()
 
     assert line.split() == ["-", "-", "-", "-", "-/-/-", "-", "-"]
 
 
-def test_one_fan_out_is_one_run() -> None:
+def test_a_fan_out_is_one_run() -> None:
     runs = [[one.dag_id for one in run] for run in grouped(PLAN)]
 
     assert [run for run in runs if len(run) > 1] == [[FAN_OUT] * 3]

@@ -1,4 +1,4 @@
-"""However an Airflow or the demo ends, none of its processes outlives it."""
+"""Cleanup: however a deployment or the demo ends, none of its processes survives."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Path]:
-    """Return an AIRFLOW_HOME; a test that fails must not leave processes behind either."""
+    """Return an AIRFLOW_HOME; its processes are ended even if the test fails."""
     home = tmp_path / "airflow"
     yield home
     for pid in processes_of(home):
@@ -30,7 +30,7 @@ def home(tmp_path: Path) -> Iterator[Path]:
 
 
 def start_demo(home: Path, processes: int) -> subprocess.Popen[str]:
-    """Return a demo that is about to start Airflow: so many processes of it are there."""
+    """Return a demo that is starting Airflow, once it has this many processes."""
     demo = subprocess.Popen(
         [sys.executable, "-m", "demo", "--home", home], cwd=ROOT, stdout=subprocess.PIPE, text=True
     )
@@ -43,7 +43,7 @@ def start_demo(home: Path, processes: int) -> subprocess.Popen[str]:
 
 
 def fake_airflow(directory: Path, component: str, migration: str = "exit 0") -> Path:
-    """Return a `bin_dir` with an `airflow` command that does what these lines of shell say."""
+    """Return a `bin_dir` with an `airflow` command that runs these lines of shell."""
     command = directory / "airflow-command" / "airflow"
     command.parent.mkdir()
     command.write_text(f'#!/bin/sh\nif [ "$1" = db ]; then {migration}; fi\n{component}\n')
@@ -52,7 +52,7 @@ def fake_airflow(directory: Path, component: str, migration: str = "exit 0") -> 
 
 
 def wait_for_children(airflow: Deployment, component: str, count: int) -> set[int]:
-    """Return the processes that a component has started, as soon as there are so many."""
+    """Return the processes that a component has started, as soon as there are this many."""
     leader = airflow.processes[component].pid
 
     def children() -> set[int]:
@@ -63,20 +63,20 @@ def wait_for_children(airflow: Deployment, component: str, count: int) -> set[in
 
 
 def group_of(pid: int) -> int | None:
-    """Return a process's group, `None` when it has just ended."""
+    """Return the group of a process, `None` if it has just ended."""
     with suppress(ProcessLookupError):
         return os.getpgid(pid)
     return None
 
 
-def test_after_a_normal_end(home: Path) -> None:
+def test_no_process_is_left_after_a_normal_end(home: Path) -> None:
     with Deployment(home, home / "dags") as airflow:
         wait_for_children(airflow, "triggerer", 2)  # its log server and its runner
 
     assert airflow.alive() == []
 
 
-def test_after_a_crash_of_the_scheduler(home: Path) -> None:
+def test_no_process_is_left_after_a_scheduler_crash(home: Path) -> None:
     with pytest.raises(ComponentDied, match=r"Airflow's scheduler ended \(-9\)"):  # noqa: PT012, SIM117
         with Deployment(home, home / "dags") as airflow:
             orphans = wait_for_children(airflow, "scheduler", 5)  # its log server and its workers
@@ -96,7 +96,9 @@ def test_after_a_crash_of_the_scheduler(home: Path) -> None:
         pytest.param(signal.SIGTERM, len(COMPONENTS), 143, id="SIGTERM while Airflow starts"),
     ],
 )
-def test_after_an_interrupt(home: Path, number: int, processes: int, exit_code: int) -> None:
+def test_no_process_is_left_after_an_interrupt(
+    home: Path, number: int, processes: int, exit_code: int
+) -> None:
     with start_demo(home, processes) as demo:
         demo.send_signal(number)
         demo.communicate(timeout=30)
@@ -105,7 +107,7 @@ def test_after_an_interrupt(home: Path, number: int, processes: int, exit_code: 
     assert processes_of(home) == []
 
 
-def test_a_second_ctrl_c_does_not_cut_the_clean_up_short(
+def test_a_second_ctrl_c_does_not_interrupt_the_cleanup(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("demo.deployment.GRACE", 1)
@@ -122,7 +124,7 @@ def test_a_second_ctrl_c_does_not_cut_the_clean_up_short(
     assert airflow.alive() == []
 
 
-def test_after_a_database_that_cannot_be_made(home: Path, tmp_path: Path) -> None:
+def test_no_process_is_left_after_a_failed_database_migration(home: Path, tmp_path: Path) -> None:
     bin_dir = fake_airflow(tmp_path, "", migration="echo disk full; sleep 60 & exit 3")
 
     with pytest.raises(ComponentDied, match=r"db-migrate ended \(3\).*\ndisk full"):
@@ -131,7 +133,7 @@ def test_after_a_database_that_cannot_be_made(home: Path, tmp_path: Path) -> Non
     assert processes_of(home) == []
 
 
-def test_the_next_start_ends_what_a_killed_demo_left(home: Path) -> None:
+def test_the_next_start_ends_processes_of_a_killed_demo(home: Path) -> None:
     with start_demo(home, 1) as demo:
         demo.kill()
     assert processes_of(home)

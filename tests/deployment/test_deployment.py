@@ -1,4 +1,4 @@
-"""What tests may rely on when they use a deployment and its REST client."""
+"""The deployment and its REST client that other tests use."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from demo.configuration import environment
 from demo.deployment import Deployment, DeploymentError, TookTooLong
 
 
-def test_a_run_gives_back_real_values(deployment: Deployment) -> None:
+def test_a_run_returns_typed_values(deployment: Deployment) -> None:
     run = deployment.trigger("echo", {"words": ["one", "two"]})
 
     assert deployment.wait_for_end(run, timeout=60) == "success"
@@ -21,7 +21,7 @@ def test_a_run_gives_back_real_values(deployment: Deployment) -> None:
     assert "shouting two" in deployment.api.log(run, "shout", map_index=1)
 
 
-def test_a_part_of_a_dags_name_is_not_its_name(deployment: Deployment) -> None:
+def test_a_dag_id_is_not_matched_by_prefix(deployment: Deployment) -> None:
     deployment.wait_for(lambda: deployment.api.knows("echo"), "DAG echo", timeout=60)
 
     assert not deployment.api.knows("ech")
@@ -31,19 +31,19 @@ def test_all_dags_can_be_imported(deployment: Deployment) -> None:
     assert deployment.api.import_errors() == []
 
 
-def test_what_does_not_happen_is_named_when_time_is_up(deployment: Deployment) -> None:
+def test_a_timeout_error_names_what_was_waited_for(deployment: Deployment) -> None:
     with pytest.raises(TookTooLong, match="No DAG missing within 0 seconds"):
         deployment.trigger("missing", timeout=0)
 
 
-def test_a_directory_of_somebody_else_is_refused(tmp_path: Path) -> None:
+def test_a_foreign_directory_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "airflow.cfg").touch()
 
     with pytest.raises(DeploymentError, match="holds something else"):
         Deployment(tmp_path, tmp_path)
 
 
-def test_nothing_of_another_airflow_leaks_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_of_another_airflow_are_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AIRFLOW__CORE__EXECUTOR", "AIRFLOW_CONN_CLEAR_DEFAULT", "PYTHONPATH"):
         monkeypatch.setenv(name, "foreign")
 

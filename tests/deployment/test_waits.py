@@ -41,10 +41,10 @@ ENDS = {
 
 @pytest.fixture(scope="module")
 def imports(sandbox: Sandbox) -> dict[str, tuple[str, str]]:
-    """By scenario, a connection and an import that goes as the scenario says."""
+    """Return a connection and a matching import for each scenario."""
 
-    def submit(conn_id: str, **course: Any) -> tuple[str, str]:
-        return conn_id, sandbox.submit(conn_id.removesuffix("_default"), **course)
+    def submit(conn_id: str, **scenario: Any) -> tuple[str, str]:
+        return conn_id, sandbox.submit(conn_id.removesuffix("_default"), **scenario)
 
     def with_outage() -> tuple[str, str]:
         conn_id, import_id = submit("tao_advance_default", seconds=600)
@@ -70,7 +70,7 @@ def imports(sandbox: Sandbox) -> dict[str, tuple[str, str]]:
 
 @pytest.fixture(scope="module")
 def runs(deployment: Deployment, imports: dict[str, tuple[str, str]]) -> dict[str, Run]:
-    """One ended run a mode, all over the same imports."""
+    """Return one finished run per mode, all over the same imports."""
     started = {mode: deployment.trigger(f"waits_{mode}", imports) for mode in MODES}
     for run in started.values():
         deployment.wait_for_end(run, timeout=180)
@@ -85,7 +85,7 @@ def _cases() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("mode", "scenario"), _cases())
-def test_a_task_ends_as_its_import_did(
+def test_a_task_ends_as_its_import_does(
     deployment: Deployment, runs: dict[str, Run], mode: str, scenario: str
 ) -> None:
     (task,) = deployment.api.task_instances(runs[mode], scenario)
@@ -103,7 +103,7 @@ def test_the_result_is_the_same_in_every_mode(
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_the_latest_status_of_a_failed_wait_is_told(
+def test_the_latest_status_of_a_failed_wait_is_in_the_xcom(
     deployment: Deployment, runs: dict[str, Run], mode: str
 ) -> None:
     latest = deployment.api.xcom(runs[mode], "partial", "import_status")
@@ -113,8 +113,8 @@ def test_the_latest_status_of_a_failed_wait_is_told(
 @pytest.mark.usefixtures("runs")
 def test_a_deferred_wait_runs_in_the_triggerer(deployment: Deployment) -> None:
     logs = list((deployment.home / "logs").rglob("*task_id=succeeded/*.trigger.*.log"))
-    told = [line for log in logs for line in log.read_text().splitlines() if TRIGGER_LOGGER in line]
-    assert any("The wait is over" in line for line in told), logs
+    logged = [line for log in logs for line in log.read_text().splitlines() if TRIGGER_LOGGER in line]
+    assert any("The wait is over" in line for line in logged), logs
 
 
 def test_a_poking_wait_does_not_run_in_the_triggerer(deployment: Deployment, runs: dict[str, Run]) -> None:
@@ -122,9 +122,7 @@ def test_a_poking_wait_does_not_run_in_the_triggerer(deployment: Deployment, run
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_timeout_tells_the_last_known_state(
-    deployment: Deployment, runs: dict[str, Run], mode: str
-) -> None:
+def test_a_timeout_has_the_last_known_state(deployment: Deployment, runs: dict[str, Run], mode: str) -> None:
     log = deployment.api.log(runs[mode], "timeout")
     assert "AirflowSensorTimeout" in log
     assert "vendor state 'pending'" in log
@@ -138,7 +136,7 @@ def test_no_secret_reaches_a_log(deployment: Deployment, sandbox: Sandbox) -> No
     assert not [secret for secret in secrets for log in logs if secret in log]
 
 
-def test_statuses_that_cannot_be_written_change_no_end(deployment: Deployment, sandbox: Sandbox) -> None:
+def test_unwritable_statuses_do_not_change_the_outcome(deployment: Deployment, sandbox: Sandbox) -> None:
     import_id = sandbox.submit("thalamus", seconds=20)
     run = deployment.trigger("unwritable", {"import_id": import_id})
     assert deployment.wait_for_end(run, timeout=120) == "success"

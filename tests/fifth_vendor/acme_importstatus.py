@@ -1,4 +1,4 @@
-"""A vendor that this package does not know: another login, other words, two questions a look."""
+"""A custom vendor with a different login, different states, and two requests per poll."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ STATES = {
 
 
 class AcmeHook(ImportStatusHook):
-    """Asks Acme how an import is going.
+    """Polls imports of Acme.
 
-    :param oven: which of Acme's ovens does the import
+    :param oven: the Acme oven that runs the import
     """
 
     conn_type = "acme"

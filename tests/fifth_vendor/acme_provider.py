@@ -1,10 +1,10 @@
-"""Acme's metadata. Every Airflow process runs this at start: it imports nothing but another such module."""
+"""Acme's metadata. Every Airflow process runs this at start, so it imports only other metadata."""
 
 from airflow_provider_importstatus.get_provider_info import connection_type
 
 
 def get_provider_info() -> dict[str, object]:
-    """What Airflow must know to find the hook by the connection's type, and to show its form."""
+    """Return the metadata with which Airflow finds the hook by connection type and shows its form."""
     acme = connection_type(
         "acme",
         "acme_importstatus.AcmeHook",

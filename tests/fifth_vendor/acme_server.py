@@ -1,4 +1,4 @@
-"""Acme itself, on localhost."""
+"""A server for Acme on localhost."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ LOGIN, PIN, KEY = "ada", "acme-pin-0000", "acme-key-1111"
 
 
 class Acme(BaseHTTPRequestHandler):
-    """An import `loaf-N` is being baked at the first N looks, then done."""
+    """Acme's API. An import `loaf-N` is baking during the first N polls, then done."""
 
     polls: dict[str, int]
 
     def do_POST(self) -> None:
-        """Sell a key."""
+        """Issue a key."""
         fields = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
         is_known = self.path == "/keys" and fields == {"baker": [LOGIN], "pin": [PIN]}
         self._answer(200 if is_known else 401, {"key": KEY} if is_known else {"error": "who_are_you"})
 
     def do_GET(self) -> None:
-        """Tell the crust, or the slices."""
+        """Return the crust or the slices."""
         *_, oven, _, loaf = self.path.removesuffix("/slices").split("/")
         if self.headers["X-Acme-Key"] != KEY:
             return self._answer(401, {"error": "no key"})
@@ -37,7 +37,7 @@ class Acme(BaseHTTPRequestHandler):
         return self._answer(200, {"crust": "done" if is_done else "baking"})
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
     def _answer(self, status: int, data: object) -> None:
         body = json.dumps(data).encode()
@@ -49,7 +49,7 @@ class Acme(BaseHTTPRequestHandler):
 
 @contextmanager
 def acme() -> Iterator[str]:
-    """The address of an Acme that listens while the block runs."""
+    """Run a server for a `with` block; return its URL."""
     Acme.polls = {}
     server = ThreadingHTTPServer(("127.0.0.1", 0), Acme)
     Thread(target=server.serve_forever, daemon=True).start()

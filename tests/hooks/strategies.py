@@ -1,4 +1,4 @@
-"""What a vendor may answer: its own answers, these with something else in them, any JSON, and any bytes."""
+"""Hypothesis strategies for vendor responses: real ones, mutated ones, any JSON, and any bytes."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from airflow_provider_importstatus.protocol.messages import Response
 from airflow_provider_importstatus.protocol.settings import ConnectionSettings
 from airflow_provider_importstatus.status import ImportState, ImportStatus, RowCounts, StageStatus
 
-from ..core.playing import NOW
+from .playing import NOW
 
 
 @dataclass(frozen=True)
 class Vendor:
-    """A vendor, a connection to it, and what it truly answers.
+    """A vendor, a connection to it, and its real responses.
 
-    :param login: the answer to a login, with `TOKEN` where the token stands
-    :param answers: answers to a look
-    :param is_success: whether a text or number is the vendor's word for a success, a partial one included
+    :param login: the response to a login, with `TOKEN` as the token
+    :param answers: responses to a poll
+    :param is_success: whether a value is a success state of the vendor, including partial success
     """
 
     hook: type[ImportStatusHook]
@@ -39,7 +39,7 @@ class Vendor:
     is_success: Callable[[str], bool]
 
 
-TOKEN, PASSWORD, SECRET = "Zq-minted/token+1=", "Zq-password/1+2", "Zq-extra-secret"
+TOKEN, PASSWORD, SECRET = "Zq-issued/token+1=", "Zq-password/1+2", "Zq-extra-secret"
 
 
 def _clear(word: str, *activities: str, **changes: Any) -> dict[str, Any]:
@@ -205,7 +205,7 @@ headers = st.dictionaries(
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The path to each part of a JSON value."""
+    """Return the path to each part of a JSON value."""
     yield path
     if isinstance(value, dict | list):
         for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
@@ -213,7 +213,7 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 
 def with_other(value: Any, path: tuple[Any, ...], other: Any) -> Any:
-    """The JSON value with another at this place; without it for `...`."""
+    """Return the JSON value with the part at this path replaced, or removed for `...`."""
     if not path:
         return other
     changed = copy.deepcopy(value)
@@ -229,7 +229,7 @@ def with_other(value: Any, path: tuple[Any, ...], other: Any) -> Any:
 
 @st.composite
 def mutations(draw: st.DrawFn, answer: dict[str, Any]) -> dict[str, Any]:
-    """The answer with a part of it left out, or something else there."""
+    """Draw a response with one part removed or replaced."""
     for _ in range(draw(st.integers(min_value=0, max_value=2))):
         path = draw(st.sampled_from([path for path in places(answer) if path]))
         answer = with_other(answer, path, draw(json_values | st.just(...)))
@@ -240,7 +240,7 @@ def mutations(draw: st.DrawFn, answer: dict[str, Any]) -> dict[str, Any]:
 
 @st.composite
 def torn(draw: st.DrawFn, body: bytes) -> bytes:
-    """The bytes cut short, with others in them, or twice."""
+    """Draw the bytes truncated, with others inserted, or repeated."""
     at = draw(st.integers(min_value=0, max_value=len(body)))
     return draw(st.sampled_from([body[:at], body[:at] + draw(st.binary(max_size=4)) + body[at:], body * 2]))
 
@@ -257,7 +257,7 @@ def encoded(value: Any) -> bytes:
 
 @st.composite
 def responses(draw: st.DrawFn, answers: tuple[dict[str, Any], ...]) -> list[Response]:
-    """One answer after the other; the last is given again and again."""
+    """Draw a sequence of responses, of which the last is repeated."""
     count = draw(st.integers(min_value=1, max_value=3))
     return [
         Response(draw(any_statuses), draw(headers), draw(bodies(answers)), received_at=NOW)
@@ -272,7 +272,7 @@ secrets = st.text(
 
 @st.composite
 def echoes(draw: st.DrawFn, answers: tuple[dict[str, Any], ...], echoed: list[str]) -> list[Response]:
-    """Answers with one of these texts somewhere in them, under any status."""
+    """Draw responses with one of these texts somewhere in them and any status."""
     given = []
     for _ in range(draw(st.integers(min_value=1, max_value=3))):
         before = "x" * draw(st.sampled_from([0, 1, 60, 90, 150, 190, 480, 495]))

@@ -76,7 +76,7 @@ def shown() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("vendor", ENTRIES)
-def test_every_extra_is_shown_with_its_label_its_help_and_its_secrecy(
+def test_every_extra_has_a_label_a_help_text_and_the_right_secrecy(
     shown: dict[str, Any], vendor: str
 ) -> None:
     assert shown[vendor]["extras"] == {
@@ -86,7 +86,7 @@ def test_every_extra_is_shown_with_its_label_its_help_and_its_secrecy(
 
 
 @pytest.mark.parametrize("vendor", ENTRIES)
-def test_the_usual_fields_are_named_as_the_vendor_names_them(shown: dict[str, Any], vendor: str) -> None:
+def test_standard_fields_are_labeled_with_the_vendors_terms(shown: dict[str, Any], vendor: str) -> None:
     said, standard = ENTRIES[vendor]["ui-field-behaviour"], shown[vendor]["standard"]
     if IS_AIRFLOW_2:
         seen = (standard["relabeling"], standard["placeholders"]["host"], set(standard["hidden_fields"]))
@@ -99,12 +99,12 @@ def test_the_usual_fields_are_named_as_the_vendor_names_them(shown: dict[str, An
     assert seen == (said["relabeling"], said["placeholders"]["host"], {"schema", "extra"})
 
 
-def test_a_vendor_of_ones_own_has_the_common_fields(shown: dict[str, Any]) -> None:
+def test_a_custom_vendor_has_the_common_fields(shown: dict[str, Any]) -> None:
     assert shown["acme"]["extras"].keys() == COMMON
     assert "Baker" in json.dumps(shown["acme"]["standard"])
 
 
-def test_a_vendor_of_ones_own_adds_fields() -> None:
+def test_a_custom_vendor_adds_fields() -> None:
     entry = connection_type(
         "acme",
         "acme.AcmeHook",
@@ -122,7 +122,7 @@ def test_a_vendor_of_ones_own_adds_fields() -> None:
 
 @pytest.mark.parametrize("hook", HOOKS)
 def test_airflow_before_3_2_finds_the_methods_in_the_class_itself(hook: type[ImportStatusHook]) -> None:
-    """It does not look for inherited ones."""
+    """It does not find inherited ones."""
     assert {"get_connection_form_widgets", "get_ui_field_behaviour"} <= vars(hook).keys()
     assert (
         hook.get_ui_field_behaviour()["relabeling"]
@@ -132,7 +132,7 @@ def test_airflow_before_3_2_finds_the_methods_in_the_class_itself(hook: type[Imp
 
 @pytest.mark.skipif(find_spec("flask_appbuilder") is not None, reason="the form's libraries are installed")
 @pytest.mark.parametrize("hook", HOOKS)
-def test_without_the_forms_libraries_airflow_is_told_which_one_is_missing(
+def test_without_the_form_libraries_the_import_error_names_the_missing_one(
     hook: type[ImportStatusHook],
 ) -> None:
     """It goes on without a form if the name is one of these."""
@@ -150,13 +150,13 @@ def test_a_hook_that_no_metadata_names_has_no_form() -> None:
 
 
 @pytest.mark.parametrize("vendor", ENTRIES)
-def test_no_field_is_without_help(vendor: str) -> None:
+def test_every_field_has_a_help_text(vendor: str) -> None:
     fields = ENTRIES[vendor]["conn-fields"]
     assert [name for name, field in fields.items() if not field["description"].endswith(".")] == []
 
 
 @pytest.mark.parametrize("hook", HOOKS)
 @pytest.mark.parametrize("about", Advice.__slots__)
-def test_advice_names_fields_of_the_form(hook: type[ImportStatusHook], about: str) -> None:
+def test_error_messages_name_fields_of_the_form(hook: type[ImportStatusHook], about: str) -> None:
     named = re.findall(r"{(\w+)}", getattr(hook.advice, about))
     assert set(named) <= connection_form.field_labels(ENTRIES[hook.conn_type]).keys()

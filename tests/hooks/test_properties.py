@@ -18,7 +18,7 @@ from airflow_provider_importstatus.polling.schedule import PollAgain, Wait
 from airflow_provider_importstatus.protocol.messages import Credential, Request, Response
 from airflow_provider_importstatus.status import ImportState, ImportStatus
 
-from ..core.playing import NOW, Owner
+from .playing import NOW, FakeClient
 from .strategies import (
     PASSWORD,
     VENDORS,
@@ -48,23 +48,23 @@ every_vendor_with_a_login = pytest.mark.parametrize("vendor", _WITH_LOGIN.values
 
 
 def poll(vendor: Vendor, answers: list[Response], **fields: Any) -> ImportStatus:
-    """Look once, logged in; the last answer is given again and again."""
-    owner = Owner(replace(vendor.settings, **fields), _in_turn(answers))
-    owner.credentials.current = Credential("Zq-held-token")
-    return _run(vendor, owner)
+    """Poll once with a cached credential; the last response is repeated."""
+    client = FakeClient(replace(vendor.settings, **fields), _in_turn(answers))
+    client.credentials.current = Credential("Zq-held-token")
+    return _run(vendor, client)
 
 
-def log_in_and_look(vendor: Vendor, connection: Any, answers: list[Response]) -> ImportStatus:
-    """Look once; the first answer is that to a login, where the vendor has one."""
-    return _run(vendor, Owner(connection, _in_turn(answers)))
+def log_in_and_poll(vendor: Vendor, connection: Any, answers: list[Response]) -> ImportStatus:
+    """Poll once; the first response is that to a login if the vendor has one."""
+    return _run(vendor, FakeClient(connection, _in_turn(answers)))
 
 
-def _run(vendor: Vendor, owner: Owner) -> ImportStatus:
+def _run(vendor: Vendor, client: FakeClient) -> ImportStatus:
     hook = vendor.hook()
-    hook.settings = owner.settings
+    hook.settings = client.settings
     if vendor.settings.conn_type == "thalamus":
-        owner.credentials.current = hook.static_credential(owner.settings)
-    return owner.run(hook, hook.poll("1"))
+        client.credentials.current = hook.static_credential(client.settings)
+    return client.run(hook, hook.poll("1"))
 
 
 def _in_turn(answers: list[Response]) -> Any:
@@ -79,7 +79,7 @@ def _in_turn(answers: list[Response]) -> Any:
 @every_vendor
 @often
 @given(data=st.data())
-def test_a_look_ends_in_a_status_or_in_one_of_our_errors(vendor: Vendor, data: st.DataObject) -> None:
+def test_a_poll_ends_in_a_status_or_one_of_our_errors(vendor: Vendor, data: st.DataObject) -> None:
     answers = data.draw(responses(vendor.answers))
     try:
         end: Any = poll(vendor, answers)
@@ -91,14 +91,14 @@ def test_a_look_ends_in_a_status_or_in_one_of_our_errors(vendor: Vendor, data: s
 @every_vendor
 @often
 @given(data=st.data())
-def test_whatever_a_vendor_answers_can_be_stored(vendor: Vendor, data: st.DataObject) -> None:
+def test_the_outcome_of_any_response_can_be_stored(vendor: Vendor, data: st.DataObject) -> None:
     """One NUL, half a surrogate pair, NaN or number beyond 64 bits ends a triggerer or its event."""
     try:
-        told = poll(vendor, data.draw(responses(vendor.answers))).to_dict()
+        outcome = poll(vendor, data.draw(responses(vendor.answers))).to_dict()
     except ImportStatusError as error:
-        told = {"error": str(error)}
-    json.dumps(told, allow_nan=False, ensure_ascii=False).encode()
-    for value in _leaves(told):
+        outcome = {"error": str(error)}
+    json.dumps(outcome, allow_nan=False, ensure_ascii=False).encode()
+    for value in _leaves(outcome):
         assert not isinstance(value, int) or abs(value) < 2**63
         is_text = isinstance(value, str)
         assert not is_text or "Cc" not in map(unicodedata.category, value)
@@ -115,10 +115,10 @@ def _leaves(value: Any) -> Iterator[Any]:
 @every_vendor_with_a_login
 @steadily
 @given(data=st.data())
-def test_a_login_ends_in_a_credential_or_in_one_of_our_errors(vendor: Vendor, data: st.DataObject) -> None:
-    owner = Owner(vendor.settings, _in_turn(data.draw(responses((vendor.login,)))))
+def test_a_login_ends_in_a_credential_or_one_of_our_errors(vendor: Vendor, data: st.DataObject) -> None:
+    client = FakeClient(vendor.settings, _in_turn(data.draw(responses((vendor.login,)))))
     try:
-        end: Any = owner.run(vendor.hook(), vendor.hook().authenticate(vendor.settings))
+        end: Any = client.run(vendor.hook(), vendor.hook().authenticate(vendor.settings))
     except ImportStatusError as error:
         end = error
     assert isinstance(end, Credential | ImportStatusError)
@@ -127,7 +127,7 @@ def test_a_login_ends_in_a_credential_or_in_one_of_our_errors(vendor: Vendor, da
 @every_vendor
 @often
 @given(data=st.data())
-def test_success_needs_the_vendors_own_word(vendor: Vendor, data: st.DataObject) -> None:
+def test_success_needs_the_vendors_success_state(vendor: Vendor, data: st.DataObject) -> None:
     answers = data.draw(responses(vendor.answers))
     try:
         state = poll(vendor, answers).state
@@ -139,7 +139,7 @@ def test_success_needs_the_vendors_own_word(vendor: Vendor, data: st.DataObject)
 
 
 def _words(body: bytes) -> Iterator[str]:
-    """All texts and numbers in a JSON text; of a key that stands there twice both values."""
+    """Return all texts and numbers in a JSON text, including all values of repeated keys."""
     waiting = [json.loads(body, object_pairs_hook=lambda pairs: [value for _, value in pairs])]
     while waiting:
         value = waiting.pop()
@@ -152,7 +152,7 @@ def _words(body: bytes) -> Iterator[str]:
 @every_vendor
 @steadily
 @given(data=st.data())
-def test_what_a_vendor_says_is_read_back_as_it_was(vendor: Vendor, data: st.DataObject) -> None:
+def test_any_status_round_trips_through_its_dictionary(vendor: Vendor, data: st.DataObject) -> None:
     try:
         status = poll(vendor, data.draw(responses(vendor.answers)))
     except ImportStatusError:
@@ -162,36 +162,36 @@ def test_what_a_vendor_says_is_read_back_as_it_was(vendor: Vendor, data: st.Data
 
 @every_vendor
 @pytest.mark.parametrize("status", [200, 400, 401, 500])
-def test_a_secret_in_any_one_place_of_a_true_answer_is_nowhere(vendor: Vendor, status: int) -> None:
+def test_a_secret_echoed_anywhere_in_a_real_response_is_redacted(vendor: Vendor, status: int) -> None:
     for answer in vendor.answers:
         for path in places(answer):
             body = encoded(with_other(answer, path, f"you said {PASSWORD}"))
-            told = _json_field(lambda body=body: poll(vendor, [Response(status, {}, body)]))
-            assert PASSWORD not in told, path
+            outcome = _outcome_text(lambda body=body: poll(vendor, [Response(status, {}, body)]))
+            assert PASSWORD not in outcome, path
 
 
 @every_vendor
 @often
 @given(data=st.data())
-def test_an_echoed_secret_is_nowhere(vendor: Vendor, data: st.DataObject) -> None:
+def test_an_echoed_secret_is_redacted(vendor: Vendor, data: st.DataObject) -> None:
     password, token, extra = (data.draw(secrets) for _ in range(3))
     connection = _with_secrets(vendor, password, extra)
     login = [Response(200, {}, encoded({**vendor.login, "access_token": token}), received_at=NOW)]
     planted = [password, token if vendor.login else extra]
     answers = data.draw(echoes(vendor.answers, planted))
-    told = _json_field(lambda: log_in_and_look(vendor, connection, login * bool(vendor.login) + answers))
-    assert not [secret for secret in planted if secret in told]
+    outcome = _outcome_text(lambda: log_in_and_poll(vendor, connection, login * bool(vendor.login) + answers))
+    assert not [secret for secret in planted if secret in outcome]
 
 
 @every_vendor_with_a_login
 @steadily
 @given(data=st.data())
-def test_a_secret_that_a_token_endpoint_echoes_is_nowhere(vendor: Vendor, data: st.DataObject) -> None:
+def test_a_secret_echoed_by_a_token_endpoint_is_redacted(vendor: Vendor, data: st.DataObject) -> None:
     planted = [data.draw(secrets), data.draw(secrets)]
     connection = _with_secrets(vendor, *planted)
     answer = data.draw(echoes((vendor.login, {"error": "invalid_grant"}), planted))[0]
-    told = _json_field(lambda: log_in_and_look(vendor, connection, [answer, Response(404)]))
-    assert not [secret for secret in planted if secret in told]
+    outcome = _outcome_text(lambda: log_in_and_poll(vendor, connection, [answer, Response(404)]))
+    assert not [secret for secret in planted if secret in outcome]
 
 
 def _with_secrets(vendor: Vendor, password: str, extra: str) -> Any:
@@ -202,21 +202,21 @@ def _with_secrets(vendor: Vendor, password: str, extra: str) -> Any:
     return replace(vendor.settings, password=password, extra=extras)
 
 
-def _json_field(act: Any) -> str:
+def _outcome_text(act: Any) -> str:
     """All that anybody sees of a status, or of an error and what led to it; escapes undone."""
     try:
         status = act()
     except ImportStatusError as error:
-        told = "".join(traceback.format_exception(error))
+        outcome = "".join(traceback.format_exception(error))
     else:
-        told = repr(status) + json.dumps(status.to_dict(), ensure_ascii=False)
-    return told + told.replace("\\/", "/") + told.replace("\\\\", "\\").replace('\\"', '"')
+        outcome = repr(status) + json.dumps(status.to_dict(), ensure_ascii=False)
+    return outcome + outcome.replace("\\/", "/") + outcome.replace("\\\\", "\\").replace('\\"', '"')
 
 
 @every_vendor
 @pytest.mark.parametrize("depth", [30, 60, 980, 1200, 1400])
 @pytest.mark.parametrize("brackets", ["[]", '{"a":}'], ids=["lists", "objects"])
-def test_a_part_may_be_nested_however_deep(vendor: Vendor, brackets: str, depth: int) -> None:
+def test_deeply_nested_parts_are_handled(vendor: Vendor, brackets: str, depth: int) -> None:
     nested = f"{brackets[:-1] * depth}1{brackets[-1] * depth}".encode()
     answer = vendor.answers[2]
     for path in places(answer):
@@ -243,7 +243,7 @@ def test_a_bounded_status_fits_into_an_event(status: ImportStatus) -> None:
 
 @steadily
 @given(status=import_statuses)
-def test_nothing_is_left_out_uncounted(status: ImportStatus) -> None:
+def test_omitted_messages_and_stages_are_counted(status: ImportStatus) -> None:
     bounded = status.within()
     assert len(bounded.messages) + bounded.more_messages == len(status.messages) + status.more_messages
     assert len(bounded.stages) + bounded.more_stages == len(status.stages) + status.more_stages
@@ -268,15 +268,15 @@ seconds = st.floats(min_value=0.5, max_value=7 * 86_400.0)
     max_wait=st.floats(min_value=0.0, max_value=7200.0),
     exponential_backoff=st.booleans(),
 )
-def test_a_delay_keeps_its_bounds(
-    data: st.DataObject, timeout: float, execution_timeout: float | None, **course: Any
+def test_every_delay_is_within_its_limits(
+    data: st.DataObject, timeout: float, execution_timeout: float | None, **initial_state: Any
 ) -> None:
     ends = NOW + min(timeout, execution_timeout or timeout)
     wait = Wait(
         first_poll_at=NOW,
         deadline=NOW + timeout,
         execution_deadline=execution_timeout and NOW + execution_timeout,
-        **course,
+        **initial_state,
     )
     now = data.draw(st.floats(min_value=NOW, max_value=ends + 10))
     retry_after = data.draw(st.none() | st.floats(min_value=0.001, max_value=1e6))

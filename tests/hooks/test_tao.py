@@ -23,7 +23,7 @@ from airflow_provider_importstatus.protocol.messages import Credential, NeedCred
 from airflow_provider_importstatus.protocol.settings import ConnectionSettings
 from airflow_provider_importstatus.status import ImportState, ImportStatus
 
-from ..core.playing import NOW, Owner, answer, play, play_to_error, raw
+from .playing import NOW, FakeClient, answer, play, play_to_error, raw
 
 SETTINGS = ConnectionSettings(
     "tao_advance_default", "tao_advance", host="tao.example", login="client-1", password="client-secret"
@@ -66,11 +66,11 @@ def poll(*answers: Any) -> ImportStatus:
         pytest.param(upload(" Processed "), "succeeded", id="mixed case, spaces"),
     ],
 )
-def test_an_upload_is(response: Response, state: str) -> None:
+def test_an_upload_has_the_state(response: Response, state: str) -> None:
     assert poll(response).state is ImportState(state)
 
 
-def test_the_pages_sample_is_a_success_of_two_lines() -> None:
+def test_the_documented_sample_is_a_success_with_two_lines() -> None:
     sample = raw('{"result": {"status": "processed", "fileLine": 2, "messages": []}}')
     status = poll(sample)
     assert (status.state, status.rows.total, status.messages) == (ImportState.SUCCEEDED, 2, ())
@@ -86,12 +86,12 @@ def test_lines_are_the_total(lines: Any, total: int | None) -> None:
     assert poll(upload(fileLine=lines)).rows.total == total
 
 
-def test_lines_are_no_progress() -> None:
+def test_lines_are_not_progress() -> None:
     """No page says of how many."""
     assert poll(upload("pending", fileLine=5)).progress is None
 
 
-def test_messages_are_texts_whatever_they_are() -> None:
+def test_messages_of_any_type_become_texts() -> None:
     said = ["line 2: bad", {"line": 3, "message": "worse"}, 4]
     assert poll(upload(messages=said)).messages == ("line 2: bad", '{"line": 3, "message": "worse"}', "4")
 
@@ -100,13 +100,13 @@ class TestTheRequest:
     def request(self, hook: TaoAdvanceHook, reference_id: str = "12345") -> Request:
         return play(hook.poll(reference_id), TOKEN, upload())[0][1]
 
-    def test_is_the_pages(self) -> None:
+    def test_the_status_request_is_as_documented(self) -> None:
         """The doubled path is a gateway's prefix in front of the service's own."""
         request = self.request(tao())
         url = "https://tao.example/api/v1/upload/api/v1/status/12345"
         assert (request.method, request.url, request.body) == ("GET", url, None)
 
-    def test_carries_the_token(self) -> None:
+    def test_the_status_request_has_the_token(self) -> None:
         assert self.request(tao()).headers == {"Authorization": "Bearer token-1"}
 
     @pytest.mark.parametrize(
@@ -119,15 +119,15 @@ class TestTheRequest:
             pytest.param("gateway/", "/gateway/api/v1/status/12345", id="slashes elsewhere"),
         ],
     )
-    def test_has_the_connections_prefix(self, prefix: str | None, path: str) -> None:
+    def test_the_status_request_has_the_configured_prefix(self, prefix: str | None, path: str) -> None:
         assert self.request(tao(extra={"api_prefix": prefix})).url == f"https://tao.example{path}"
 
-    def test_quotes_the_reference_id(self) -> None:
+    def test_the_reference_id_is_quoted(self) -> None:
         assert self.request(tao(), "a/b?c").url.endswith("/api/v1/status/a%2Fb%3Fc")
 
-    def test_never_changes_its_path(self) -> None:
-        asked, error = play_to_error(tao().poll(".."))
-        assert (asked, type(error)) == ([], ImportSettingsError)
+    def test_a_reference_id_cannot_change_the_path(self) -> None:
+        effects, error = play_to_error(tao().poll(".."))
+        assert (effects, type(error)) == ([], ImportSettingsError)
 
 
 @pytest.mark.parametrize(
@@ -153,13 +153,13 @@ class TestTheRequest:
         pytest.param(upload(["processed"]), ImportProtocolError, id="a list as status"),
     ],
 )
-def test_an_answer_without_a_status_is(response: Response, error: type[ImportStatusError]) -> None:
+def test_a_response_without_a_status_is_an_error(response: Response, error: type[ImportStatusError]) -> None:
     with pytest.raises(ImportStatusError) as caught:
         poll(response)
     assert type(caught.value) is error
 
 
-def test_an_unknown_upload_is_named() -> None:
+def test_the_not_found_error_names_the_upload() -> None:
     with pytest.raises(ImportNotFoundError, match=r"'12345'.*referenceId of the upload call"):
         poll(answer(404))
 
@@ -171,53 +171,53 @@ def test_an_unknown_upload_is_named() -> None:
         pytest.param(answer(403, message="Insufficient scope"), id="403"),
     ],
 )
-def test_a_refusal_asks_for_another_token(response: Response) -> None:
-    asked, _ = play(tao().poll("12345"), TOKEN, response, Credential("token-2"), upload())
-    assert asked[2] == NeedCredential(rejected=TOKEN)
+def test_a_rejected_token_is_replaced(response: Response) -> None:
+    effects, _ = play(tao().poll("12345"), TOKEN, response, Credential("token-2"), upload())
+    assert effects[2] == NeedCredential(rejected=TOKEN)
 
 
-def test_a_missing_scope_is_told_in_the_vendors_words() -> None:
+def test_a_missing_scope_error_quotes_the_vendor() -> None:
     refusal = answer(403, message="Insufficient scope")
-    owner = Owner(SETTINGS, lambda sent: answer(access_token="t") if sent.method == "POST" else refusal)
+    client = FakeClient(SETTINGS, lambda sent: answer(access_token="t") if sent.method == "POST" else refusal)
     with pytest.raises(ImportAuthError, match="Insufficient scope"):
-        owner.run(tao(), tao().poll("12345"))
+        client.run(tao(), tao().poll("12345"))
 
 
 class TestTheToken:
-    def request(self, **extra: str) -> Request:
+    def request(self, **extra: str) -> Any:
         return play(tao().authenticate(replace(SETTINGS, extra=extra)), answer(access_token="t"))[0][0]
 
     def authenticate(self, response: Response) -> Credential:
         return play(tao().authenticate(SETTINGS), response)[1]
 
-    def test_comes_from_the_pages_address(self) -> None:
+    def test_the_token_url_is_as_documented(self) -> None:
         request = self.request()
         url = "https://tao.example/api/v1/upload/v1/oauth2/tokens"
         assert (request.method, request.url) == ("POST", url)
 
-    def test_comes_from_below_the_connections_prefix(self) -> None:
+    def test_the_token_url_has_the_configured_prefix(self) -> None:
         assert self.request(api_prefix="").url == "https://tao.example/v1/oauth2/tokens"
 
-    def test_comes_from_elsewhere_where_the_connection_says_so(self) -> None:
+    def test_the_token_url_can_be_configured(self) -> None:
         assert self.request(token_url="https://auth.example/t").url == "https://auth.example/t"
 
     @pytest.mark.parametrize("extra", [{}, {"token_request_encoding": "multipart"}], ids=repr)
-    def test_is_asked_for_as_multipart(self, extra: dict[str, str]) -> None:
+    def test_the_token_request_is_multipart_by_default(self, extra: dict[str, str]) -> None:
         request = self.request(**extra)
         head = f"Content-Type: {request.headers['Content-Type']}\r\n\r\n".encode()
-        parts = message_from_bytes(head + request.body).get_payload()
+        parts: Any = message_from_bytes(head + request.body).get_payload()
         sent = {part.get_param("name", header="content-disposition"): part.get_payload() for part in parts}
         assert sent == GRANT
 
-    def test_is_asked_for_as_a_form_where_the_connection_says_so(self) -> None:
+    def test_the_token_request_can_be_a_form(self) -> None:
         request = self.request(token_request_encoding="urlencoded")
         sent = {name: values[0] for name, values in parse_qs(request.body.decode()).items()}
         assert (request.headers["Content-Type"], sent) == ("application/x-www-form-urlencoded", GRANT)
 
-    def test_another_encoding_is_refused_by_name(self) -> None:
+    def test_another_token_request_encoding_is_rejected_by_name(self) -> None:
         settings = replace(SETTINGS, extra={"token_request_encoding": "json"})
-        asked, error = play_to_error(tao().authenticate(settings))
-        assert (asked, "token_request_encoding is neither" in str(error)) == ([], True)
+        effects, error = play_to_error(tao().authenticate(settings))
+        assert (effects, "token_request_encoding is neither" in str(error)) == ([], True)
 
     @pytest.mark.parametrize(
         ("stated", "life"),
@@ -233,28 +233,29 @@ class TestTheToken:
             pytest.param({"expires_in": 10**400}, 3540, id="endless"),
         ],
     )
-    def test_is_given_up_a_little_early(self, stated: dict[str, Any], life: float) -> None:
+    def test_a_token_expires_a_little_early(self, stated: dict[str, Any], life: float) -> None:
         assert self.authenticate(answer(access_token="t", **stated)).expires_at == NOW + life
 
-    def test_is_used_until_then(self) -> None:
-        purse = CredentialCache()
-        play(purse.credential(tao(), NeedCredential(), NOW), None, answer(access_token="t", expires_in=3600))
-        assert play(purse.credential(tao(), NeedCredential(), NOW + 3539))[0] == []
+    def test_a_token_is_used_until_it_expires(self) -> None:
+        cache = CredentialCache()
+        play(cache.credential(tao(), NeedCredential(), NOW), None, answer(access_token="t", expires_in=3600))
+        assert play(cache.credential(tao(), NeedCredential(), NOW + 3539))[0] == []
 
-    def test_is_renewed_then(self) -> None:
-        purse = CredentialCache()
+    def test_an_expired_token_is_refreshed(self) -> None:
+        cache = CredentialCache()
         for since, token in ((0, "t"), (3540, "u")):
-            talk = purse.credential(tao(), NeedCredential(), NOW + since)
-            play(talk, None, answer(access_token=token, expires_in=3600))
-        assert purse.current.value == "u"
+            flow = cache.credential(tao(), NeedCredential(), NOW + since)
+            play(flow, None, answer(access_token=token, expires_in=3600))
+        assert cache.current is not None
+        assert cache.current.value == "u"
 
     @pytest.mark.parametrize("body", [{}, {"access_token": None}, {"access_token": ""}, {"access_token": 5}])
-    def test_that_is_missing_is_a_broken_answer(self, body: dict[str, Any]) -> None:
+    def test_a_missing_token_is_a_protocol_error(self, body: dict[str, Any]) -> None:
         with pytest.raises(ImportProtocolError, match="without an access_token"):
             self.authenticate(answer(**body))
 
     @pytest.mark.parametrize("status", [400, 401])
-    def test_that_is_refused_is_an_auth_error(self, status: int) -> None:
+    def test_a_rejected_token_request_is_an_auth_error(self, status: int) -> None:
         with pytest.raises(ImportAuthError, match="invalid_client"):
             self.authenticate(raw(json.dumps({"error": "invalid_client"}), status))
 
@@ -267,12 +268,12 @@ class TestTheToken:
         pytest.param({"login": "", "password": ""}, "login, password", id="both"),
     ],
 )
-def test_without_its_fields_nothing_is_sent(fields: dict[str, str], missing: str) -> None:
-    asked, error = play_to_error(tao().authenticate(replace(SETTINGS, **fields)))
-    assert asked == []
+def test_without_its_fields_nothing_is_sent(fields: dict[str, Any], missing: str) -> None:
+    effects, error = play_to_error(tao().authenticate(replace(SETTINGS, **fields)))
+    assert effects == []
     assert str(error).startswith(f"Connection 'tao_advance_default' (tao_advance) lacks {missing}.")
 
 
 def test_without_a_host_nothing_is_sent() -> None:
-    asked, error = play_to_error(tao(host="").authenticate(replace(SETTINGS, host="")))
-    assert (asked, "'tao_advance_default' (tao_advance): host is empty" in str(error)) == ([], True)
+    effects, error = play_to_error(tao(host="").authenticate(replace(SETTINGS, host="")))
+    assert (effects, "'tao_advance_default' (tao_advance): host is empty" in str(error)) == ([], True)

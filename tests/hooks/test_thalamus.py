@@ -21,7 +21,7 @@ from airflow_provider_importstatus.protocol.messages import Credential, NeedCred
 from airflow_provider_importstatus.protocol.settings import ConnectionSettings
 from airflow_provider_importstatus.status import ImportState, ImportStatus, RowCounts
 
-from ..core.playing import Owner, answer, play, play_to_error, raw
+from .playing import FakeClient, answer, play, play_to_error, raw
 
 ACCESS = {"touchpoint": "shop", "token": "api-token"}
 SETTINGS = ConnectionSettings(
@@ -98,7 +98,7 @@ def poll(*answers: Any) -> ImportStatus:
         pytest.param("...", "unknown", id="no letters"),
     ],
 )
-def test_a_word_is(word: str, state: str) -> None:
+def test_a_state_name_has_the_state(word: str, state: str) -> None:
     assert poll(record(word)).state is ImportState(state)
 
 
@@ -116,7 +116,7 @@ def test_a_word_is(word: str, state: str) -> None:
         pytest.param(7, "unknown", id="7"),
     ],
 )
-def test_a_number_is(number: int, kind: type, state: str) -> None:
+def test_a_state_number_has_the_state(number: int, kind: type, state: str) -> None:
     assert poll(record(kind(number))).state is ImportState(state)
 
 
@@ -132,11 +132,11 @@ def test_a_number_is(number: int, kind: type, state: str) -> None:
         pytest.param(["Canceled"], "unknown", id="a list"),
     ],
 )
-def test_a_word_that_is_not_known_is_looked_up_by_its_key(key: Any, state: str) -> None:
+def test_an_unknown_state_name_falls_back_to_its_key(key: Any, state: str) -> None:
     assert poll(record("SPENDING", stateInternationalizableKey=key)).state is ImportState(state)
 
 
-def test_a_word_that_is_known_counts_before_its_key() -> None:
+def test_a_known_state_name_wins_over_its_key() -> None:
     assert poll(record("WAITING", stateInternationalizableKey="Processed")).state is ImportState.QUEUED
 
 
@@ -158,17 +158,17 @@ def test_bad_rows_make_a_success_partial(counter: str, rows: Any, state: str) ->
 
 
 @pytest.mark.parametrize("word", ["WAITING", "PROCESSING", "CONFIGURATION_PENDING", "ERROR", "CANCELED"])
-def test_bad_rows_change_no_other_state(word: str) -> None:
+def test_bad_rows_do_not_change_other_states(word: str) -> None:
     assert poll(record(word, rowsWithErrors=5)).state is poll(record(word)).state
 
 
-def test_skipped_rows_are_no_bad_rows() -> None:
+def test_skipped_rows_are_not_bad_rows() -> None:
     assert poll(record("PROCESSED", rowsSkipped=5)).state is ImportState.SUCCEEDED
 
 
 @pytest.mark.parametrize("percentage", [0, 50, 100])
 @pytest.mark.parametrize("word", ["WAITING", "PROCESSING", "PROCESSED", "CANCELED"])
-def test_a_percentage_decides_nothing(word: str, percentage: int) -> None:
+def test_a_percentage_does_not_decide_the_state(word: str, percentage: int) -> None:
     assert poll(record(word, percentageProcessed=percentage)).state is poll(record(word)).state
 
 
@@ -204,16 +204,16 @@ def test_rows_are_counted() -> None:
 
 
 @pytest.mark.parametrize("rows", [None, "some"])
-def test_bad_rows_that_are_not_counted_are_none(rows: Any) -> None:
+def test_an_invalid_bad_row_count_is_none(rows: Any) -> None:
     assert poll(record("PROCESSED", rowsWithErrors=rows)).rows.failed is None
 
 
-def test_the_pages_sample_is_a_cancelled_import() -> None:
+def test_the_documented_sample_is_a_cancelled_import() -> None:
     seen = poll(record("CANCELED", stateInternationalizableKey="Canceled", internationalizedState="Canceled"))
     assert (seen.state, seen.rows) == (ImportState.CANCELLED, RowCounts(576, 576, 0, 0))
 
 
-def test_an_import_that_is_over_has_both_instants() -> None:
+def test_a_finished_import_has_start_and_end() -> None:
     seen = poll(record("CANCELED"))
     assert (seen.started_at, seen.finished_at) == (
         pendulum.datetime(2025, 9, 10, 12, 24, 56),
@@ -221,7 +221,7 @@ def test_an_import_that_is_over_has_both_instants() -> None:
     )
 
 
-def test_an_import_that_goes_on_has_no_end() -> None:
+def test_a_running_import_has_no_end() -> None:
     assert poll(record("PROCESSING")).finished_at is None
 
 
@@ -230,11 +230,11 @@ def test_the_status_names_vendor_import_and_word() -> None:
     assert (seen.vendor, seen.import_id, seen.vendor_state) == ("thalamus", "274", "Canceled")
 
 
-def test_a_number_is_the_vendors_word() -> None:
+def test_a_state_number_is_the_vendor_state() -> None:
     assert poll(record(3)).vendor_state == "3"
 
 
-def test_the_files_link_is_kept_out() -> None:
+def test_the_file_url_is_not_in_the_status() -> None:
     assert "s3.amazonaws.com" not in str(poll(record("CANCELED")).to_dict())
 
 
@@ -242,39 +242,39 @@ class TestTheRequest:
     def request(self, hook: ThalamusHook, import_id: str = "274") -> Request:
         return play(hook.poll(import_id), hook.static_credential(hook.settings), record("WAITING"))[0][1]
 
-    def test_is_the_pages(self) -> None:
+    def test_the_status_request_is_as_documented(self) -> None:
         request = self.request(thalamus())
         url = "https://t.example/thalamus/api/v4/import/status/274"
         assert (request.method, request.url, request.body) == ("GET", url, None)
 
-    def test_has_the_apis_path_once(self) -> None:
+    def test_the_status_request_has_the_api_path_once(self) -> None:
         assert (
             self.request(thalamus(host="t.example/api/v4/")).url
             == "https://t.example/api/v4/import/status/274"
         )
 
-    def test_carries_touchpoint_token_and_user(self) -> None:
+    def test_the_status_request_has_touchpoint_token_and_user(self) -> None:
         assert self.request(thalamus()).headers == {
             "Thalamus-Touchpoint": "shop",
             "Thalamus-Token": "api-token",
             "Authorization": "Basic " + base64.b64encode(b"me@x.example:pass:word").decode(),
         }
 
-    def test_writes_a_document_with_a_dollar_sign(self) -> None:
+    def test_a_document_touchpoint_is_written_with_a_dollar_sign(self) -> None:
         """The login page: `type:number` in a body, but `type$number` in Basic authentication."""
         request = self.request(thalamus(login="DNI:30111222"))
         basic = request.headers["Authorization"].removeprefix("Basic ")
         assert base64.b64decode(basic) == b"DNI$30111222:pass:word"
 
-    def test_has_no_credential_in_its_address(self) -> None:
+    def test_the_status_url_contains_no_credential(self) -> None:
         assert not any(secret in self.request(thalamus()).url for secret in ("shop", "api-token", "word"))
 
-    def test_quotes_the_id(self) -> None:
+    def test_the_import_id_is_quoted(self) -> None:
         assert self.request(thalamus(), "2/7?4").url.endswith("/import/status/2%2F7%3F4")
 
-    def test_never_changes_its_path(self) -> None:
-        asked, error = play_to_error(thalamus().poll(".."))
-        assert (asked, type(error)) == ([], ImportSettingsError)
+    def test_an_import_id_cannot_change_the_path(self) -> None:
+        effects, error = play_to_error(thalamus().poll(".."))
+        assert (effects, type(error)) == ([], ImportSettingsError)
 
 
 def errors(http: int = 400, **codes: Any) -> Response:
@@ -304,14 +304,14 @@ def errors(http: int = 400, **codes: Any) -> Response:
         pytest.param(answer(state=["PROCESSED"]), ImportProtocolError, id="a list as state"),
     ],
 )
-def test_an_answer_without_a_state_is(response: Response, error: type[ImportStatusError]) -> None:
+def test_a_response_without_a_state_is_an_error(response: Response, error: type[ImportStatusError]) -> None:
     with pytest.raises(ImportStatusError) as caught:
         poll(response)
     assert type(caught.value) is error
 
 
 @pytest.mark.parametrize("nothing", [False, None, {}, []], ids=repr)
-def test_errors_that_are_empty_are_none(nothing: Any) -> None:
+def test_empty_errors_are_ignored(nothing: Any) -> None:
     assert poll(record("WAITING", errors=nothing)).state is ImportState.QUEUED
 
 
@@ -338,20 +338,20 @@ REPEATED_THE_OTHER_WAY = """{"errors": {
         pytest.param(errors(a="InvalidID", b="InvalidTouchpointCode"), id="with InvalidID beside it"),
     ],
 )
-def test_a_refusal_asks_for_another_credential(response: Response) -> None:
+def test_a_rejected_credential_is_replaced(response: Response) -> None:
     other = Credential("shop\nother\nother")
-    asked, _ = play(thalamus().poll("274"), CREDENTIAL, response, other, record("WAITING"))
-    assert asked[2] == NeedCredential(rejected=CREDENTIAL)
+    effects, _ = play(thalamus().poll("274"), CREDENTIAL, response, other, record("WAITING"))
+    assert effects[2] == NeedCredential(rejected=CREDENTIAL)
 
 
 @pytest.mark.parametrize("code", ["TouchpointCodeRequired", "InvalidTouchpointCode"])
-def test_a_refusal_tells_all_codes_of_a_repeated_key(code: str) -> None:
+def test_an_error_with_a_repeated_key_has_all_codes(code: str) -> None:
     with pytest.raises(ImportAuthError, match=code):
-        Owner(SETTINGS, lambda _: raw(REPEATED, 400)).run(thalamus(), thalamus().poll("274"))
+        FakeClient(SETTINGS, lambda _: raw(REPEATED, 400)).run(thalamus(), thalamus().poll("274"))
 
 
 @pytest.mark.parametrize("same", [274, "274", " 274", "0274", None, True, [275]], ids=repr)
-def test_an_answer_about_the_same_import_is_taken(same: Any) -> None:
+def test_a_response_about_the_requested_import_is_accepted(same: Any) -> None:
     assert poll(record("PROCESSED", id=same)).state is ImportState.SUCCEEDED
 
 
@@ -370,13 +370,13 @@ LINK = "https://s3.amazonaws.com/thalamus-imports/mmorena/Hoy_d47e96d5.xlsx"
         pytest.param(raw(f'{{"url": "{LINK[:50]}'), id="cut short in the link"),
     ],
 )
-def test_the_files_link_is_in_no_error(response: Response) -> None:
+def test_no_error_contains_the_file_url(response: Response) -> None:
     with pytest.raises(ImportStatusError) as caught:
         poll(response)
     assert "mmorena" not in str(caught.value)
 
 
-def test_an_unknown_import_is_named() -> None:
+def test_the_not_found_error_names_the_import() -> None:
     with pytest.raises(ImportNotFoundError, match="'274'"):
         poll(errors(ProcessorInfo="InvalidID"))
 
@@ -412,7 +412,7 @@ def test_the_parts_of_the_credential_are_secrets(secret: str) -> None:
     assert secret in CREDENTIAL.secrets
 
 
-def test_an_answer_about_another_import_says_so() -> None:
+def test_a_response_about_another_import_adds_a_message() -> None:
     seen = poll(record("PROCESSED", id=275))
     assert (seen.state, seen.messages) == (
         ImportState.SUCCEEDED,

@@ -23,7 +23,7 @@ from airflow_provider_importstatus.protocol.messages import Credential, NeedCred
 from airflow_provider_importstatus.protocol.settings import ConnectionSettings
 from airflow_provider_importstatus.status import ImportState, ImportStatus, RowCounts
 
-from ..core.playing import NOW, answer, play, play_to_error, raw
+from .playing import NOW, answer, play, play_to_error, raw
 
 CLIENT = {"client_id": "app-1", "client_secret": "app-secret"}
 SETTINGS = ConnectionSettings(
@@ -67,7 +67,7 @@ def look_at_ended(*, word: str = "SUCCEEDED", report: Response) -> ImportStatus:
         pytest.param([status(" running ")], "running", id="lower case, spaces"),
     ],
 )
-def test_an_import_that_goes_on_is(answers: list[Response], state: str) -> None:
+def test_an_unfinished_import_has_the_state(answers: list[Response], state: str) -> None:
     assert poll(*answers).state is ImportState(state)
 
 
@@ -86,11 +86,11 @@ def test_an_import_that_goes_on_is(answers: list[Response], state: str) -> None:
         pytest.param("succeeded", report("success"), "succeeded", id="lower case"),
     ],
 )
-def test_an_import_that_is_over_is(word: str, said: Response, state: str) -> None:
+def test_a_finished_import_has_the_state(word: str, said: Response, state: str) -> None:
     assert look_at_ended(word=word, report=said).state is ImportState(state)
 
 
-def test_the_pages_sample_has_both_instants() -> None:
+def test_the_documented_sample_has_start_and_end() -> None:
     sample = status("SUCCEEDED", startDate="2021-09-28T13:09:25Z", stopDate="2021-09-28T13:16:06Z")
     seen = poll(sample, CREDENTIAL, ABSENT)
     assert (seen.started_at, seen.finished_at) == (
@@ -99,7 +99,7 @@ def test_the_pages_sample_has_both_instants() -> None:
     )
 
 
-def test_an_import_that_goes_on_has_no_end() -> None:
+def test_a_running_import_has_no_end() -> None:
     seen = poll(status("RUNNING", startDate="2021-09-28T13:09:25Z", stopDate=None))
     assert (seen.started_at, seen.finished_at) == (pendulum.datetime(2021, 9, 28, 13, 9, 25), None)
 
@@ -109,32 +109,32 @@ def test_the_status_names_vendor_import_and_word() -> None:
     assert (seen.vendor, seen.import_id, seen.vendor_state) == ("zilliant", "2587c81c", "Running")
 
 
-def test_the_report_counts() -> None:
+def test_the_report_has_the_row_counts() -> None:
     seen = look_at_ended(report=report("PARTIAL_SUCCESS", processedRows=120, failedRows=3))
     assert seen.rows == RowCounts(total=120, failed=3)
 
 
 @pytest.mark.parametrize("said", [report("SUCCESS"), ABSENT], ids=["report without counts", "no report"])
-def test_what_is_not_counted_is_none(said: Response) -> None:
+def test_missing_row_counts_are_none(said: Response) -> None:
     assert look_at_ended(report=said).rows == RowCounts()
 
 
 @pytest.mark.parametrize("said", [True, False, None, "true"], ids=repr)
-def test_a_client_error_is_told(said: Any) -> None:
+def test_a_client_error_is_a_message(said: Any) -> None:
     messages = poll(status("RUNNING", clientErrorCallingService=said)).messages
     assert [message for message in messages if "clientErrorCallingService" in message] == list(messages)
     assert bool(messages) is (said is True)
 
 
 @pytest.mark.parametrize("other", ["2587c81d", 7, "x" * 10**6], ids=lambda other: str(other)[:8])
-def test_another_id_is_told(other: Any) -> None:
-    """The page does not say that entityImportId is the importId, and its failed sample is no UUID."""
+def test_another_import_id_adds_a_message(other: Any) -> None:
+    """It is not documented that entityImportId is the importId, and the failed sample is not a UUID."""
     seen = poll(status("RUNNING", entityImportId=other))
     assert (seen.state, "entityImportId" in seen.messages[0]) == (ImportState.RUNNING, True)
 
 
 @pytest.mark.parametrize("same", ["2587c81c", "2587C81C", "2587-c81c", "", None, [], True], ids=repr)
-def test_the_same_id_is_not_told(same: Any) -> None:
+def test_the_same_import_id_adds_no_message(same: Any) -> None:
     assert poll(status("RUNNING", entityImportId=same)).messages == ()
 
 
@@ -144,36 +144,36 @@ def test_the_reports_message_is_kept() -> None:
 
 class TestTheRequests:
     def requests(self, hook: ZilliantHook, import_id: str = "2587c81c") -> list[Request]:
-        asked, _ = play(hook.poll(import_id), CREDENTIAL, status("FAILED"), CREDENTIAL, ABSENT)
-        return [wish for wish in asked if isinstance(wish, Request)]
+        effects, _ = play(hook.poll(import_id), CREDENTIAL, status("FAILED"), CREDENTIAL, ABSENT)
+        return [effect for effect in effects if isinstance(effect, Request)]
 
-    def test_are_the_pages(self) -> None:
+    def test_the_requests_are_as_documented(self) -> None:
         base = "https://mine.zilliant.com/v1/EntityImport/2587c81c"
         assert [(request.method, request.url) for request in self.requests(zilliant())] == [
             ("GET", f"{base}/status"),
             ("GET", f"{base}/report"),
         ]
 
-    def test_carry_the_credential(self) -> None:
+    def test_the_requests_have_the_credential(self) -> None:
         headers = [request.headers for request in self.requests(zilliant())]
         assert headers == [{"Authorization": "OAuth encoded-1"}] * 2
 
-    def test_name_the_oauth_host(self) -> None:
+    def test_the_requests_name_the_oauth_host(self) -> None:
         hook = zilliant(extra={**CLIENT, "x_forwarded_host": "mine-dev.example"})
         hosts = [request.headers["X-Forwarded-Host"] for request in self.requests(hook)]
         assert hosts == ["mine-dev.example"] * 2
 
-    def test_quote_the_import_id(self) -> None:
+    def test_the_import_id_is_quoted(self) -> None:
         assert self.requests(zilliant(), "a/b?c")[0].url.endswith("/v1/EntityImport/a%2Fb%3Fc/status")
 
-    def test_never_change_their_path(self) -> None:
-        asked, error = play_to_error(zilliant().poll(".."))
-        assert (asked, type(error)) == ([], ImportSettingsError)
+    def test_an_import_id_cannot_change_the_path(self) -> None:
+        effects, error = play_to_error(zilliant().poll(".."))
+        assert (effects, type(error)) == ([], ImportSettingsError)
 
     @pytest.mark.parametrize("word", ["RUNNING", "QUEUED"])
-    def test_leave_the_report_alone_while_the_import_goes_on(self, word: str) -> None:
-        asked, _ = play(zilliant().poll("2587c81c"), CREDENTIAL, status(word))
-        assert len(asked) == 2
+    def test_the_report_is_not_requested_while_the_import_runs(self, word: str) -> None:
+        effects, _ = play(zilliant().poll("2587c81c"), CREDENTIAL, status(word))
+        assert len(effects) == 2
 
 
 ANSWERS = [
@@ -193,14 +193,14 @@ ANSWERS = [
 
 
 @pytest.mark.parametrize(("response", "error"), ANSWERS)
-def test_an_answer_without_a_status_is(response: Response, error: type[ImportStatusError]) -> None:
+def test_a_response_without_a_status_is_an_error(response: Response, error: type[ImportStatusError]) -> None:
     with pytest.raises(ImportStatusError) as caught:
         poll(response)
     assert type(caught.value) is error
 
 
 @pytest.mark.parametrize(("response", "error"), ANSWERS)
-def test_a_report_that_is_there_but_unusable_is_no_absent_one(
+def test_an_unusable_report_is_not_an_absent_report(
     response: Response, error: type[ImportStatusError]
 ) -> None:
     with pytest.raises(ImportStatusError) as caught:
@@ -208,26 +208,26 @@ def test_a_report_that_is_there_but_unusable_is_no_absent_one(
     assert type(caught.value) is error
 
 
-def test_an_unknown_import_is_named() -> None:
+def test_the_not_found_error_names_the_import() -> None:
     with pytest.raises(ImportNotFoundError, match=r"'2587c81c'.*mappingId.*uploadId"):
         poll(answer(404, message="Import ID not found."))
 
 
 @pytest.mark.parametrize("http", [401, 403])
-def test_a_refusal_asks_for_another_credential(http: int) -> None:
+def test_a_rejected_credential_is_replaced(http: int) -> None:
     other = Credential("encoded-2")
-    asked, _ = play(zilliant().poll("2587c81c"), CREDENTIAL, raw("", http), other, status("RUNNING"))
-    assert asked[2] == NeedCredential(rejected=CREDENTIAL)
+    effects, _ = play(zilliant().poll("2587c81c"), CREDENTIAL, raw("", http), other, status("RUNNING"))
+    assert effects[2] == NeedCredential(rejected=CREDENTIAL)
 
 
-def test_a_refusal_of_the_report_asks_for_another_credential() -> None:
+def test_a_credential_rejected_for_the_report_is_replaced() -> None:
     answers = [status("SUCCEEDED"), CREDENTIAL, raw("", 401), Credential("encoded-2"), report("SUCCESS")]
-    asked, seen = play(zilliant().poll("2587c81c"), CREDENTIAL, *answers)
-    assert (asked[4], seen.state) == (NeedCredential(rejected=CREDENTIAL), ImportState.SUCCEEDED)
+    effects, seen = play(zilliant().poll("2587c81c"), CREDENTIAL, *answers)
+    assert (effects[4], seen.state) == (NeedCredential(rejected=CREDENTIAL), ImportState.SUCCEEDED)
 
 
 class TestTheLogin:
-    def request(self, **extra: str) -> Request:
+    def request(self, **extra: str) -> Any:
         return play(
             zilliant().authenticate(replace(SETTINGS, extra={**CLIENT, **extra})), raw(TOKEN_RESPONSE)
         )[0][0]
@@ -235,74 +235,74 @@ class TestTheLogin:
     def authenticate(self, response: Response) -> Credential:
         return play(zilliant().authenticate(SETTINGS), response)[1]
 
-    def test_goes_to_salesforce(self) -> None:
+    def test_the_login_goes_to_salesforce(self) -> None:
         request = self.request()
         url = "https://login.salesforce.com/services/oauth2/token"
         assert (request.method, request.url) == ("POST", url)
 
-    def test_goes_elsewhere_where_the_connection_says_so(self) -> None:
+    def test_the_login_url_can_be_configured(self) -> None:
         url = "https://test.salesforce.com/services/oauth2/token"
         assert self.request(token_url=url).url == url
 
-    def test_is_a_form_with_all_five_fields(self) -> None:
+    def test_the_login_is_a_form_with_five_fields(self) -> None:
         sent = {name: values[0] for name, values in parse_qs(self.request().body.decode()).items()}
         assert sent == {"grant_type": "password", "username": "me", "password": "pass word", **CLIENT}
 
-    def test_gives_the_exact_bytes_of_the_whole_answer(self) -> None:
+    def test_the_credential_encodes_the_exact_response_body(self) -> None:
         assert base64.b64decode(self.authenticate(raw(TOKEN_RESPONSE)).value) == TOKEN_RESPONSE
 
-    def test_gives_one_line(self) -> None:
+    def test_the_credential_is_one_line(self) -> None:
         long = json.dumps({"access_token": "t" * 500}).encode()
         assert "\n" not in self.authenticate(raw(long)).value
 
-    def test_knows_the_token_in_it_for_a_secret(self) -> None:
+    def test_the_token_in_the_response_is_a_secret(self) -> None:
         assert self.authenticate(raw(TOKEN_RESPONSE)).secrets == ("00D!x",)
 
-    def test_says_nothing_of_an_end(self) -> None:
+    def test_the_credential_has_no_expiry(self) -> None:
         credential = self.authenticate(raw(TOKEN_RESPONSE))
         assert (credential.obtained_at, credential.expires_at) == (NOW, None)
 
     @pytest.mark.parametrize(
         ("code", "http"), [("invalid_grant", 400), ("invalid_client", 400), ("invalid_client", 401)]
     )
-    def test_that_is_refused_is_an_auth_error(self, code: str, http: int) -> None:
+    def test_a_rejected_login_is_an_auth_error(self, code: str, http: int) -> None:
         refusal = answer(http, error=code, error_description="authentication failure")
         with pytest.raises(ImportAuthError, match=f"HTTP {http} {code}"):
             self.authenticate(refusal)
 
     @pytest.mark.parametrize("body", [{}, {"access_token": None}, {"access_token": ""}, {"access_token": 5}])
-    def test_without_a_token_is_a_broken_answer(self, body: dict[str, Any]) -> None:
+    def test_a_login_response_without_a_token_is_a_protocol_error(self, body: dict[str, Any]) -> None:
         with pytest.raises(ImportProtocolError, match="without an access_token"):
             self.authenticate(answer(**body))
 
 
-class TestAReadyTokenResponse:
-    def static_credential(self, token_response: Any) -> Credential | None:
+class TestAStaticTokenResponse:
+    def static_credential(self, token_response: Any) -> Any:
         extra = {"token_response": token_response}
         return zilliant().static_credential(replace(SETTINGS, login="", password="", extra=extra))
 
-    def test_as_text_is_taken_as_it_is(self) -> None:
+    def test_a_token_response_as_text_is_used_unchanged(self) -> None:
         assert base64.b64decode(self.static_credential(TOKEN_RESPONSE.decode()).value) == TOKEN_RESPONSE
 
-    def test_as_an_object_is_taken_as_json(self) -> None:
+    def test_a_token_response_as_an_object_is_encoded_as_json(self) -> None:
         ready = {"access_token": "00D!x", "issued_at": "1"}
         assert json.loads(base64.b64decode(self.static_credential(ready).value)) == ready
 
-    def test_holds_a_secret(self) -> None:
+    def test_a_token_response_contains_a_secret(self) -> None:
         assert self.static_credential(TOKEN_RESPONSE.decode()).secrets == ("00D!x",)
 
     @pytest.mark.parametrize("nothing", ["", None])
-    def test_that_is_empty_is_none(self, nothing: Any) -> None:
+    def test_an_empty_token_response_is_none(self, nothing: Any) -> None:
         assert self.static_credential(nothing) is None
 
     @pytest.mark.parametrize("wrong", ["00D!x", "[]", "{}", '{"access_token": null}', '"00D!x"', "5"])
-    def test_that_is_no_token_response_is_refused_by_name(self, wrong: str) -> None:
+    def test_an_invalid_token_response_is_rejected_by_name(self, wrong: str) -> None:
         with pytest.raises(
             ImportSettingsError, match=r"'zilliant_default'.*: token_response is not a JSON object"
         ):
             self.static_credential(wrong)
 
-    def test_that_is_refused_is_not_quoted(self) -> None:
+    def test_a_rejected_token_response_is_not_quoted(self) -> None:
         with pytest.raises(ImportSettingsError) as caught:
             self.static_credential("hunter22-hunter22")
         assert "hunter22" not in str(caught.value)
@@ -321,6 +321,6 @@ class TestAReadyTokenResponse:
     ],
 )
 def test_without_its_fields_nothing_is_sent(fields: dict[str, Any], missing: str) -> None:
-    asked, error = play_to_error(zilliant().authenticate(replace(SETTINGS, **fields)))
-    assert asked == []
+    effects, error = play_to_error(zilliant().authenticate(replace(SETTINGS, **fields)))
+    assert effects == []
     assert str(error).startswith(f"Connection 'zilliant_default' (zilliant) lacks {missing}.")

@@ -1,4 +1,4 @@
-"""What the network tests have in common: the vendors, local stand-ins for them, and their fixtures' types."""
+"""Shared parts of the network tests: vendors, local stand-ins for them, and the types of fixtures."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from typing import Any
 from ..conftest import VENDORS as VENDORS
 from .servers import Server, answer
 
-#: Vendors that a login gives a token to; Clear's is in its connection, Thalamus has none.
+#: Vendors with a login that returns a token; Clear's token is in its connection, Thalamus has none.
 WITH_LOGIN = ("tao_advance", "zilliant")
 
 Connect = Callable[..., str]
 Poll = Callable[..., Any]
-#: Look at an import, and again, with the same hook and the same pool.
+#: Poll an import repeatedly with the same hook and the same pool.
 KeepPolling = Callable[[str, str], Any]
 Serve = Callable[..., Server]
 
 TOKEN_RESPONSE = {"access_token": "ready-access-token", "token_type": "Bearer", "signature": "c2ln"}
-#: Extras with which a look is one request: the credential stands in the connection.
+#: Extras with a static credential, with which a poll is one request.
 READY: dict[str, dict[str, Any]] = {
     "clear": {"access_token": "ready-clear-token"},
     "zilliant": {"token_response": TOKEN_RESPONSE},
     "thalamus": {},
 }
-#: What shows that it is the connection's credential that came over the socket.
+#: The header that presents the credential of the connection.
 PRESENTED = {
     "clear": ("x-clear-auth-token", "ready-clear-token"),
     "zilliant": ("authorization", f"OAuth {base64.b64encode(json.dumps(TOKEN_RESPONSE).encode()).decode()}"),
@@ -35,7 +35,7 @@ PRESENTED = {
         f"Basic {base64.b64encode(b'thalamus@sandbox.example:thalamus-sandbox-password').decode()}",
     ),
 }
-#: A body that every one of these vendors could have sent of an import that is going on.
+#: A body that is a valid response of each of these vendors for a running import.
 GOING_ON = json.dumps(
     {
         "success": True,
@@ -47,5 +47,5 @@ GOING_ON = json.dumps(
 
 
 def going_on(_: object) -> list[bytes | float]:
-    """The script of a vendor whose import is going on."""
+    """Respond like a vendor whose import is running."""
     return answer(GOING_ON)

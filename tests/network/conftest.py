@@ -1,4 +1,4 @@
-"""What the network tests need besides the sandbox: local servers, and owners that look more than once."""
+"""Fixtures of the network tests: local servers, and hooks that poll more than once."""
 
 from __future__ import annotations
 
@@ -14,22 +14,19 @@ import pytest
 from airflow_provider_importstatus.clients.async_client import shared_client
 from airflow_provider_importstatus.hooks.base import ImportStatusHook
 from airflow_provider_importstatus.hooks.lookup import hook_for
-from airflow_provider_importstatus.protocol import credentials
 
 from .cases import KeepPolling, Serve
 from .servers import Script, Server
 
 
 @pytest.fixture(autouse=True)
-def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let processes that are refused together by Clear not wait for each other."""
-    monkeypatch.setattr(credentials, "MAX_REFRESH_DELAY", 0.0)
-    monkeypatch.setattr(credentials, "READ_BACK_DELAY", 0.0)
+def _no_refresh_delays(no_refresh_delays: None) -> None:
+    """Refresh credentials without delays in all tests of this folder."""
 
 
 @pytest.fixture
 def forgiven() -> Iterator[None]:
-    """Forgive what the libraries leave to the collector where a loop ends early or HTTP is broken."""
+    """Ignore resources that libraries leave to garbage collection after broken HTTP or an early end."""
     yield
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
@@ -49,7 +46,7 @@ def serve() -> Iterator[Serve]:
 
 @pytest.fixture(params=["requests", "aiohttp"])
 def keep_polling(request: pytest.FixtureRequest) -> Iterator[KeepPolling]:
-    """Look as one wait does: the credential of one look serves the next one."""
+    """Poll like one wait, which keeps its credential between polls."""
     hooks: dict[str, ImportStatusHook] = {}
 
     def hook(conn_id: str) -> ImportStatusHook:

@@ -1,4 +1,4 @@
-"""Local servers for what the sandbox cannot do: broken HTTP, TLS, proxies, seeing what was really sent."""
+"""Local servers for what the sandbox does not support: broken HTTP, TLS, proxies, recorded requests."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Script", "Seen", "Server", "answer", "dribbled"]
+__all__ = ["Script", "Seen", "Server", "answer", "trickled"]
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A request as it came over the socket; header names in lower case."""
+    """A request as received; header names are in lower case."""
 
     method: str
     target: str
@@ -22,12 +22,12 @@ class Seen:
     body: bytes
 
 
-#: What to answer a request with: bytes to send, and seconds to wait between them.
+#: Returns the response to a request: bytes to send, and seconds to wait between them.
 Script = Callable[[Seen], Iterable[bytes | float]]
 
 
 def answer(body: str = "", status: int = 200, **headers: str) -> list[bytes | float]:
-    """A whole HTTP answer; `content_type="text/html"` gives that header."""
+    """Return a complete HTTP response; `content_type="text/html"` sets that header."""
     content = body.encode()
     given = {"Content-Type": "application/json", "Content-Length": str(len(content)), "Connection": "close"}
     given |= {name.replace("_", "-").title(): value for name, value in headers.items()}
@@ -35,15 +35,15 @@ def answer(body: str = "", status: int = 200, **headers: str) -> list[bytes | fl
     return ["\r\n".join([*lines, "", ""]).encode() + content]
 
 
-def dribbled(parts: Iterable[bytes | float], pause: float) -> Iterable[bytes | float]:
-    """The same bytes one at a time, with pauses."""
+def trickled(parts: Iterable[bytes | float], pause: float) -> Iterable[bytes | float]:
+    """Yield the same bytes one at a time, with pauses."""
     for byte in b"".join(part for part in parts if isinstance(part, bytes)):
         yield bytes([byte])
         yield pause
 
 
 class Server(socketserver.ThreadingTCPServer):
-    """Answers one request a connection by its script, and keeps what it was asked."""
+    """Responds to one request per connection with its script, and records the requests."""
 
     daemon_threads = True
     allow_reuse_address = True
@@ -73,7 +73,7 @@ class Server(socketserver.ThreadingTCPServer):
             super().finish_request(wrapped, client_address)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: clients that hang up, or trust no certificate, are what the tests are about."""
+        """Log nothing: tests provoke disconnects and TLS errors."""
 
 
 class _Handler(socketserver.StreamRequestHandler):

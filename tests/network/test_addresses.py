@@ -1,4 +1,4 @@
-"""Where a question goes, and what it says of who asks."""
+"""URLs of requests, and how they identify the client."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def any_vendor(seen: Seen) -> list[bytes | float]:
     + [(vendor, *IDS["slash"]) for vendor in ("tao_advance", "zilliant")]
     + [(vendor, *IDS["unicode"]) for vendor in ("tao_advance", "zilliant")],
 )
-def test_an_id_reaches_the_vendor_as_one_segment(
+def test_an_id_reaches_the_vendor_as_one_path_segment(
     connect: Connect, serve: Serve, poll: Poll, vendor: str, import_id: str, quoted: str
 ) -> None:
     server = serve(any_vendor)
@@ -54,7 +54,7 @@ def test_an_id_reaches_the_vendor_as_one_segment(
     ("import_id", "quoted"),
     [("a/b", "a%2Fb"), ("a b", "a+b"), ("é", "%C3%A9"), ("..", ".."), ("a&b=c#d", "a%26b%3Dc%23d")],
 )
-def test_an_id_reaches_clear_as_one_value(
+def test_an_id_reaches_clear_as_one_query_value(
     connect: Connect, serve: Serve, poll: Poll, import_id: str, quoted: str
 ) -> None:
     server = serve(going_on)
@@ -64,7 +64,7 @@ def test_an_id_reaches_clear_as_one_value(
 
 @pytest.mark.parametrize("import_id", [".", ".."])
 @pytest.mark.parametrize("vendor", PATHS)
-def test_an_id_of_dots_is_refused_before_anything_is_sent(
+def test_an_id_of_dots_is_rejected_before_any_request(
     connect: Connect, serve: Serve, poll: Poll, vendor: str, import_id: str
 ) -> None:
     server = serve(any_vendor)
@@ -76,7 +76,7 @@ def test_an_id_of_dots_is_refused_before_anything_is_sent(
 @pytest.mark.parametrize("import_id", ["a/b c", "é"])
 @pytest.mark.parametrize("vendor", ["clear", "tao_advance", "zilliant"])
 @pytest.mark.usefixtures("connections")
-def test_the_vendor_finds_an_import_with_a_difficult_id(
+def test_an_import_with_special_characters_in_its_id_is_found(
     sandbox: Sandbox, poll: Poll, vendor: str, import_id: str
 ) -> None:
     sandbox.submit(vendor, import_id=import_id, seconds=0)
@@ -99,7 +99,7 @@ def test_the_host_may_have_a_path(connect: Connect, serve: Serve, poll: Poll) ->
     assert server.seen[0].target == "/thalamus/api/v4/import/status/7"
 
 
-def test_host_schema_and_port_may_stand_apart(connect: Connect, serve: Serve, poll: Poll) -> None:
+def test_host_schema_and_port_may_be_separate_fields(connect: Connect, serve: Serve, poll: Poll) -> None:
     server = serve(going_on)
     host, _, port = server.address.partition(":")
     poll(connect("thalamus", host=host, schema="http", port=int(port)), "7")
@@ -112,7 +112,7 @@ def test_taos_older_deployments_have_no_prefix(connect: Connect, serve: Serve, p
     assert [seen.target for seen in server.seen] == ["/v1/oauth2/tokens", "/api/v1/status/7"]
 
 
-def test_a_login_may_be_at_another_address(connect: Connect, serve: Serve, poll: Poll) -> None:
+def test_a_login_may_be_at_another_host(connect: Connect, serve: Serve, poll: Poll) -> None:
     login = serve(lambda _: answer('{"access_token": "t0ken"}'))
     vendor = serve(lambda _: answer('{"result": {"status": "pending"}}'))
     poll(connect("tao_advance", host=vendor.url, extra={"token_url": f"{login.url}/oauth"}), "7")
@@ -120,9 +120,9 @@ def test_a_login_may_be_at_another_address(connect: Connect, serve: Serve, poll:
 
 
 def test_cookies_are_not_kept(connect: Connect, serve: Serve, keep_polling: KeepPolling) -> None:
-    """A load balancer's cookie would bind one transport's looks to one node, and not the other's."""
+    """A load balancer's cookie would bind the polls of only one transport to a node."""
     server = serve(lambda _: answer(GOING_ON, set_cookie="node=1; Path=/"))
-    # aiohttp takes no cookies from bare addresses.
+    # aiohttp ignores cookies from IP addresses.
     conn_id = connect("thalamus", host=server.url.replace("127.0.0.1", "localhost"))
     for _ in range(2):
         keep_polling(conn_id, "7")

@@ -1,4 +1,4 @@
-"""What each answer means, in the order of the vendors' own trouble: not found, busy, our mistake, broken."""
+"""Errors for each kind of response: not found, unavailable, rejected request, invalid response."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def test_an_unknown_import_is_not_found(poll: Poll, vendor: str) -> None:
     + [("thalamus", kind) for kind in ("408", "425", "500", "502", "504", "599")],
 )
 @pytest.mark.usefixtures("connections")
-def test_trouble_that_passes_is_unavailable(sandbox: Sandbox, poll: Poll, vendor: str, kind: str) -> None:
+def test_a_transient_error_is_unavailable(sandbox: Sandbox, poll: Poll, vendor: str, kind: str) -> None:
     import_id = sandbox.submit(vendor)
-    # Always, since aiohttp itself asks once more where the connection was dropped.
+    # Always, since aiohttp repeats a request once if the connection was dropped.
     sandbox.fault(vendor, "status", kind, times=None)
     with pytest.raises(ImportUnavailableError) as error:
         poll(f"{vendor}_default", import_id)
@@ -48,9 +48,7 @@ def test_trouble_that_passes_is_unavailable(sandbox: Sandbox, poll: Poll, vendor
 
 @pytest.mark.parametrize("kind", ["503", "drop", "cut"])
 @pytest.mark.usefixtures("connections")
-def test_a_report_that_cannot_be_had_just_now_makes_no_success(
-    sandbox: Sandbox, poll: Poll, kind: str
-) -> None:
+def test_an_unavailable_report_is_not_a_success(sandbox: Sandbox, poll: Poll, kind: str) -> None:
     import_id = sandbox.submit("zilliant", ends="partial", seconds=0)
     sandbox.fault("zilliant", "report", kind, times=None)
     with pytest.raises(ImportUnavailableError):
@@ -59,7 +57,7 @@ def test_a_report_that_cannot_be_had_just_now_makes_no_success(
 
 @pytest.mark.parametrize("kind", ["429", "500", "drop"])
 @pytest.mark.parametrize("vendor", [*WITH_LOGIN, "clear"])
-def test_a_login_that_fails_in_passing_is_unavailable(
+def test_a_transient_login_error_is_unavailable(
     sandbox: Sandbox, connect: Connect, poll: Poll, vendor: str, kind: str
 ) -> None:
     sandbox.fault(vendor, "token", kind, times=None)
@@ -68,10 +66,10 @@ def test_a_login_that_fails_in_passing_is_unavailable(
 
 
 @pytest.mark.parametrize("vendor", ["clear", "thalamus"])
-def test_an_answer_that_comes_too_late_is_unavailable(
-    sandbox: Sandbox, connections: Connect, mint: Any, poll: Poll, vendor: str
+def test_a_timeout_is_unavailable(
+    sandbox: Sandbox, connections: Connect, request_token: Any, poll: Poll, vendor: str
 ) -> None:
-    ready = {"access_token": mint()} if vendor == "clear" else {}
+    ready = {"access_token": request_token()} if vendor == "clear" else {}
     connections(vendor, extra={"timeout": 0.2, **ready})
     sandbox.fault(vendor, "status", "slow", seconds=2)
     with pytest.raises(ImportUnavailableError):
@@ -91,7 +89,7 @@ def test_an_answer_that_comes_too_late_is_unavailable(
     ],
 )
 @pytest.mark.usefixtures("connections")
-def test_the_vendor_says_when_to_come_back(
+def test_retry_after_is_read_as_seconds(
     sandbox: Sandbox, poll: Poll, header: str, seconds: float | None
 ) -> None:
     import_id = sandbox.submit("thalamus")
@@ -102,7 +100,7 @@ def test_the_vendor_says_when_to_come_back(
 
 
 @pytest.mark.usefixtures("connections")
-def test_the_vendor_says_when_to_come_back_as_a_date(sandbox: Sandbox, poll: Poll) -> None:
+def test_retry_after_is_read_as_a_date(sandbox: Sandbox, poll: Poll) -> None:
     import_id = sandbox.submit("thalamus")
     date = email.utils.formatdate(time.time() + 60, usegmt=True)
     sandbox.fault("thalamus", "status", "503", retry_after=date)
@@ -113,7 +111,7 @@ def test_the_vendor_says_when_to_come_back_as_a_date(sandbox: Sandbox, poll: Pol
 
 @pytest.mark.parametrize("vendor", VENDORS)
 @pytest.mark.usefixtures("connections")
-def test_retry_after_is_understood_from_every_vendor(sandbox: Sandbox, poll: Poll, vendor: str) -> None:
+def test_retry_after_is_read_for_every_vendor(sandbox: Sandbox, poll: Poll, vendor: str) -> None:
     import_id = sandbox.submit(vendor)
     sandbox.fault(vendor, "status", "429", retry_after="11")
     with pytest.raises(ImportUnavailableError) as error:
@@ -123,7 +121,7 @@ def test_retry_after_is_understood_from_every_vendor(sandbox: Sandbox, poll: Pol
 
 @pytest.mark.parametrize("vendor", WITH_LOGIN)
 @pytest.mark.usefixtures("connections")
-def test_retry_after_is_understood_from_a_login(sandbox: Sandbox, poll: Poll, vendor: str) -> None:
+def test_retry_after_is_read_from_a_login(sandbox: Sandbox, poll: Poll, vendor: str) -> None:
     sandbox.fault(vendor, "token", "429", retry_after="11")
     with pytest.raises(ImportUnavailableError) as error:
         poll(f"{vendor}_default", "any")
@@ -132,7 +130,7 @@ def test_retry_after_is_understood_from_a_login(sandbox: Sandbox, poll: Poll, ve
 
 @pytest.mark.parametrize("status", [500, 502])
 @pytest.mark.parametrize("vendor", READY)
-def test_the_http_status_of_an_html_page_decides(
+def test_the_http_status_decides_for_an_html_page(
     connect: Connect, serve: Serve, poll: Poll, vendor: str, status: int
 ) -> None:
     page = answer("<h1>Bad gateway</h1>", status, content_type="text/html", retry_after="3")
@@ -147,7 +145,7 @@ def test_the_http_status_of_an_html_page_decides(
     [(vendor, 400) for vendor in VENDORS] + [("zilliant", status) for status in (405, 409, 410, 422)],
 )
 @pytest.mark.usefixtures("connections")
-def test_a_question_that_is_refused_is_our_mistake(
+def test_a_rejected_request_is_a_request_error(
     sandbox: Sandbox, poll: Poll, vendor: str, status: int
 ) -> None:
     import_id = sandbox.submit(vendor)
@@ -156,7 +154,7 @@ def test_a_question_that_is_refused_is_our_mistake(
         poll(f"{vendor}_default", import_id)
 
 
-def test_a_refusal_is_told_in_the_vendors_words(connect: Connect, serve: Serve, poll: Poll) -> None:
+def test_a_request_error_quotes_the_vendor(connect: Connect, serve: Serve, poll: Poll) -> None:
     refusal = answer('{"message": "Only on weekdays."}', 422)
     conn_id = connect("zilliant", host=serve(lambda _: refusal).url, extra=READY["zilliant"])
     with pytest.raises(ImportRequestError, match=r"Only on weekdays\."):
@@ -189,9 +187,7 @@ def test_clears_envelope_is_read_before_its_result(
 @pytest.mark.parametrize("kind", ["garbage", "huge"])
 @pytest.mark.parametrize("vendor", VENDORS)
 @pytest.mark.usefixtures("connections")
-def test_an_answer_without_sense_may_be_a_proxys_and_pass(
-    sandbox: Sandbox, poll: Poll, vendor: str, kind: str
-) -> None:
+def test_an_unreadable_response_is_retryable(sandbox: Sandbox, poll: Poll, vendor: str, kind: str) -> None:
     import_id = sandbox.submit(vendor)
     sandbox.fault(vendor, "status", kind)
     with pytest.raises(ImportProtocolError) as error:
@@ -217,7 +213,7 @@ BROKEN = {
     [("zilliant", kind) for kind in BROKEN]
     + [(vendor, kind) for vendor in ("clear", "thalamus") for kind in ("list", "no-state", "state-list")],
 )
-def test_an_answer_without_a_state_is_broken(
+def test_a_response_without_a_state_is_a_protocol_error(
     connect: Connect, serve: Serve, poll: Poll, vendor: str, kind: str
 ) -> None:
     conn_id = connect(vendor, host=serve(lambda _: answer(BROKEN[kind])).url, extra=READY[vendor])
@@ -226,9 +222,7 @@ def test_an_answer_without_a_state_is_broken(
 
 
 @pytest.mark.parametrize("vendor", READY)
-def test_bytes_that_are_no_http_are_passing_trouble(
-    connect: Connect, serve: Serve, poll: Poll, vendor: str
-) -> None:
+def test_invalid_http_is_retryable(connect: Connect, serve: Serve, poll: Poll, vendor: str) -> None:
     conn_id = connect(vendor, host=serve(lambda _: [b"\x00\x01SSH-2.0-x\r\n\r\n"]).url, extra=READY[vendor])
     with pytest.raises(ImportUnavailableError):
         poll(conn_id, "7")
@@ -238,22 +232,20 @@ def test_bytes_that_are_no_http_are_passing_trouble(
     ("vendor", "route"),
     [(vendor, "status") for vendor in VENDORS] + [(vendor, "token") for vendor in ("clear", *WITH_LOGIN)],
 )
-def test_a_redirect_is_an_error_at_once(
-    sandbox: Sandbox, connect: Connect, mint: Any, poll: Poll, vendor: str, route: str
+def test_a_redirect_is_a_permanent_error(
+    sandbox: Sandbox, connect: Connect, request_token: Any, poll: Poll, vendor: str, route: str
 ) -> None:
-    ready = {"access_token": mint()} if (vendor, route) == ("clear", "status") else {}
+    ready = {"access_token": request_token()} if (vendor, route) == ("clear", "status") else {}
     sandbox.fault(vendor, route, "redirect")
     with pytest.raises(ImportProtocolError) as error:
         poll(connect(vendor, extra=ready), sandbox.submit(vendor))
     assert not error.value.retryable
-    # Where the redirect led to.
+    # The target of the redirect.
     assert sandbox.requests(vendor)["storage"] == 0
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_no_kind_of_redirect_reaches_another_address(
-    connect: Connect, serve: Serve, poll: Poll, status: int
-) -> None:
+def test_no_redirect_is_followed(connect: Connect, serve: Serve, poll: Poll, status: int) -> None:
     elsewhere = serve(lambda _: answer("{}"))
     vendor = serve(lambda _: answer("", status, location=f"{elsewhere.url}/"))
     with pytest.raises(ImportProtocolError):

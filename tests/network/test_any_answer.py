@@ -1,4 +1,4 @@
-"""Whatever comes over the socket: a status that can be stored, or one of our errors that can, and in time."""
+"""Any bytes from the network end, in time, in a status or one of our errors, which can be stored."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from .servers import Seen, Server, answer
 # After some broken headers urllib3 leaves its socket to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
-#: Seconds; a poll of Zilliant's is two requests, and a machine may be slow.
+#: Seconds; a poll of Zilliant is two requests, and a machine may be slow.
 TIMEOUT, PATIENCE = 5.0, 30.0
 TOKEN_RESPONSE = {"access_token": "Zq-token", "token_type": "Bearer", "expires_in": 3600}
 
@@ -41,7 +41,7 @@ any_answers = settings(
     derandomize=True,
     database=None,
     max_examples=60,
-    # What the fixtures hold serves all examples of a test, as a wait's client serves all its polls.
+    # The fixtures are shared by all examples of a test, as a client is by all polls of a wait.
     suppress_health_check=[
         HealthCheck.function_scoped_fixture,
         HealthCheck.too_slow,
@@ -52,11 +52,11 @@ any_answers = settings(
 
 @dataclass(frozen=True)
 class Raw:
-    """An HTTP answer.
+    """An HTTP response.
 
     :param sent: all bytes that go over the socket before it is closed
     :param status: its status, if it has one
-    :param body: what a client that decodes its content must read, if it reads it whole
+    :param body: the decoded content, if it can be read completely
     """
 
     sent: bytes
@@ -81,7 +81,7 @@ hostile_values = (
     | st.sampled_from([10**400, -(10**18), math.nan, math.inf, 1e400, True, [], {}, [[]], {"a": "\ud83d"}])
     | json_values
 )
-#: Headers as they may come: names and values are bytes, and nobody promises that they are ASCII.
+#: Arbitrary headers: names and values are bytes, not necessarily ASCII.
 header_lines = st.sampled_from(
     [
         b"Content-Type: application/json; charset=caf\xe9",
@@ -130,7 +130,7 @@ statuses = st.sampled_from([200] * 6 + [201, 204, 302, 304, 400, 400, 401, 403, 
 
 @st.composite
 def hostile_bodies(draw: st.DrawFn, answers: tuple[dict[str, Any], ...]) -> bytes:
-    """A true answer with something else in some places, in any encoding."""
+    """Draw a real response with some parts replaced, in any encoding."""
     changed: Any = draw(st.sampled_from(answers))
     for _ in range(draw(st.integers(min_value=1, max_value=3))):
         path = draw(st.sampled_from([path for path in places(changed) if path] or [()]))
@@ -149,7 +149,7 @@ pages = st.builds(
 
 @st.composite
 def raw_answers(draw: st.DrawFn, answers: tuple[dict[str, Any], ...]) -> Raw:
-    """An HTTP answer with any body, in any coding, with odd headers, perhaps cut."""
+    """Draw an HTTP response with any body and content encoding, unusual headers, perhaps truncated."""
     body = draw(hostile_bodies(answers) | hostile_bodies(answers) | bodies(answers) | pages)
     status = draw(statuses | st.integers(min_value=200, max_value=999))
     first = draw(
@@ -177,19 +177,19 @@ def raw_answers(draw: st.DrawFn, answers: tuple[dict[str, Any], ...]) -> Raw:
 
 
 def simple(body: bytes, status: int = 200, content_type: bytes = b"application/json") -> Raw:
-    """The examples that were found to hurt."""
+    """Add examples that caused failures before."""
     head = b"HTTP/1.1 %d Whatever\r\nContent-Type: %s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
     return Raw(head % (status, content_type, len(body)) + body, status, body)
 
 
 class Vendor:
-    """The script of a server: polls, reports and logins have answers of their own, which a test sets."""
+    """A server script with separate responses to polls, reports and logins, which a test sets."""
 
     def __init__(self) -> None:
         self.answers: Mapping[str, list[bytes | float]] = {}
 
     def __call__(self, seen: Seen) -> list[bytes | float]:
-        """Answer by the path."""
+        """Respond according to the path."""
         if "token" in seen.target:
             return self.answers["login"]
         return self.answers["report" if seen.target.endswith("/report") else "poll"]
@@ -197,7 +197,7 @@ class Vendor:
 
 @pytest.fixture
 def vendor_server(serve: Serve) -> Server:
-    """Return the server; its script's `answers` are the test's to set."""
+    """Return the server; the test sets the `answers` of its script."""
     return serve(Vendor())
 
 
@@ -205,7 +205,7 @@ def vendor_server(serve: Serve) -> Server:
 def polls(
     connect: Connect, vendor_server: Server, keep_polling: KeepPolling
 ) -> Callable[..., ImportStatus | ImportStatusError]:
-    """Poll the server as one wait does, with these answers to the poll and to the report."""
+    """Poll the server like one wait, with these responses to the poll and to the report."""
 
     def poll(vendor: str, first: Raw, second: Raw) -> ImportStatus | ImportStatusError:
         login = answer(json.dumps(TOKEN_RESPONSE))
@@ -229,7 +229,7 @@ def _ended(poll: Callable[[], ImportStatus]) -> ImportStatus | ImportStatusError
 @every_vendor
 @any_answers
 @given(data=st.data())
-def test_any_answer_ends_in_what_can_be_stored(polls: Any, vendor: str, data: st.DataObject) -> None:
+def test_the_outcome_of_any_response_can_be_stored(polls: Any, vendor: str, data: st.DataObject) -> None:
     first, second = (data.draw(raw_answers(VENDORS[vendor].answers)) for _ in range(2))
     ended = polls(vendor, first, second)
     _assert_storable(ended)
@@ -258,7 +258,7 @@ FOUND = {
 
 @every_vendor
 @pytest.mark.parametrize("name", FOUND)
-def test_what_was_found_to_hurt_can_be_stored(polls: Any, vendor: str, name: str) -> None:
+def test_the_outcome_of_known_bad_responses_can_be_stored(polls: Any, vendor: str, name: str) -> None:
     _assert_storable(polls(vendor, FOUND[name], FOUND[name]))
 
 
@@ -275,7 +275,7 @@ BROKEN = {
 
 @every_vendor
 @pytest.mark.parametrize("name", BROKEN)
-def test_broken_http_is_no_mistake_of_ours(polls: Any, vendor: str, name: str) -> None:
+def test_broken_http_is_not_a_request_error(polls: Any, vendor: str, name: str) -> None:
     raw = Raw(BROKEN[name], 200, b"")
     ended = polls(vendor, raw, raw)
     assert isinstance(ended, ImportUnavailableError | ImportProtocolError), repr(ended)
@@ -285,14 +285,14 @@ def test_broken_http_is_no_mistake_of_ours(polls: Any, vendor: str, name: str) -
 @pytest.mark.parametrize("vendor", WITH_LOGIN)
 @any_answers
 @given(data=st.data())
-def test_any_answer_to_a_login_ends_in_what_can_be_stored(
+def test_the_outcome_of_any_login_response_can_be_stored(
     connect: Connect, vendor_server: Server, poll: Poll, vendor: str, data: st.DataObject
 ) -> None:
     raw = data.draw(raw_answers((VENDORS[vendor].login,)))
     vendor_server.script.answers = {"poll": answer(GOING_ON), "login": [raw.sent]}  # type: ignore[attr-defined]
     url = vendor_server.url
     number = next(_numbers)
-    # Another user each time: who was refused a moment ago does not log in again.
+    # Another user each time, since a rejected login is not repeated soon.
     conn_id = connect(
         vendor,
         f"{vendor}_{number}",
@@ -315,7 +315,7 @@ _numbers = count()
     "sent", [0, 20, 60, -1], ids=["nothing", "half a header", "all headers", "all but a byte"]
 )
 @every_vendor
-def test_an_answer_that_stops_is_not_waited_for(
+def test_a_stalled_response_is_abandoned(
     connect: Connect, serve: Serve, poll: Poll, vendor: str, sent: int
 ) -> None:
     whole = simple(encoded(VENDORS[vendor].answers[0])).sent
@@ -330,7 +330,7 @@ def test_an_answer_that_stops_is_not_waited_for(
 def _assert_storable(ended: ImportStatus | ImportStatusError) -> None:
     if isinstance(ended, ImportStatus):
         data = ended.to_dict()
-        # PostgreSQL's JSON knows neither NaN nor Infinity.
+        # PostgreSQL's JSON has neither NaN nor Infinity.
         json.dumps(data, allow_nan=False).encode("utf-8")
         assert ImportStatus.from_dict(json.loads(json.dumps(data))) == ended
         texts = list(_texts(data))
@@ -342,7 +342,7 @@ def _assert_storable(ended: ImportStatus | ImportStatusError) -> None:
 
 
 def _is_clean(text: str) -> bool:
-    """No NUL, no half pair, no control character: it can be encoded, stored and shown in a terminal."""
+    """Return whether a text has no NUL, lone surrogate or control character."""
     return not any(unicodedata.category(character) in ("Cc", "Cs") for character in text)
 
 
@@ -355,7 +355,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _words(body: bytes) -> Iterator[str]:
-    """All texts and numbers in a JSON text; of a key that stands there twice both values."""
+    """Return all texts and numbers in a JSON text, including all values of repeated keys."""
     try:
         waiting = [
             json.loads(body, object_pairs_hook=lambda pairs: [part for pair in pairs for part in pair])

@@ -1,4 +1,4 @@
-"""What strange bytes do on their way through both transports."""
+"""Unusual response bodies in both transports."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RECORD = {"state": "PROCESSED", "rows": 5}
 
 
 def parsed_in(conn_id: str) -> set[str]:
-    """Look once in an event loop, and return the threads in which JSON was parsed."""
+    """Poll once in an event loop, and return the threads in which JSON was parsed."""
     threads: set[str] = set()
 
     def note(frame: FrameType, event: str, _: Any) -> None:
@@ -48,7 +48,7 @@ def parsed_in(conn_id: str) -> set[str]:
         pytest.param(LARGE_BODY, {"another"}, id="large"),
     ],
 )
-def test_a_large_body_is_parsed_off_the_loop(
+def test_a_large_body_is_parsed_outside_the_event_loop(
     connect: Connect, serve: Serve, size: int, threads: set[str]
 ) -> None:
     body = json.dumps({**RECORD, "name": "x" * size})
@@ -72,21 +72,23 @@ def is_storable(text: str) -> bool:
         pytest.param(200, b"X: \xff", b'{"state": "ODD\\ud83d\\u0000"}', id="in a state"),
     ],
 )
-def test_whatever_is_told_can_be_stored(
+def test_any_quoted_body_can_be_stored(
     connect: Connect, serve: Serve, poll: Poll, status: int, head: bytes, body: bytes
 ) -> None:
     lines = [f"HTTP/1.1 {status} Odd".encode(), head, f"Content-Length: {len(body)}".encode()]
     sent = b"\r\n".join([*lines, b"Connection: close", b"", body])
     conn_id = connect("thalamus", host=serve(lambda _: [sent]).url)
     try:
-        told = str(poll(conn_id, "7").vendor_state)
+        text = str(poll(conn_id, "7").vendor_state)
     except ImportStatusError as error:
-        told = str(error)
-    assert is_storable(told)
+        text = str(error)
+    assert is_storable(text)
 
 
 @pytest.mark.parametrize("vendor", ["tao_advance", "zilliant"])
-def test_a_gateways_404_is_not_the_vendors(connect: Connect, serve: Serve, poll: Poll, vendor: str) -> None:
+def test_a_404_from_a_gateway_is_not_from_the_vendor(
+    connect: Connect, serve: Serve, poll: Poll, vendor: str
+) -> None:
     page = answer("<h1>default backend - 404</h1>", 404, content_type="text/html")
     token = json.dumps({"access_token": "t"})
     server = serve(lambda seen: answer(token) if seen.method == "POST" else page)
@@ -96,8 +98,8 @@ def test_a_gateways_404_is_not_the_vendors(connect: Connect, serve: Serve, poll:
     assert caught.value.retryable
 
 
-def test_a_gateways_404_is_no_absent_report(connect: Connect, serve: Serve, poll: Poll) -> None:
-    """The import may be partial: only the report tells."""
+def test_a_404_from_a_gateway_is_not_an_absent_report(connect: Connect, serve: Serve, poll: Poll) -> None:
+    """Only the report shows whether the import is partial."""
 
     def vendor(seen: Any) -> Any:
         if seen.method == "POST":

@@ -1,4 +1,4 @@
-"""HTTP at its edges: each answer gives a status or one of our errors, the same in both transports."""
+"""Unusual and invalid HTTP, which both transports must handle in the same way."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FLOOD = 1024 * 1024
 
 
 def flood(of: bytes) -> Iterator[bytes | float]:
-    """100 MB of the same."""
+    """Yield 100 MB of the same bytes."""
     block = of * (FLOOD // len(of))
     for _ in range(100):
         yield block
@@ -55,7 +55,7 @@ ANSWERED: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("kind", ANSWERED)
-def test_an_answer_is_read(connect: Connect, serve: Serve, poll: Poll, kind: str) -> None:
+def test_an_unusual_but_valid_response_is_read(connect: Connect, serve: Serve, poll: Poll, kind: str) -> None:
     server = serve(lambda _: [ANSWERED[kind]])
     assert poll(connect("thalamus", host=server.url), "7").state == "running"
 
@@ -100,7 +100,9 @@ BROKEN: dict[str, tuple[bytes, type[ImportStatusError]]] = {
 
 @pytest.mark.parametrize("kind", BROKEN)
 @pytest.mark.usefixtures("forgiven")
-def test_a_broken_answer_is_one_of_our_errors(connect: Connect, serve: Serve, poll: Poll, kind: str) -> None:
+def test_a_broken_response_is_one_of_our_errors(
+    connect: Connect, serve: Serve, poll: Poll, kind: str
+) -> None:
     content, error = BROKEN[kind]
     server = serve(lambda _: [content])
     with pytest.raises(error):
@@ -122,7 +124,9 @@ FLOODS: dict[str, tuple[bytes, bytes]] = {
 
 
 @pytest.mark.parametrize("kind", FLOODS)
-def test_a_flood_is_one_of_our_errors(connect: Connect, serve: Serve, poll: Poll, kind: str) -> None:
+def test_an_oversized_response_is_one_of_our_errors(
+    connect: Connect, serve: Serve, poll: Poll, kind: str
+) -> None:
     start, again = FLOODS[kind]
 
     def script(_: Any) -> Iterator[bytes | float]:
@@ -135,7 +139,7 @@ def test_a_flood_is_one_of_our_errors(connect: Connect, serve: Serve, poll: Poll
 
 @pytest.mark.parametrize("status", [200, 404])
 def test_header_values_are_plain_text(connect: Connect, serve: Serve, poll: Poll, status: int) -> None:
-    """Errors quote the content type, and what they say is stored and printed."""
+    """Errors quote the content type, and are stored and printed."""
     head = b"HTTP/1.1 %d OK\r\nConnection: close\r\nContent-Type: text/caf\xe9\x85\xff\r\n\r\n" % status
     server = serve(lambda _: [head, b"<p>no JSON</p>"])
     with pytest.raises(ImportStatusError) as caught:
@@ -146,7 +150,9 @@ def test_header_values_are_plain_text(connect: Connect, serve: Serve, poll: Poll
         assert "text/café ÿ" in str(caught.value)
 
 
-def test_a_header_that_comes_twice_is_read_alike(connect: Connect, serve: Serve, poll: Poll) -> None:
+def test_a_repeated_header_is_read_the_same_by_both_transports(
+    connect: Connect, serve: Serve, poll: Poll
+) -> None:
     head = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: a/b\r\nContent-Type: c/d\r\n\r\n"
     server = serve(lambda _: [head, b"<p>no JSON</p>"])
     with pytest.raises(ImportProtocolError, match="a/b, c/d"):
@@ -154,10 +160,10 @@ def test_a_header_that_comes_twice_is_read_alike(connect: Connect, serve: Serve,
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
-def test_a_bomb_is_unpacked_no_further_than_the_limit(
+def test_a_compression_bomb_is_decompressed_only_up_to_the_limit(
     connect: Connect, serve: Serve, poll: Poll, coding: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """512 MiB in half a megabyte; what zlib gives out is counted."""
+    """512 MiB compressed to half a megabyte; the output of zlib is counted."""
     packer = zlib.compressobj(wbits=31 if coding == "gzip" else 15)
     zeros = b" " * 1024 * 1024
     bomb = b"".join(packer.compress(zeros) for _ in range(512)) + packer.flush()
@@ -189,7 +195,7 @@ def _counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return sizes
 
 
-def test_only_what_can_be_unpacked_is_asked_for(connect: Connect, serve: Serve, poll: Poll) -> None:
+def test_only_supported_encodings_are_accepted(connect: Connect, serve: Serve, poll: Poll) -> None:
     server = serve(lambda _: answer(json.dumps({"state": "PROCESSING"})))
     poll(connect("thalamus", host=server.url), "7")
     assert [seen.headers["accept-encoding"] for seen in server.seen] == ["gzip, deflate"]

@@ -1,4 +1,4 @@
-"""What Airflow's button "Test connection" says, and what it asks of the vendor."""
+"""The messages and requests of Airflow's "Test connection" button."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .servers import Seen, answer
 Outcome = tuple[bool, str]
 NOWHERE = "http://127.0.0.1:9"
 
-#: A setting that is wrong, and what a person must read to mend it.
+#: An invalid setting, and the text that says how to fix it.
 WRONG: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     ("clear", {"login": ""}, ("login is empty", "login is called Integration ID")),
     ("clear", {"password": "wrong"}, ("was rejected", "Check Integration ID and API client secret")),
@@ -71,7 +71,7 @@ def outcome(conn_id: str) -> Outcome:
 
 @pytest.mark.parametrize("vendor", VENDORS)
 @pytest.mark.usefixtures("connections")
-def test_a_right_connection_is_accepted_after_a_login_and_one_question(sandbox: Sandbox, vendor: str) -> None:
+def test_a_valid_connection_is_accepted_after_a_login_and_one_request(sandbox: Sandbox, vendor: str) -> None:
     before = Counter(sandbox.requests(vendor))
     is_right, words = outcome(f"{vendor}_default")
     assert (is_right, sandbox.url in words) == (True, True)
@@ -83,22 +83,22 @@ def test_a_right_connection_is_accepted_after_a_login_and_one_question(sandbox: 
 @pytest.mark.parametrize(
     ("vendor", "fields", "said"), WRONG, ids=[f"{vendor}-{fields}" for vendor, fields, _ in WRONG]
 )
-def test_what_is_wrong_is_said(
+def test_an_invalid_setting_is_reported(
     sandbox: Sandbox, connect: Connect, vendor: str, fields: dict[str, Any], said: tuple[str, ...]
 ) -> None:
     is_right, words = outcome(connect(vendor, "made_up_id", **fields))
     assert not is_right
     assert [part for part in said if part not in words] == [], words
-    # Airflow tests under an id that it makes up.
+    # Airflow generates an id for the connection under test.
     assert "made_up_id" not in words
     assert sandbox.requests(vendor).get("token", 0) <= 1
     assert sandbox.requests(vendor)["status"] <= 1
 
 
 def test_a_wrong_integration_id_is_named_beside_a_right_token(
-    connect: Connect, mint: Callable[[], str]
+    connect: Connect, request_token: Callable[[], str]
 ) -> None:
-    is_right, words = outcome(connect("clear", login="not-ours", extra={"access_token": mint()}))
+    is_right, words = outcome(connect("clear", login="not-ours", extra={"access_token": request_token()}))
     assert not is_right
     assert "unknown x-integration-id" in words
 
@@ -107,16 +107,14 @@ def test_a_wrong_integration_id_is_named_beside_a_right_token(
 @pytest.mark.parametrize(
     ("host", "said"), [(NOWHERE, "Connection refused"), ("http://x.invalid", "no response")]
 )
-def test_a_host_that_is_out_of_reach_is_said(connect: Connect, vendor: str, host: str, said: str) -> None:
+def test_an_unreachable_host_is_reported(connect: Connect, vendor: str, host: str, said: str) -> None:
     is_right, words = outcome(connect(vendor, host=host))
     assert not is_right
     assert (host in words, said in words, "Check Host" in words) == (True, True, True), words
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
-def test_a_host_that_says_nothing_is_given_up_when_the_timeout_is_over(
-    connect: Connect, serve: Serve, vendor: str
-) -> None:
+def test_a_silent_host_is_abandoned_after_the_timeout(connect: Connect, serve: Serve, vendor: str) -> None:
     server = serve(lambda _: [30.0])
     is_right, words = outcome(
         connect(vendor, host=server.url, extra={"timeout": "0.2", **READY.get(vendor, {})})
@@ -125,7 +123,7 @@ def test_a_host_that_says_nothing_is_given_up_when_the_timeout_is_over(
     assert ("got no response" in words, "timed out" in words.lower() or "Timeout" in words) == (True, True)
 
 
-def test_login_and_question_together_have_the_timeout_of_one_request(connect: Connect, serve: Serve) -> None:
+def test_login_and_request_share_one_timeout(connect: Connect, serve: Serve) -> None:
     def slow(seen: Seen) -> Iterable[bytes | float]:
         token = json.dumps({"access_token": "a-token"})
         return [0.6, *answer(token)] if seen.method == "POST" else [0.6, *answer("{}", 404)]
@@ -142,7 +140,7 @@ def test_login_and_question_together_have_the_timeout_of_one_request(connect: Co
     [answer("<h1>Not found</h1>", 404, content_type="text/html"), answer("", 404)],
     ids=["html", "empty"],
 )
-def test_a_404_that_is_not_the_vendors_is_a_wrong_address(
+def test_a_404_that_is_not_from_the_vendor_is_a_wrong_host(
     sandbox: Sandbox, connect: Connect, serve: Serve, vendor: str, page: list[bytes | float]
 ) -> None:
     logins = {
@@ -160,17 +158,17 @@ def test_a_404_that_is_not_the_vendors_is_a_wrong_address(
     ("kind", "said"), [("503", "busy or down"), ("redirect", "not followed"), ("404", "404")]
 )
 @pytest.mark.usefixtures("connections")
-def test_trouble_at_the_vendor_is_said(sandbox: Sandbox, vendor: str, kind: str, said: str) -> None:
+def test_a_vendor_outage_is_reported(sandbox: Sandbox, vendor: str, kind: str, said: str) -> None:
     sandbox.fault(vendor, "*", kind, times=None)
     is_right, words = outcome(f"{vendor}_default")
-    # TAO's and Zilliant's own 404 to the question would be right: here it is the login's.
+    # A 404 to the poll would be valid for TAO and Zilliant: here it is the response to the login.
     assert (is_right, said in words) == (False, True), words
 
 
-def test_thalamus_says_who_is_logged_in_where_an_unknown_id_is_no_invalid_id(
+def test_thalamus_is_asked_for_the_user_if_an_unknown_id_is_not_reported_as_invalid(
     sandbox: Sandbox, connect: Connect
 ) -> None:
-    """Only for cancelling an import is InvalidID documented."""
+    """InvalidID is documented only for cancelling an import."""
     conn_id = connect("thalamus")
     sandbox.fault("thalamus", "status", "400", times=None)
     assert outcome(conn_id)[0] is True
@@ -179,9 +177,7 @@ def test_thalamus_says_who_is_logged_in_where_an_unknown_id_is_no_invalid_id(
 
 @pytest.mark.parametrize("vendor", VENDORS)
 @pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 500])
-def test_what_a_vendor_sends_back_of_us_is_not_said(
-    connect: Connect, serve: Serve, vendor: str, status: int
-) -> None:
+def test_echoed_secrets_are_not_reported(connect: Connect, serve: Serve, vendor: str, status: int) -> None:
     secrets = {
         "clear": ["clear-secret-0", "ready-clear-token"],
         "tao_advance": ["tao-secret-0"],
@@ -208,10 +204,10 @@ def test_what_a_vendor_sends_back_of_us_is_not_said(
 
 @pytest.mark.parametrize("vendor", VENDORS)
 @pytest.mark.usefixtures("sandbox")
-def test_what_a_form_leaves_empty_counts_as_left_out(
-    connect: Connect, mint: Callable[[], str], vendor: str
+def test_empty_form_fields_count_as_missing(
+    connect: Connect, request_token: Callable[[], str], vendor: str
 ) -> None:
-    """Airflow 3 saves null for it."""
+    """Airflow 3 saves null for empty fields."""
     entries = {entry["connection-type"]: entry for entry in get_provider_info()["connection-types"]}  # type: ignore[attr-defined]
     empty = dict.fromkeys(entries[vendor]["conn-fields"])
     needed = {
@@ -219,13 +215,13 @@ def test_what_a_form_leaves_empty_counts_as_left_out(
         "zilliant": ["client_id", "client_secret", "token_url", "x_forwarded_host"],
         "thalamus": ["touchpoint", "token"],
     }.get(vendor, [])
-    extra = {name: None for name in empty if name not in needed}
+    extra: dict[str, Any] = {name: None for name in empty if name not in needed}
     if vendor == "clear":
-        extra["access_token"] = mint()
+        extra["access_token"] = request_token()
     assert outcome(connect(vendor, extra=extra)) == (True, outcome(f"{vendor}_default")[1])
 
 
-def test_a_vendor_of_ones_own_is_tested_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_custom_vendor_can_be_tested(monkeypatch: pytest.MonkeyPatch) -> None:
     with acme_server.acme() as url:
         for pin, said in ((acme_server.PIN, "responds and accepts"), ("0000", "Check Login and Password.")):
             connection = {"conn_type": "acme", "host": url, "login": acme_server.LOGIN, "password": pin}
@@ -234,12 +230,12 @@ def test_a_vendor_of_ones_own_is_tested_too(monkeypatch: pytest.MonkeyPatch) -> 
             assert (is_right, said in words) == (pin == acme_server.PIN, True), words
 
 
-# Clear's token is shared by all processes, and getting another revokes it.
+# Clear's token is shared by all processes, and requesting another revokes it.
 
 
 @pytest.fixture
 def keep_shared(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Put a token into the Variable that all processes read."""
+    """Store a token in the Variable that all processes read."""
 
     def keep(token: str, expires_at: float | None = None) -> None:
         name = credentials.token_variable_name("clear", sandbox.url, CLEAR.client_secret)
@@ -249,10 +245,10 @@ def keep_shared(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[.
     return keep
 
 
-def test_the_token_that_waits_share_is_tried(
-    sandbox: Sandbox, connect: Connect, mint: Callable[[], str], keep_shared: Callable[..., None]
+def test_the_shared_token_is_tested(
+    sandbox: Sandbox, connect: Connect, request_token: Callable[[], str], keep_shared: Callable[..., None]
 ) -> None:
-    keep_shared(mint())
+    keep_shared(request_token())
     assert outcome(connect("clear"))[0] is True
     assert sandbox.requests("clear")["token"] == 1  # the test's own
 
@@ -273,12 +269,12 @@ def test_a_shared_token_is_never_replaced_by_a_test(
     assert sandbox.requests("clear")["token"] == 0
 
 
-def test_where_no_token_is_shared_a_client_secret_is_tried(sandbox: Sandbox, connect: Connect) -> None:
+def test_without_a_shared_token_the_client_secret_is_tested(sandbox: Sandbox, connect: Connect) -> None:
     assert outcome(connect("clear"))[0] is True
     assert (sandbox.requests("clear")["token"], sandbox.requests("clear")["status"]) == (1, 1)
 
 
-def test_somebody_else_is_not_taken_for_clear_where_no_token_is_tried(
+def test_another_server_is_not_mistaken_for_clear_without_a_token(
     connect: Connect, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = serve(lambda _: answer("<h1>Forbidden</h1>", 403, content_type="text/html"))

@@ -1,4 +1,4 @@
-"""How a credential is got, presented, refused and renewed."""
+"""How a credential is obtained, presented, rejected and refreshed."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_the_credential_is_presented_as_the_vendor_wants_it(
 
 
 @pytest.mark.parametrize("encoding", ["multipart", "urlencoded"])
-def test_tao_takes_both_forms_of_a_token_request(
+def test_tao_accepts_both_encodings_of_a_token_request(
     sandbox: Sandbox, connect: Connect, poll: Poll, encoding: str
 ) -> None:
     conn_id = connect("tao_advance", extra={"token_request_encoding": encoding})
@@ -54,7 +54,7 @@ def test_tao_takes_both_forms_of_a_token_request(
 
 @pytest.mark.parametrize("vendor", WITH_LOGIN)
 @pytest.mark.usefixtures("connections")
-def test_two_looks_need_one_login(sandbox: Sandbox, keep_polling: KeepPolling, vendor: str) -> None:
+def test_two_polls_need_one_login(sandbox: Sandbox, keep_polling: KeepPolling, vendor: str) -> None:
     import_id = sandbox.submit(vendor)
     for _ in range(2):
         keep_polling(f"{vendor}_default", import_id)
@@ -63,7 +63,7 @@ def test_two_looks_need_one_login(sandbox: Sandbox, keep_polling: KeepPolling, v
 
 @pytest.mark.parametrize("vendor", WITH_LOGIN)
 @pytest.mark.usefixtures("connections")
-def test_a_refused_credential_is_renewed_once(
+def test_a_rejected_credential_is_refreshed_once(
     sandbox: Sandbox, keep_polling: KeepPolling, vendor: str
 ) -> None:
     import_id = sandbox.submit(vendor, seconds=1000, queued=0)
@@ -75,7 +75,7 @@ def test_a_refused_credential_is_renewed_once(
 
 
 @pytest.mark.usefixtures("connections")
-def test_a_credential_that_is_refused_for_the_report_is_renewed_once(sandbox: Sandbox, poll: Poll) -> None:
+def test_a_credential_rejected_for_the_report_is_refreshed_once(sandbox: Sandbox, poll: Poll) -> None:
     import_id = sandbox.submit("zilliant", ends="partial", seconds=0)
     sandbox.fault("zilliant", "report", "401")
     assert poll("zilliant_default", import_id).state is ImportState.PARTIAL
@@ -85,10 +85,10 @@ def test_a_credential_that_is_refused_for_the_report_is_renewed_once(sandbox: Sa
 @pytest.mark.parametrize("status", ["401", "403"])
 @pytest.mark.parametrize("vendor", WITH_LOGIN)
 @pytest.mark.usefixtures("connections")
-def test_a_new_credential_that_is_refused_is_an_auth_error(
+def test_a_rejected_new_credential_is_an_auth_error(
     sandbox: Sandbox, poll: Poll, vendor: str, status: str
 ) -> None:
-    """It lacks a right, and another one would too: two requests, not four."""
+    """It lacks a permission, and a new one would too: two requests, not four."""
     import_id = sandbox.submit(vendor)
     sandbox.fault(vendor, "status", status, times=None)
     with pytest.raises(ImportAuthError, match=status):
@@ -99,7 +99,7 @@ def test_a_new_credential_that_is_refused_is_an_auth_error(
 
 @pytest.mark.parametrize("vendor", WITH_LOGIN)
 @pytest.mark.usefixtures("connections")
-def test_a_credential_that_worked_and_is_refused_for_good_is_renewed_once(
+def test_a_credential_that_worked_and_is_then_always_rejected_is_refreshed_once(
     sandbox: Sandbox, keep_polling: KeepPolling, vendor: str
 ) -> None:
     conn_id, import_id = f"{vendor}_default", sandbox.submit(vendor)
@@ -111,7 +111,7 @@ def test_a_credential_that_worked_and_is_refused_for_good_is_renewed_once(
     assert (requests["token"], requests["status"]) == (2, 3)
 
 
-def test_a_client_without_the_right_is_an_auth_error(sandbox: Sandbox, connect: Connect, poll: Poll) -> None:
+def test_a_client_without_permission_is_an_auth_error(sandbox: Sandbox, connect: Connect, poll: Poll) -> None:
     login, password = TAO_ADVANCE.unscoped_client_id, TAO_ADVANCE.unscoped_client_secret
     with pytest.raises(ImportAuthError, match="Insufficient scope"):
         poll(connect("tao_advance", login=login, password=password), sandbox.submit("tao_advance"))
@@ -119,7 +119,7 @@ def test_a_client_without_the_right_is_an_auth_error(sandbox: Sandbox, connect: 
 
 @pytest.mark.parametrize("vendor", ["clear", "thalamus"])
 @pytest.mark.usefixtures("connections")
-def test_a_ready_credential_that_is_refused_is_an_auth_error_at_once(
+def test_a_rejected_static_credential_is_an_auth_error_at_once(
     sandbox: Sandbox, poll: Poll, vendor: str
 ) -> None:
     import_id = sandbox.submit(vendor)
@@ -144,7 +144,7 @@ def test_a_wrong_credential_is_an_auth_error(
 
 
 @pytest.mark.parametrize("vendor", [*WITH_LOGIN, "clear"])
-def test_a_refused_login_is_not_repeated(
+def test_a_rejected_login_is_not_repeated(
     sandbox: Sandbox, connect: Connect, keep_polling: KeepPolling, vendor: str
 ) -> None:
     conn_id, import_id = connect(vendor, password="wrong"), sandbox.submit(vendor)
@@ -154,7 +154,7 @@ def test_a_refused_login_is_not_repeated(
     assert sandbox.requests(vendor)["token"] == 1
 
 
-def test_a_password_that_was_fixed_is_taken_at_once_where_there_is_no_login(
+def test_a_corrected_password_is_used_at_once_without_a_login(
     sandbox: Sandbox, connect: Connect, keep_polling: KeepPolling
 ) -> None:
     conn_id, import_id = connect("thalamus", password="wrong"), sandbox.submit("thalamus", seconds=0)
@@ -165,14 +165,14 @@ def test_a_password_that_was_fixed_is_taken_at_once_where_there_is_no_login(
 
 
 @pytest.mark.parametrize("vendor", WITH_LOGIN)
-def test_a_password_that_was_fixed_is_taken_after_a_minute(
+def test_a_corrected_password_is_used_after_a_minute(
     sandbox: Sandbox,
     connect: Connect,
     keep_polling: KeepPolling,
     vendor: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Other processes know only that the login was rejected, not with which password."""
+    """Other processes know that the login was rejected, but not the password used."""
     conn_id, import_id = connect(vendor, password="wrong"), sandbox.submit(vendor, seconds=0)
     with pytest.raises(ImportAuthError):
         keep_polling(conn_id, import_id)
@@ -184,8 +184,8 @@ def test_a_password_that_was_fixed_is_taken_after_a_minute(
 
 
 @pytest.mark.usefixtures("connections")
-def test_the_hooks_own_methods_keep_the_credential(sandbox: Sandbox) -> None:
-    """Blocking and async alike: three polls, one login."""
+def test_the_hook_methods_keep_the_credential(sandbox: Sandbox) -> None:
+    """Three polls, blocking and async, need one login."""
     import_id = sandbox.submit("tao_advance")
     hook = hook_for("tao_advance_default")
     for _ in range(3):
@@ -196,7 +196,7 @@ def test_the_hooks_own_methods_keep_the_credential(sandbox: Sandbox) -> None:
 
 @pytest.mark.parametrize("import_id", ["", " ", None, "None", "{{ x }}", 1.5, True, {"id": 1}, b"x"])
 @pytest.mark.usefixtures("connections")
-def test_the_hooks_own_methods_refuse_what_is_no_id(sandbox: Sandbox, import_id: Any) -> None:
+def test_the_hook_methods_reject_an_invalid_id(sandbox: Sandbox, import_id: Any) -> None:
     hook = hook_for("tao_advance_default")
     with pytest.raises(ImportSettingsError, match="import_id"):
         hook.get_import_status(import_id)
@@ -206,17 +206,17 @@ def test_the_hooks_own_methods_refuse_what_is_no_id(sandbox: Sandbox, import_id:
 
 
 @pytest.mark.usefixtures("connections")
-def test_the_hooks_own_methods_take_a_number(sandbox: Sandbox, poll: Poll) -> None:
+def test_the_hook_methods_accept_a_number(sandbox: Sandbox, poll: Poll) -> None:
     import_id = sandbox.submit("thalamus")
     assert poll("thalamus_default", int(import_id)).import_id == import_id
 
 
-def test_a_token_that_was_replaced_in_the_connection_is_taken_at_once(
-    sandbox: Sandbox, connections: Connect, mint: Callable[[], str], keep_polling: KeepPolling
+def test_a_token_replaced_in_the_connection_is_used_at_once(
+    sandbox: Sandbox, connections: Connect, request_token: Callable[[], str], keep_polling: KeepPolling
 ) -> None:
     import_id = sandbox.submit("clear", seconds=0)
     keep_polling("clear_default", import_id)
-    connections("clear", extra={"access_token": mint()})
+    connections("clear", extra={"access_token": request_token()})
     assert keep_polling("clear_default", import_id).state is ImportState.SUCCEEDED
 
 
@@ -233,7 +233,7 @@ def test_a_token_that_was_replaced_in_the_connection_is_taken_at_once(
         ("thalamus", {"extra": {"token": "with\nnewline"}}),
     ],
 )
-def test_a_connection_that_lacks_something_is_refused_before_anything_is_sent(
+def test_an_incomplete_connection_is_rejected_before_any_request(
     sandbox: Sandbox, connect: Connect, poll: Poll, vendor: str, fields: dict[str, Any]
 ) -> None:
     missing = next(iter(fields.get("extra", fields)))
@@ -242,12 +242,12 @@ def test_a_connection_that_lacks_something_is_refused_before_anything_is_sent(
     assert not any(sandbox.requests(vendor).values())
 
 
-# Clear's token is shared by all processes, and minting another revokes it.
+# Clear's token is shared by all processes, and requesting another revokes it.
 
 
 @pytest.fixture
 def keep_shared(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, float], None]:
-    """Put a token into the Variable that all processes read, as one that was minted so many seconds ago."""
+    """Store a token of this age, in seconds, in the Variable that all processes read."""
 
     def keep(token: str, age: float) -> None:
         name = credentials.token_variable_name("clear", sandbox.url, CLEAR.client_secret)
@@ -257,7 +257,7 @@ def keep_shared(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[[
     return keep
 
 
-def test_clear_mints_one_token_for_all_looks(
+def test_one_clear_token_serves_all_polls(
     sandbox: Sandbox, connect: Connect, keep_polling: KeepPolling
 ) -> None:
     conn_id, import_id = connect("clear"), sandbox.submit("clear", seconds=0)
@@ -266,34 +266,41 @@ def test_clear_mints_one_token_for_all_looks(
     assert sandbox.requests("clear")["token"] == 1
 
 
-def test_clears_ready_token_is_used_as_it_is(
-    sandbox: Sandbox, connect: Connect, mint: Callable[[], str], poll: Poll
+def test_a_static_clear_token_is_used_unchanged(
+    sandbox: Sandbox, connect: Connect, request_token: Callable[[], str], poll: Poll
 ) -> None:
-    conn_id, import_id = connect("clear", extra={"access_token": mint()}), sandbox.submit("clear", seconds=0)
+    conn_id, import_id = (
+        connect("clear", extra={"access_token": request_token()}),
+        sandbox.submit("clear", seconds=0),
+    )
     poll(conn_id, import_id)
     assert sandbox.requests("clear")["token"] == 1  # the test's own
 
 
-def test_clears_shared_token_is_taken_before_another_is_minted(
-    sandbox: Sandbox, connect: Connect, mint: Callable[[], str], keep_shared: Any, poll: Poll
+def test_the_shared_clear_token_is_used_before_requesting_another(
+    sandbox: Sandbox, connect: Connect, request_token: Callable[[], str], keep_shared: Any, poll: Poll
 ) -> None:
     conn_id, import_id = connect("clear"), sandbox.submit("clear", seconds=0)
-    keep_shared(mint(), age=10)
+    keep_shared(request_token(), age=10)
     assert poll(conn_id, import_id).state is ImportState.SUCCEEDED
     assert sandbox.requests("clear")["token"] == 1  # the test's own
 
 
-def test_a_token_that_another_process_has_shared_meanwhile_is_taken(
-    sandbox: Sandbox, connect: Connect, mint: Callable[[], str], keep_shared: Any, keep_polling: KeepPolling
+def test_a_token_shared_by_another_process_meanwhile_is_used(
+    sandbox: Sandbox,
+    connect: Connect,
+    request_token: Callable[[], str],
+    keep_shared: Any,
+    keep_polling: KeepPolling,
 ) -> None:
     conn_id, import_id = connect("clear"), sandbox.submit("clear", seconds=0)
     keep_polling(conn_id, import_id)
-    keep_shared(mint(), age=0)
+    keep_shared(request_token(), age=0)
     assert keep_polling(conn_id, import_id).state is ImportState.SUCCEEDED
     assert sandbox.requests("clear")["token"] == 2  # ours, and the other process's
 
 
-def test_an_old_token_that_clear_refuses_is_minted_anew(
+def test_an_old_token_that_clear_rejects_is_replaced(
     sandbox: Sandbox, connect: Connect, keep_shared: Any, poll: Poll
 ) -> None:
     conn_id, import_id = connect("clear"), sandbox.submit("clear", seconds=0)
@@ -302,7 +309,7 @@ def test_an_old_token_that_clear_refuses_is_minted_anew(
     assert sandbox.requests("clear")["token"] == 1
 
 
-def test_a_young_token_that_clear_refuses_is_not_minted_anew(
+def test_a_young_token_that_clear_rejects_is_not_replaced(
     sandbox: Sandbox, connect: Connect, keep_shared: Any, poll: Poll
 ) -> None:
     conn_id, import_id = connect("clear"), sandbox.submit("clear", seconds=0)

@@ -1,4 +1,4 @@
-"""`timeout` bounds a request in all, in both transports, wherever the other end wastes the time."""
+"""`timeout` limits the total time of a request in both transports, wherever the server is slow."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from airflow_provider_importstatus.hooks.lookup import hook_for
 
 from .cases import GOING_ON, Connect, Poll, Serve, going_on
 from .servers import Seen, answer
-from .test_trust import trusted  # noqa: F401 - a fixture
+from .test_tls import trusted  # noqa: F401 - a fixture
 
 TIMEOUT = 0.4
-#: Seconds between two bytes: no silence is as long as the timeout.
+#: Seconds between two bytes, shorter than the timeout.
 PAUSE = 0.1
-#: Seconds that the servers below go on for at least, and what a slow machine may take beyond the timeout.
+#: Seconds that the slow responses below last at least, and tolerance beyond the timeout on slow machines.
 LONG, PATIENCE = 15, 8.0
 
 
 def slowly(byte: bytes) -> Iterator[bytes | float]:
-    """One byte at a time, for longer than any test waits."""
+    """Yield one byte at a time, for longer than any test waits."""
     for _ in range(int(LONG / PAUSE)):
         yield byte
         yield PAUSE
@@ -44,10 +44,10 @@ def head(**headers: str) -> bytes:
 
 CHUNKED = head(Transfer_Encoding="chunked")
 WHOLE_CHUNK = f"{len(GOING_ON):x}\r\n{GOING_ON}\r\n".encode()
-#: A gzip header that announces a file name, which has no end.
+#: A gzip header that announces a file name that never ends.
 GZIP_NAME = b"\x1f\x8b\x08\x08" + b"\0" * 6
 
-#: What is sent at once, and then what comes again and again.
+#: Bytes sent at once, and the bytes that are then repeated.
 DRIBBLED: dict[str, tuple[bytes, bytes]] = {
     "status line": (b"HTTP/1.1 200 ", b"O"),
     "header": (b"HTTP/1.1 200 OK\r\nX-Slow: ", b"x"),
@@ -65,7 +65,7 @@ DRIBBLED: dict[str, tuple[bytes, bytes]] = {
 
 
 def given_up(poll: Poll, conn_id: str) -> float:
-    """Return how long a look took that must end as an outage."""
+    """Run a poll that must end in an outage; return its duration."""
     began = time.monotonic()
     with pytest.raises(ImportUnavailableError, match=r"timed out after 0\.4 seconds"):
         poll(conn_id, "7")
@@ -73,9 +73,7 @@ def given_up(poll: Poll, conn_id: str) -> float:
 
 
 @pytest.mark.parametrize("part", DRIBBLED)
-def test_an_answer_that_is_dribbled_is_given_up(
-    connect: Connect, serve: Serve, poll: Poll, part: str
-) -> None:
+def test_a_trickling_response_is_abandoned(connect: Connect, serve: Serve, poll: Poll, part: str) -> None:
     at_once, again = DRIBBLED[part]
     server = serve(lambda _: itertools.chain([at_once], slowly(again)))
     conn_id = connect("thalamus", host=server.url, extra={"timeout": TIMEOUT})
@@ -83,7 +81,7 @@ def test_an_answer_that_is_dribbled_is_given_up(
 
 
 @pytest.mark.usefixtures("forgiven")
-def test_a_proxy_that_dribbles_its_answer_to_connect_is_given_up(
+def test_a_trickling_proxy_response_to_connect_is_abandoned(
     connect: Connect, serve: Serve, poll: Poll
 ) -> None:
     def script(_: Seen) -> Iterator[bytes | float]:
@@ -98,7 +96,7 @@ def test_a_proxy_that_dribbles_its_answer_to_connect_is_given_up(
 
 
 class _Handshake(socketserver.BaseRequestHandler):
-    """Begins a TLS record, and never ends it."""
+    """Starts a TLS record that never ends."""
 
     def handle(self) -> None:
         self.request.sendall(b"\x16\x03\x03\x40\x00")
@@ -110,7 +108,7 @@ class _Handshake(socketserver.BaseRequestHandler):
 
 @pytest.fixture
 def handshaking() -> Iterator[str]:
-    """The address of a server that dribbles its part of the TLS handshake."""
+    """Return the URL of a server that sends its TLS handshake one byte at a time."""
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Handshake) as server:
         server.daemon_threads = True
         server.closing = threading.Event()  # type: ignore[attr-defined]
@@ -122,13 +120,13 @@ def handshaking() -> Iterator[str]:
 
 
 @pytest.mark.usefixtures("forgiven")
-def test_a_tls_handshake_that_is_dribbled_is_given_up(connect: Connect, handshaking: str, poll: Poll) -> None:
+def test_a_trickling_tls_handshake_is_abandoned(connect: Connect, handshaking: str, poll: Poll) -> None:
     conn_id = connect("thalamus", host=handshaking, extra={"timeout": TIMEOUT})
     assert given_up(poll, conn_id) < PATIENCE
 
 
 @pytest.mark.usefixtures("forgiven")
-def test_a_chunk_header_that_is_dribbled_over_tls_is_given_up(
+def test_a_trickling_chunk_header_over_tls_is_abandoned(
     connect: Connect,
     serve: Serve,
     poll: Poll,
@@ -148,7 +146,7 @@ def test_a_chunk_header_that_is_dribbled_over_tls_is_given_up(
 
 @pytest.fixture
 def black_hole() -> Iterator[int]:
-    """The port of a server that has no room for another connection: connecting to it takes minutes."""
+    """Return the port of a server with a full backlog, to which connecting takes minutes."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen(0)
@@ -164,10 +162,10 @@ def black_hole() -> Iterator[int]:
             one.close()
 
 
-def test_a_name_with_many_dead_addresses_is_given_up(
+def test_a_host_with_many_dead_addresses_is_abandoned(
     connect: Connect, black_hole: int, monkeypatch: pytest.MonkeyPatch, poll: Poll
 ) -> None:
-    """Each address was given the whole time."""
+    """Previously each address had the whole timeout."""
     resolve = socket.getaddrinfo
 
     def many(host: Any, port: Any, *args: Any, **kwargs: Any) -> list[Any]:
@@ -186,14 +184,14 @@ def test_a_name_with_many_dead_addresses_is_given_up(
 
 
 def _only_to(port: int, connect: Any) -> Any:
-    # The other addresses of the loopback refuse, and a dead one does not.
+    # Other loopback addresses refuse connections, but a dead one does not respond.
     def to_the_black_hole(self: socket.socket, address: Any) -> None:
         connect(self, ("127.0.0.1", port) if address[1] == port else address)
 
     return to_the_black_hole
 
 
-def test_a_living_address_after_a_dead_one_is_found(
+def test_a_working_address_after_a_dead_one_is_used(
     connect: Connect, serve: Serve, monkeypatch: pytest.MonkeyPatch, poll: Poll
 ) -> None:
     server = serve(going_on)
@@ -219,7 +217,7 @@ def test_no_thread_outlives_a_request(connect: Connect, serve: Serve, is_slow: b
     before = _watchdogs()
     with pytest.raises(ImportUnavailableError) if is_slow else nullcontext():
         hook.get_import_status("7")
-    # A watchdog that was called off ends by itself, but not within the same instant.
+    # A cancelled watchdog ends by itself, but not immediately.
     for thread in _watchdogs() - before:
         thread.join(PATIENCE)
     assert _watchdogs() - before == set()
@@ -230,7 +228,7 @@ def _watchdogs() -> set[threading.Thread]:
 
 
 def test_a_request_that_was_answered_in_time_is_not_shut_down_later(connect: Connect, serve: Serve) -> None:
-    """A session keeps its connections: the next request may be on one when the last one's time is over."""
+    """A session keeps connections: the next request may use one when the previous deadline passes."""
     server = serve(_kept_open)
     hook = hook_for(connect("thalamus", host=server.url, extra={"timeout": 1}))
     with hook.get_conn() as session:

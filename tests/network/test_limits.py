@@ -1,4 +1,4 @@
-"""Time and size: nobody at the other end can keep a look for long, and nothing is left open."""
+"""Limits on time and size of a poll, and cleanup of its connections."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ from airflow_provider_importstatus.hooks.lookup import hook_for
 from airflow_provider_importstatus.sandbox import Sandbox
 
 from .cases import GOING_ON, Connect, KeepPolling, Poll, Serve
-from .servers import answer, dribbled
+from .servers import answer, trickled
 
 
-def test_a_body_that_is_dribbled_is_given_up_in_time(sandbox: Sandbox, connect: Connect, poll: Poll) -> None:
+def test_a_trickling_body_is_abandoned_after_the_timeout(
+    sandbox: Sandbox, connect: Connect, poll: Poll
+) -> None:
     connect("thalamus", extra={"timeout": 0.3})
     import_id = sandbox.submit("thalamus")
-    # Some 100 bytes: the pause between two of them is far below the time limit.
+    # About 100 bytes: the pause between two of them is far below the timeout.
     sandbox.fault("thalamus", "status", "dribble", seconds=4)
     began = time.monotonic()
     with pytest.raises(ImportUnavailableError):
@@ -31,22 +33,22 @@ def test_a_body_that_is_dribbled_is_given_up_in_time(sandbox: Sandbox, connect: 
     assert time.monotonic() - began < 2
 
 
-def test_headers_that_are_dribbled_are_given_up(connect: Connect, serve: Serve, poll: Poll) -> None:
-    server = serve(lambda _: dribbled(answer(GOING_ON), 0.15))
+def test_trickling_headers_are_abandoned(connect: Connect, serve: Serve, poll: Poll) -> None:
+    server = serve(lambda _: trickled(answer(GOING_ON), 0.15))
     conn_id = connect("thalamus", host=server.url, extra={"timeout": 0.3})
     began = time.monotonic()
     with pytest.raises(ImportUnavailableError):
         poll(conn_id, "7")
-    # The whole would take some 15 seconds.
+    # The whole response would take about 15 seconds.
     assert time.monotonic() - began < 8
 
 
-def test_an_answer_that_is_dribbled_fast_enough_is_read(connect: Connect, serve: Serve, poll: Poll) -> None:
-    conn_id = connect("thalamus", host=serve(lambda _: dribbled(answer(GOING_ON), 0.0005)).url)
+def test_a_slow_response_within_the_timeout_is_read(connect: Connect, serve: Serve, poll: Poll) -> None:
+    conn_id = connect("thalamus", host=serve(lambda _: trickled(answer(GOING_ON), 0.0005)).url)
     assert poll(conn_id, "7").state == "running"
 
 
-def test_a_compressed_bomb_is_not_unpacked(connect: Connect, serve: Serve, poll: Poll) -> None:
+def test_a_compression_bomb_is_not_decompressed(connect: Connect, serve: Serve, poll: Poll) -> None:
     bomb = gzip.compress(b'{"state": "PROCESSED"' + b" " * 64 * 1024 * 1024 + b"}")
     head = answer("", content_encoding="gzip", content_length=str(len(bomb)))
     conn_id = connect("thalamus", host=serve(lambda _: [*head, bomb]).url)
@@ -54,20 +56,20 @@ def test_a_compressed_bomb_is_not_unpacked(connect: Connect, serve: Serve, poll:
         poll(conn_id, "7")
 
 
-def test_a_compressed_answer_is_read(connect: Connect, serve: Serve, poll: Poll) -> None:
+def test_a_compressed_response_is_read(connect: Connect, serve: Serve, poll: Poll) -> None:
     body = gzip.compress(GOING_ON.encode())
     head = answer("", content_encoding="gzip", content_length=str(len(body)))
     conn_id = connect("thalamus", host=serve(lambda _: [*head, body]).url)
     assert poll(conn_id, "7").state == "running"
 
 
-def test_an_answer_without_a_length_is_read_to_its_end(connect: Connect, serve: Serve, poll: Poll) -> None:
+def test_a_response_without_a_length_is_read_to_its_end(connect: Connect, serve: Serve, poll: Poll) -> None:
     head = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
     conn_id = connect("thalamus", host=serve(lambda _: [head, GOING_ON.encode()]).url)
     assert poll(conn_id, "7").state == "running"
 
 
-def test_a_body_in_chunks_that_breaks_off_is_unavailable(connect: Connect, serve: Serve, poll: Poll) -> None:
+def test_a_truncated_chunked_body_is_unavailable(connect: Connect, serve: Serve, poll: Poll) -> None:
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     chunk = f"{len(GOING_ON):x}\r\n{GOING_ON}\r\n".encode()
     conn_id = connect("thalamus", host=serve(lambda _: [head, chunk]).url)
@@ -75,7 +77,7 @@ def test_a_body_in_chunks_that_breaks_off_is_unavailable(connect: Connect, serve
         poll(conn_id, "7")
 
 
-def test_nobody_listening_is_unavailable(connect: Connect, serve: Serve, poll: Poll) -> None:
+def test_a_refused_connection_is_unavailable(connect: Connect, serve: Serve, poll: Poll) -> None:
     with serve(lambda _: []) as server:
         url = server.url
     with pytest.raises(ImportUnavailableError):
@@ -111,7 +113,7 @@ def test_nothing_is_left_open(
 
 
 @pytest.mark.usefixtures("connections")
-def test_no_session_outlives_a_look(
+def test_no_session_outlives_a_poll(
     sandbox: Sandbox,
 ) -> None:
     import_id = sandbox.submit("thalamus")

@@ -1,4 +1,4 @@
-"""The session that a hook gives for the vendor's other calls."""
+"""The session of a hook for other requests to the vendor."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from airflow_provider_importstatus.transports.user_agent import USER_AGENT
 
 from .cases import PRESENTED, READY, Connect, Serve, going_on
 from .servers import Seen, Server, answer
-from .test_trust import trusted  # noqa: F401 - a fixture
+from .test_tls import trusted  # noqa: F401 - a fixture
 
 CSV = b"id,name\n1,one\n"
 TAO_UPLOAD = "/api/v1/upload/api/v1/upload"
 ZILLIANT_MAPPING = {"entitySystemName": "prices", "definition": {"columns": []}}
-#: Headers of which none may come to another origin.
+#: Headers that must not be sent to another origin.
 CREDENTIALS = {
     "authorization",
     "cookie",
@@ -49,7 +49,7 @@ def tao(connect: Connect) -> Iterator[requests.Session]:
 
 @pytest.fixture
 def storage(serve: Serve) -> Server:
-    """Somebody else's storage: another origin."""
+    """Return a storage server with another origin."""
     return serve(lambda _: answer("stored"))
 
 
@@ -63,7 +63,9 @@ def leaked(seen: Seen) -> set[str]:
 
 
 @pytest.mark.parametrize("vendor", READY)
-def test_a_relative_url_is_below_the_base_and_signed(connect: Connect, serve: Serve, vendor: str) -> None:
+def test_a_relative_url_is_resolved_against_the_base_url_and_authenticated(
+    connect: Connect, serve: Serve, vendor: str
+) -> None:
     server = serve(going_on)
     with session_of(vendor, server, connect) as session:
         session.get("/other/call", params={"a": "b"})
@@ -71,7 +73,7 @@ def test_a_relative_url_is_below_the_base_and_signed(connect: Connect, serve: Se
     assert [(seen.target, seen.headers.get(name)) for seen in server.seen] == [("/other/call?a=b", value)]
 
 
-def test_a_relative_url_is_below_the_path_of_the_host(connect: Connect, serve: Serve) -> None:
+def test_a_relative_url_is_resolved_against_the_path_of_the_host(connect: Connect, serve: Serve) -> None:
     server = serve(going_on)
     conn_id = connect("thalamus", host=f"{server.url}/thalamus")
     with hook_for(conn_id).get_conn() as session:
@@ -79,7 +81,7 @@ def test_a_relative_url_is_below_the_path_of_the_host(connect: Connect, serve: S
     assert server.seen[0].target == "/thalamus/api/v4/me"
 
 
-def test_an_absolute_url_of_the_own_origin_is_signed(connect: Connect, serve: Serve) -> None:
+def test_an_absolute_url_of_the_same_origin_is_authenticated(connect: Connect, serve: Serve) -> None:
     server = serve(going_on)
     with session_of("thalamus", server, connect) as session:
         session.get(f"{server.url}/anywhere")
@@ -108,7 +110,7 @@ def test_a_redirect_to_another_origin_carries_no_credential(
     assert [leaked(seen) for seen in storage.seen] == [set()]
 
 
-def test_a_redirect_back_to_the_own_origin_is_signed_again(connect: Connect, serve: Serve) -> None:
+def test_a_redirect_back_to_the_same_origin_is_authenticated_again(connect: Connect, serve: Serve) -> None:
     def script(seen: Seen) -> list[bytes | float]:
         if seen.target == "/there":
             return answer("", 302, location=f"{detour.url}/detour")
@@ -135,7 +137,7 @@ def test_a_file_is_submitted(sandbox: Sandbox, tao: requests.Session) -> None:
 
 
 @pytest.mark.parametrize("as_stream", [False, True])
-def test_a_refused_credential_is_renewed_once_and_the_file_sent_again(
+def test_a_rejected_credential_is_refreshed_once_and_the_file_sent_again(
     sandbox: Sandbox, tao: requests.Session, as_stream: bool
 ) -> None:
     tao.get("/api/v1/upload/api/v1/status/unknown")
@@ -145,7 +147,7 @@ def test_a_refused_credential_is_renewed_once_and_the_file_sent_again(
     assert sandbox.requests("tao_advance")["token"] == 2
 
 
-def test_a_refused_credential_is_renewed_once_and_the_json_sent_again(
+def test_a_rejected_credential_is_refreshed_once_and_the_json_sent_again(
     sandbox: Sandbox, connect: Connect
 ) -> None:
     with hook_for(connect("zilliant")).get_conn() as session:
@@ -157,7 +159,7 @@ def test_a_refused_credential_is_renewed_once_and_the_json_sent_again(
 
 @pytest.fixture
 def refusing_once(serve: Serve, connect: Connect) -> Iterator[tuple[requests.Session, Server]]:
-    """A session, and the vendor that refuses its first credential."""
+    """Return a session, and a vendor that rejects its first credential."""
 
     def vendor(seen: Seen) -> list[bytes | float]:
         if seen.target.startswith("/oauth"):
@@ -171,31 +173,31 @@ def refusing_once(serve: Serve, connect: Connect) -> Iterator[tuple[requests.Ses
 
 
 @pytest.mark.parametrize("kind", ["bytes", "bytearray", "text", "file", "rest-of-a-file"])
-def test_a_body_is_sent_again_whole(
+def test_the_whole_body_is_sent_again(
     refusing_once: tuple[requests.Session, Server], tmp_path: Path, kind: str
 ) -> None:
     session, server = refusing_once
     (tmp_path / "file.csv").write_bytes(b"skipped" + CSV if kind == "rest-of-a-file" else CSV)
     with (tmp_path / "file.csv").open("rb") as file:
         file.seek(len("skipped") if kind == "rest-of-a-file" else 0)
-        bodies = {"bytes": CSV, "bytearray": bytearray(CSV), "text": CSV.decode()}
+        bodies: dict[str, Any] = {"bytes": CSV, "bytearray": bytearray(CSV), "text": CSV.decode()}
         assert session.put("/put", data=bodies.get(kind, file)).status_code == 200
     assert [seen.body for seen in server.seen if seen.target == "/put"] == [CSV, CSV]
 
 
-def test_a_body_that_is_used_up_is_not_sent_again(refusing_once: tuple[requests.Session, Server]) -> None:
+def test_a_consumed_body_is_not_sent_again(refusing_once: tuple[requests.Session, Server]) -> None:
     session, server = refusing_once
     assert session.put("/put", data=iter([CSV])).status_code == 401
     assert len([seen for seen in server.seen if seen.target == "/put"]) == 1
 
 
-def test_a_second_refusal_is_the_callers(sandbox: Sandbox, tao: requests.Session) -> None:
+def test_a_second_rejection_is_returned_to_the_caller(sandbox: Sandbox, tao: requests.Session) -> None:
     sandbox.fault("tao_advance", "submit", "401", times=None)
     assert tao.post(TAO_UPLOAD, files={"file": ("roster.csv", CSV)}).status_code == 401
     assert sandbox.requests("tao_advance")["submit"] == 2
 
 
-def test_a_login_that_is_refused_is_an_auth_error(connect: Connect) -> None:
+def test_a_rejected_login_is_an_auth_error(connect: Connect) -> None:
     with (
         hook_for(connect("tao_advance", password="wrong")).get_conn() as session,
         pytest.raises(ImportAuthError),
@@ -211,7 +213,7 @@ def test_hook_and_session_share_the_credential(sandbox: Sandbox, connect: Connec
     assert sandbox.requests("tao_advance")["token"] == 1
 
 
-def test_the_connections_time_limit_is_the_sessions(connect: Connect, serve: Serve) -> None:
+def test_the_session_uses_the_timeout_of_the_connection(connect: Connect, serve: Serve) -> None:
     server = serve(lambda _: [3.0, *answer("")])
     with (
         session_of("thalamus", server, connect, timeout=0.2) as session,
@@ -220,7 +222,7 @@ def test_the_connections_time_limit_is_the_sessions(connect: Connect, serve: Ser
         session.get("/")
 
 
-def test_the_callers_time_limit_wins(connect: Connect, serve: Serve) -> None:
+def test_the_timeout_of_the_caller_wins(connect: Connect, serve: Serve) -> None:
     server = serve(lambda _: [0.4, *answer("")])
     with session_of("thalamus", server, connect, timeout=0.1) as session:
         assert session.get("/", timeout=5).status_code == 200
@@ -244,7 +246,7 @@ def test_the_session_never_uses_netrc(
     assert [one.headers.get("authorization") for one in seen] == [None] * len(seen)
 
 
-def test_the_sessions_proxy_is_the_connections(
+def test_the_session_uses_the_proxy_of_the_connection(
     connect: Connect, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proxy, other = serve(going_on), serve(going_on)
@@ -257,7 +259,7 @@ def test_the_sessions_proxy_is_the_connections(
 
 @pytest.mark.usefixtures("connections")
 def test_clear_can_be_submitted_to() -> None:
-    """The storage refuses whoever sends it the vendor's credential."""
+    """The storage rejects requests with the vendor's credential."""
     with hook_for("clear_default").get_conn() as session:
         presign = session.get("/one-integration/action/pre-sign", params={"filename": "a.csv"}).json()
         url = presign["result"]["preSignedUrl"]
@@ -268,13 +270,13 @@ def test_clear_can_be_submitted_to() -> None:
 
 
 def other_host(server: Server) -> str:
-    """The same server under another name."""
+    """The same server under another host name."""
     return server.url.replace("127.0.0.1", "localhost")
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("way", ["other port", "other host"])
-def test_the_callers_own_authorization_is_stripped_where_requests_strips_it(
+def test_the_callers_authorization_is_stripped_where_requests_strips_it(
     connect: Connect, serve: Serve, storage: Server, status: int, way: str
 ) -> None:
     target = {"other port": storage.url, "other host": other_host(storage)}[way]
@@ -286,7 +288,7 @@ def test_the_callers_own_authorization_is_stripped_where_requests_strips_it(
     assert ("authorization" in headers, headers["x-mine"]) == (False, "yes")
 
 
-def test_the_callers_own_authorization_stays_on_the_same_origin(connect: Connect, serve: Serve) -> None:
+def test_the_callers_authorization_is_kept_on_the_same_origin(connect: Connect, serve: Serve) -> None:
     server = serve(lambda seen: answer("", 302 if seen.target == "/here" else 200, location="/there"))
     with session_of("clear", serve(going_on), connect) as session:
         session.get(f"{server.url}/here", headers={"Authorization": "Bearer mine"})
@@ -297,7 +299,7 @@ def test_the_callers_own_authorization_stays_on_the_same_origin(connect: Connect
 def test_an_explicit_authorization_for_other_storage_arrives_after_a_vendors_call(
     connect: Connect, serve: Serve, storage: Server, vendor: str
 ) -> None:
-    """As any header that has the name of one of the vendor's."""
+    """Like any header with the name of one of the vendor's headers."""
     mine = dict.fromkeys(CREDENTIALS - {"cookie"}, "mine")
     with session_of(vendor, serve(going_on), connect) as session:
         session.get("/first")
@@ -305,7 +307,7 @@ def test_an_explicit_authorization_for_other_storage_arrives_after_a_vendors_cal
     assert {name: storage.seen[0].headers.get(name) for name in mine} == mine
 
 
-def test_a_header_of_the_callers_that_the_signature_replaces_is_stripped_like_any(
+def test_a_caller_header_replaced_by_authentication_is_stripped_like_any_other(
     connect: Connect, serve: Serve, storage: Server
 ) -> None:
     server = serve(lambda _: answer("", 307, location=f"{storage.url}/there"))
@@ -332,7 +334,7 @@ def test_https_of_the_same_host_gets_no_credential_and_keeps_the_callers_headers
     assert (secure.seen[0].headers["x-mine"], secure.seen[0].body) == ("yes", CSV)
 
 
-def test_a_refusal_by_another_origin_renews_no_credential(connect: Connect, serve: Serve) -> None:
+def test_a_rejection_by_another_origin_refreshes_no_credential(connect: Connect, serve: Serve) -> None:
     storage = serve(lambda _: answer("", 403))
     server = serve(lambda seen: answer(TOKEN) if seen.target == "/oauth" else _to(storage))
     conn_id = connect("tao_advance", host=server.url, extra={"token_url": f"{server.url}/oauth"})
@@ -349,12 +351,12 @@ def _to(server: Server) -> list[bytes | float]:
 
 
 class Readings:
-    """A connection that is edited while a request is under way: the vendor as read before and after."""
+    """A connection that is edited during a request: the vendor before and after the edit."""
 
     def __init__(self, before: ImportStatusHook, after: ImportStatusHook) -> None:
         self.now, self._after = before, after
 
-    def session(self) -> AuthenticatedSession:
+    def session(self) -> AuthenticatedSession[Any]:
         return AuthenticatedSession(lambda: self.now, self._credential, USER_AGENT)
 
     def _credential(self, vendor: Any, refused: Credential | None) -> tuple[Any, Credential]:
@@ -367,7 +369,7 @@ class Readings:
 
 @pytest.fixture
 def edited(connect: Connect) -> Callable[..., Readings]:
-    """Make a connection that is edited after its credential was refused."""
+    """Create a connection that is edited after its credential was rejected."""
 
     def edited(before: str, after: str, **extra: Any) -> Readings:
         old = hook_for(connect("clear", "old", host=before, extra={"access_token": "old-token"}))
@@ -385,9 +387,7 @@ def test_a_new_credential_never_goes_to_the_old_host(serve: Serve, edited: Calla
     assert new.seen == []
 
 
-def test_after_an_edit_relative_urls_are_below_the_new_host(
-    serve: Serve, edited: Callable[..., Readings]
-) -> None:
+def test_after_an_edit_relative_urls_use_the_new_host(serve: Serve, edited: Callable[..., Readings]) -> None:
     old, new = serve(lambda _: answer("", 401)), serve(going_on)
     with edited(old.url, new.url).session() as session:
         session.get("/x")
@@ -404,14 +404,14 @@ def test_a_new_credential_goes_through_the_new_proxy(serve: Serve, edited: Calla
 
 
 def slowly(content: bytes, seconds: float) -> Iterator[bytes | float]:
-    """An answer of unknown length that takes so long, without a long silence."""
+    """Yield a response of unknown length that takes this long, without a long pause."""
     yield b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
     for _ in range(int(seconds / 0.1)):
         yield content
         yield 0.1
 
 
-def test_an_ordinary_call_is_bounded_in_all(connect: Connect, serve: Serve) -> None:
+def test_an_ordinary_call_has_a_total_timeout(connect: Connect, serve: Serve) -> None:
     server = serve(lambda _: slowly(b"x", 20))
     began = time.monotonic()
     with (
@@ -422,7 +422,7 @@ def test_an_ordinary_call_is_bounded_in_all(connect: Connect, serve: Serve) -> N
     assert time.monotonic() - began < 10
 
 
-def test_a_download_may_take_longer_than_the_time_limit(connect: Connect, serve: Serve) -> None:
+def test_a_download_may_take_longer_than_timeout(connect: Connect, serve: Serve) -> None:
     server = serve(lambda _: slowly(b"x", 1.5))
     with (
         session_of("thalamus", server, connect, timeout=0.6) as session,
@@ -431,7 +431,7 @@ def test_a_download_may_take_longer_than_the_time_limit(connect: Connect, serve:
         assert reply.content == b"x" * 15
 
 
-def test_an_upload_may_take_longer_than_the_time_limit(connect: Connect, serve: Serve) -> None:
+def test_an_upload_may_take_longer_than_timeout(connect: Connect, serve: Serve) -> None:
     def parts() -> Iterator[bytes]:
         for _ in range(15):
             yield b"x"
@@ -442,8 +442,8 @@ def test_an_upload_may_take_longer_than_the_time_limit(connect: Connect, serve: 
         assert session.put("/", data=parts()).text == "stored"
 
 
-def test_a_download_is_bounded_by_the_time_limit_for_transfers(connect: Connect, serve: Serve) -> None:
-    """Its end is nowhere told: that it is missing must be an error."""
+def test_a_download_is_limited_by_transfer_timeout(connect: Connect, serve: Serve) -> None:
+    """The response does not announce its length: an incomplete one must be an error."""
     server = serve(lambda _: slowly(b"x", 20))
     began = time.monotonic()
     with (
@@ -455,7 +455,7 @@ def test_a_download_is_bounded_by_the_time_limit_for_transfers(connect: Connect,
     assert time.monotonic() - began < 12
 
 
-def test_an_answer_that_was_given_up_leaves_no_watchdog(connect: Connect, serve: Serve) -> None:
+def test_an_abandoned_response_leaves_no_watchdog(connect: Connect, serve: Serve) -> None:
     server = serve(lambda _: answer("body"))
     with session_of("thalamus", server, connect) as session:
         reply = session.get("/", stream=True)

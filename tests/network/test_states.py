@@ -1,4 +1,4 @@
-"""What each vendor says of an import's course, as it comes out of a look."""
+"""The status of a poll for each vendor and scenario."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def ended(end: str, **more: Any) -> dict[str, Any]:
     return {"ends": end, "seconds": 0, **more}
 
 
-COURSES = [
+SCENARIOS = [
     ("clear", QUEUED, "queued", "CREATED"),
     ("clear", RUNNING, "running", "PROCESSING"),
     ("clear", UNKNOWN, "unknown", "HIBERNATING"),
@@ -54,23 +54,23 @@ COURSES = [
 
 
 @pytest.mark.parametrize(
-    ("vendor", "course", "state", "word"),
-    COURSES,
+    ("vendor", "scenario", "state", "word"),
+    SCENARIOS,
     ids=[
-        f"{vendor}-{state}{'-no-report' if 'report' in course else ''}"
-        for vendor, course, state, _ in COURSES
+        f"{vendor}-{state}{'-no-report' if 'report' in scenario else ''}"
+        for vendor, scenario, state, _ in SCENARIOS
     ],
 )
 @pytest.mark.usefixtures("connections")
-def test_a_look_says_how_the_import_is_going(
+def test_a_poll_returns_the_state_of_the_import(
     sandbox: Sandbox,
     poll: Poll,
     vendor: str,
-    course: dict[str, Any],
+    scenario: dict[str, Any],
     state: str,
     word: str | None,
 ) -> None:
-    import_id = sandbox.submit(vendor, **course)
+    import_id = sandbox.submit(vendor, **scenario)
     status = poll(f"{vendor}_default", import_id)
     assert (status.vendor, status.import_id, status.state) == (vendor, import_id, ImportState(state))
     assert word in (None, status.vendor_state)
@@ -86,7 +86,7 @@ def test_a_look_says_how_the_import_is_going(
     ],
 )
 @pytest.mark.usefixtures("connections")
-def test_rows_are_counted_as_far_as_the_vendor_counts(
+def test_row_counts_are_those_the_vendor_reports(
     sandbox: Sandbox, poll: Poll, vendor: str, rows: RowCounts
 ) -> None:
     import_id = sandbox.submit(vendor, **ended("partial", rows=50, rejected=4, skipped=2))
@@ -95,16 +95,18 @@ def test_rows_are_counted_as_far_as_the_vendor_counts(
 
 @pytest.mark.parametrize("vendor", VENDORS)
 @pytest.mark.usefixtures("connections")
-def test_both_transports_bring_the_same_status(sandbox: Sandbox, vendor: str) -> None:
+def test_both_transports_return_the_same_status(sandbox: Sandbox, vendor: str) -> None:
     import_id = sandbox.submit(vendor, **ended("partial"))
     hook = hook_for(f"{vendor}_default")
     assert hook.get_import_status(import_id) == asyncio.run(hook.aget_import_status(import_id))
 
 
 def test_an_integration_of_the_hook_wins_over_the_connections(
-    sandbox: Sandbox, connections: Connect, mint: Any, poll: Poll
+    sandbox: Sandbox, connections: Connect, request_token: Any, poll: Poll
 ) -> None:
-    connections("clear", login="an-integration-that-clear-does-not-know", extra={"access_token": mint()})
+    connections(
+        "clear", login="an-integration-that-clear-does-not-know", extra={"access_token": request_token()}
+    )
     import_id = sandbox.submit("clear", seconds=0)
     status = poll("clear_default", import_id, integration_id=sandbox.connections["clear_default"]["login"])
     assert status.state is ImportState.SUCCEEDED

@@ -1,4 +1,4 @@
-"""A private PostgreSQL: a cluster in a temporary directory, on a free port, ended without a trace."""
+"""A private PostgreSQL cluster in a temporary directory, on a free port, removed afterwards."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from typing import Any
 
 from demo.configuration import free_ports
 
-#: Where Debian keeps the programs of each version; elsewhere they are on the path.
+#: Where Debian installs the programs of each version; elsewhere they are on the PATH.
 DEBIAN = Path("/usr/lib/postgresql")
 USER = "airflow"
-#: Nothing in it outlives the tests, so nothing has to reach the disk.
+#: The data is removed after the tests, so it need not reach the disk.
 QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200")
 
 
 class PostgresError(RuntimeError):
-    """PostgreSQL is missing or does not start. The message says what to do."""
+    """Raised if PostgreSQL is missing or does not start. The message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Postgres:
         return f"postgresql+psycopg2://{USER}:{self.password}@127.0.0.1:{self.port}/{name}"
 
     def is_ready(self) -> bool:
-        """Whether it takes connections."""
+        """Return whether it accepts connections."""
         return subprocess.run(self._command("pg_isready", "-q"), check=False).returncode == 0
 
     def _run(self, program: str, *arguments: str) -> None:
@@ -88,7 +88,12 @@ def _initialise(server: Postgres, home: Path) -> None:
         for path in (home, password_file):
             shutil.chown(path, "postgres", "postgres")
     arguments = ["--locale=C", "--encoding=UTF8", "--no-sync", "--auth=scram-sha-256", f"--username={USER}"]
-    command = [server.programs / "initdb", *arguments, f"--pwfile={password_file}", home / "data"]
+    command: list[str | Path] = [
+        server.programs / "initdb",
+        *arguments,
+        f"--pwfile={password_file}",
+        home / "data",
+    ]
     with (home / "initdb.log").open("wb") as log:
         code = subprocess.run(
             command, cwd=home, stdout=log, stderr=log, check=False, timeout=120, **_as_ordinary_user()
@@ -99,7 +104,7 @@ def _initialise(server: Postgres, home: Path) -> None:
 
 def _start(server: Postgres, home: Path) -> subprocess.Popen[bytes]:
     options = ("listen_addresses=127.0.0.1", f"unix_socket_directories={home}", *QUICK)
-    command = [server.programs / "postgres", "-D", home / "data", "-p", str(server.port)]
+    command: list[str | Path] = [server.programs / "postgres", "-D", home / "data", "-p", str(server.port)]
     with (home / "postgres.log").open("wb") as log:
         return subprocess.Popen(
             [*command, *(part for option in options for part in ("-c", option))],
@@ -113,7 +118,7 @@ def _start(server: Postgres, home: Path) -> subprocess.Popen[bytes]:
 
 
 def _as_ordinary_user() -> dict[str, Any]:
-    # PostgreSQL refuses to run as root.
+    # PostgreSQL does not run as root.
     return {"user": "postgres", "group": "postgres", "extra_groups": []} if os.getuid() == 0 else {}
 
 
@@ -127,7 +132,7 @@ def _wait_until_ready(server: Postgres, process: subprocess.Popen[bytes], home: 
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.send_signal(signal.SIGINT)  # Disconnect all clients, then end.
+    process.send_signal(signal.SIGINT)  # Disconnect all clients, then stop.
     with suppress(subprocess.TimeoutExpired):
         process.wait(20)
         return

@@ -1,4 +1,4 @@
-"""A PostgreSQL for all tests of this folder, and processes that share an Airflow database in it."""
+"""A PostgreSQL shared by all tests of this folder, and processes that share an Airflow database."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DAGS = Path(__file__).parent / "dags"
 
 @pytest.fixture(scope="package")
 def server() -> Iterator[Postgres]:
-    """Return a PostgreSQL without databases of its own."""
+    """Return a PostgreSQL without databases."""
     with postgres() as server:
         yield server
 

@@ -1,4 +1,4 @@
-"""Four vendors whose answers cannot be stored as they are: the import's id says which answer it is."""
+"""Four vendors whose responses cannot be stored unchanged; the import id selects the response."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from typing import Any
 
 from tests.network.servers import Seen, answer
 
-#: Half of a pair is legal JSON, and no text that could be encoded.
+#: A lone surrogate is valid JSON, but cannot be encoded.
 SURROGATE = "Row 7 \ud83d is wrong."
 ANSI = "Row 7\r\n\x1b[31mis\x1b[0m\x07 wrong\x9b2J.\u2028"
 TEXTS = {"surrogate": SURROGATE, "ansi": ANSI}
-#: Just below the size that is read at all.
+#: Just below the maximum response size.
 EMPTY_OBJECTS = f"[{'{},' * ((5 * 1024 * 1024 - 400) // 3)}{{}}]"
 
 _ID = re.compile(r"(?:taskId=|status/|EntityImport/)([a-z0-9_]+-[a-z_]+-[a-z_]+)")
 
 
 class HostileVendors:
-    """The script of a server that is all four vendors."""
+    """A server script that responds like all four vendors."""
 
     def __init__(self) -> None:
         self._polls: Counter[str] = Counter()
 
     def __call__(self, seen: Seen) -> Iterable[bytes | float]:
-        """Answer a login, or a poll by the import's id."""
+        """Respond to a login, or to a poll according to the import id."""
         found = _ID.search(seen.target)
         if found is None:
             return answer(json.dumps({"access_token": "hostile-token", "expires_in": 3600}))
         kind, vendor, mode = found[1].split("-")
         self._polls[found[1]] += 1
-        # The worker that defers has polled before: the triggerer is to meet it.
+        # The worker polls before deferring, but the triggerer should get the hostile response.
         if mode == "deferred" and self._polls[found[1]] == 1:
             return answer(json.dumps(_going_on(vendor)))
         return _hostile(kind, vendor, is_report=seen.target.endswith("/report"))

@@ -1,4 +1,4 @@
-"""Processes that poll: a program that has loaded Airflow and forks, once for each job that it is given.
+"""Polling processes: a program that has loaded Airflow and forks once for each job.
 
 As workers do, each has a memory of its own, and shares with the others only Airflow's metadata database.
 """
@@ -22,21 +22,21 @@ from uuid import uuid4
 
 ROOT = Path(__file__).parents[2]
 
-#: After so many seconds nobody else is expected to write.
+#: Seconds after which no other process is expected to write.
 LATEST = 4.0
 
-#: What a process does; see `Poll`, and `variables` and `age` of `Pollers`.
+#: The job of a process; see `Poll`, and `variables` and `age` of `Pollers`.
 Job = Mapping[str, Any]
 
 
 class Pollers:
-    """The program as its parent sees it."""
+    """Handle of the program in its parent process."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
 
     def poll(self, *polls: Job) -> list[list[str]]:
-        """Poll side by side, each in a process of its own; return each one's outcomes.
+        """Poll concurrently in separate processes; return the outcomes of each.
 
         A job is a `connection` of the type `conn_type`, an `import_id`, and optionally how many `polls` must
         succeed within how many `tries`, to `go_on` after any error, the `transport`, how Variables are
@@ -47,7 +47,7 @@ class Pollers:
         return results
 
     def variables(self, prefix: str) -> dict[str, str]:
-        """Return Airflow's Variables whose names begin so."""
+        """Return Airflow's Variables whose names have this prefix."""
         (found,) = self._do([{"do": "variables", "prefix": prefix}])
         return dict(found)
 
@@ -77,7 +77,7 @@ def pollers(env: Mapping[str, str]) -> Iterator[Pollers]:
 
 
 def main() -> None:
-    """Answer each line of jobs with a line of results."""
+    """Respond to each line of jobs with a line of results."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # Airflow logs to standard output.
     _load()
@@ -86,7 +86,7 @@ def main() -> None:
 
 
 def _load() -> None:
-    # What every process needs is loaded and made once, before they fork: the API's routes take seconds.
+    # Everything is loaded and created once, before forking, since the routes of the API take seconds.
     import a2wsgi  # noqa: F401
     import httpx
     from airflow.sdk.execution_time import supervisor
@@ -96,10 +96,10 @@ def _load() -> None:
     import airflow_provider_importstatus.triggers.import_status  # noqa: F401
 
     api = supervisor.in_process_api_server()
-    # It makes them with the first request, whatever it answers.
+    # The first request creates them, whatever the response.
     transport = httpx.ASGITransport(api.app, raise_app_exceptions=False)
     asyncio.run(httpx.AsyncClient(transport=transport, base_url="http://in-process").get("/health/ping"))
-    supervisor.in_process_api_server = lambda: api
+    supervisor.in_process_api_server = lambda: api  # type: ignore[assignment]
 
 
 def _side_by_side(jobs: Sequence[Job]) -> list[Any]:
@@ -126,7 +126,7 @@ def _poll(job: Job) -> list[str]:
     from airflow.sdk.execution_time.supervisor import InProcessTestSupervisor
 
     os.environ["AIRFLOW_CONN_POLLED"] = json.dumps(job["connection"])
-    # It gives Variables as a supervisor does, and takes whatever has a `run`.
+    # It provides Variables like a supervisor, and accepts any object with a `run`.
     outcomes: list[str] = InProcessTestSupervisor.run_trigger_in_process(
         trigger=Poll(job), ti=SimpleNamespace(id=uuid4())
     )
@@ -134,20 +134,20 @@ def _poll(job: Job) -> list[str]:
 
 
 class Poll:
-    """Polls as a wait does, until enough polls have succeeded or the tries are used up."""
+    """Polls like a wait, until enough polls have succeeded or the tries are used up."""
 
     def __init__(self, job: Job) -> None:
         self._job: dict[str, Any] = {"polls": 1, "tries": 1, "interval": 0.5, "transport": "requests", **job}
 
     async def run(self) -> AsyncIterator[list[str]]:
-        """Yield the outcomes: a state, or the error's class and words."""
+        """Yield the outcomes: a state, or the class and message of an error."""
         yield await asyncio.to_thread(self._outcomes)
 
     def _outcomes(self) -> list[str]:
         from airflow_provider_importstatus.exceptions import ImportStatusError, ImportUnavailableError
         from airflow_provider_importstatus.hooks.lookup import hook_for
 
-        job, outcomes = self._job, []
+        job, outcomes = self._job, list[str]()
         with _writing(job.get("writes", "at_once")):
             time.sleep(job.get("start_after", 0.0))
             hook, succeeded = hook_for("polled"), 0
@@ -171,7 +171,7 @@ class Poll:
 
 @contextmanager
 def _writing(writes: str) -> Iterator[None]:
-    """Let Variables be written so, without this process's knowledge."""
+    """Change how Variables are written, without the knowledge of this process."""
     from airflow.sdk.execution_time import task_runner
 
     inner = task_runner.SUPERVISOR_COMMS

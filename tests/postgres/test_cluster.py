@@ -1,4 +1,4 @@
-"""The PostgreSQL of the tests itself."""
+"""The PostgreSQL cluster that other tests use."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_a_database_takes_what_is_stored(server: Postgres) -> None:
     connection.close()
 
 
-def test_a_cluster_is_gone_with_its_block() -> None:
+def test_a_cluster_is_removed_after_its_block() -> None:
     with postgres() as server:
         assert server.is_ready()
     with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", server.port)):

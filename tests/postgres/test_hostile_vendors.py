@@ -1,4 +1,4 @@
-"""A real Airflow on PostgreSQL, and vendors whose words cannot be stored: only their own tasks suffer."""
+"""A real Airflow on PostgreSQL with vendors whose texts cannot be stored: only their own tasks fail."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .dags.cases import CASES, ERRORS, HEALTHY, VENDORS, Case
 from .hostile import HostileVendors
 
 TOKEN_RESPONSE = {"access_token": "hostile-token", "token_type": "Bearer"}
-#: Longer than the hostile waits take, so that the healthy ones live through all of them.
+#: Longer than the hostile waits take, so that the healthy ones run through all of them.
 SECONDS = 45
 
 
@@ -48,7 +48,7 @@ def vendors() -> Iterator[Sandbox]:
 def deployment(
     vendors: Sandbox, server: Postgres, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Deployment]:
-    """Return an Airflow on PostgreSQL, whose triggerer ends when its loop stands still for long."""
+    """Return an Airflow on PostgreSQL whose triggerer stops if its event loop is blocked for long."""
     config: dict[str, dict[str, object]] = {
         "core": {"max_active_tasks_per_dag": 64},
         "database": {"sql_alchemy_conn": server.create_database("airflow")},
@@ -64,13 +64,13 @@ def deployment(
 
 @pytest.fixture(scope="module")
 def runners(deployment: Deployment) -> list[int]:
-    """Return the pids of the triggerer and of what it has started, before any wait."""
+    """Return the pids of the triggerer and its children, before any wait."""
     return _triggerer(deployment)
 
 
 @pytest.fixture(scope="module")
 def run(deployment: Deployment, vendors: Sandbox, runners: list[int]) -> Run:
-    """Return the ended run of all waits, hostile and healthy."""
+    """Return the finished run of all waits, hostile and healthy."""
     assert runners
     imports = {
         task_id: vendors.submit(conn_id.removesuffix("_default"), seconds=SECONDS)
@@ -99,7 +99,7 @@ def _is_clean(text: str) -> bool:
 
 
 @pytest.mark.usefixtures("run")
-def test_the_triggerer_and_its_runner_live_on(deployment: Deployment, runners: list[int]) -> None:
+def test_the_triggerer_and_its_runner_survive(deployment: Deployment, runners: list[int]) -> None:
     assert _triggerer(deployment) == runners
 
 
@@ -117,7 +117,7 @@ def test_a_hostile_wait_fails_with_its_own_error(deployment: Deployment, run: Ru
 
 
 def _error_in(log: str) -> str:
-    """The type and the words of the error that a task ended with."""
+    """Return the type and the message of the error that a task ended with."""
     errors = [
         f"{error['exc_type']}: {error['exc_value']}"
         for event in map(json.loads, log.splitlines())
@@ -128,7 +128,9 @@ def _error_in(log: str) -> str:
 
 
 @pytest.mark.parametrize("answer", ["surrogate_failure", "ansi_failure"])
-def test_a_failing_imports_words_are_in_the_xcom(deployment: Deployment, run: Run, answer: str) -> None:
+def test_the_messages_of_a_failed_import_are_in_the_xcom(
+    deployment: Deployment, run: Run, answer: str
+) -> None:
     for case in [case for case in CASES if case.answer == answer]:
         latest = deployment.api.xcom(run, case.import_id, "import_status")
         assert latest["state"] == "failed"
@@ -136,6 +138,6 @@ def test_a_failing_imports_words_are_in_the_xcom(deployment: Deployment, run: Ru
         assert all(map(_is_clean, _texts(latest)))
 
 
-def test_no_error_holds_what_a_terminal_would_obey(deployment: Deployment, run: Run) -> None:
+def test_no_error_contains_terminal_control_sequences(deployment: Deployment, run: Run) -> None:
     errors = [_error_in(deployment.api.log(run, case.import_id)) for case in CASES]
     assert all(map(_is_clean, errors)), [error for error in errors if not _is_clean(error)]

@@ -1,4 +1,4 @@
-"""A wrong password among real processes: who was refused tells the others, before they lock a user out."""
+"""A wrong password in several processes: one rejection stops the others, before the user is locked."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from airflow_provider_importstatus.sandbox import Sandbox
 
 from .pollers import Job, Pollers
 
-#: The vendors that are logged in to, and what they call a wrong password.
+#: The vendors with a login, and their error for a wrong password.
 REFUSALS = {"zilliant": "invalid_grant", "tao_advance": "invalid_client"}
 WAVE = 5
-#: Longer than a refusal keeps others from logging in, in seconds.
+#: Longer than a rejection blocks other logins, in seconds.
 OLD = 61.0
 
 every_vendor = pytest.mark.parametrize("vendor", REFUSALS)
@@ -23,13 +23,13 @@ every_vendor = pytest.mark.parametrize("vendor", REFUSALS)
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    """Return vendors at an address of their own, at which nobody has been refused yet."""
+    """Return vendors at a new address, at which no login has been rejected yet."""
     with Sandbox() as sandbox:
         yield sandbox
 
 
 def _poll(sandbox: Sandbox, vendor: str, **more: Any) -> Job:
-    fields = {name: more.pop(name) for name in ("login", "password") if name in more}
+    fields: dict[str, Any] = {name: more.pop(name) for name in ("login", "password") if name in more}
     connection = {**sandbox.connections[f"{vendor}_default"], **fields}
     return {"connection": connection, "import_id": sandbox.submit(vendor, seconds=3600), **more}
 
@@ -43,7 +43,7 @@ def _logins(sandbox: Sandbox, vendor: str) -> int:
 
 
 @every_vendor
-def test_a_wave_logs_in_no_more_once_one_was_refused(
+def test_processes_stop_logging_in_after_one_rejection(
     sandbox: Sandbox, processes: Pollers, vendor: str
 ) -> None:
     first = processes.poll(_refused(sandbox, vendor))
@@ -56,9 +56,7 @@ def test_a_wave_logs_in_no_more_once_one_was_refused(
         assert REFUSALS[vendor] in outcome
 
 
-def test_those_under_way_together_are_refused_together_and_then_none(
-    sandbox: Sandbox, processes: Pollers
-) -> None:
+def test_only_logins_already_in_flight_are_rejected_together(sandbox: Sandbox, processes: Pollers) -> None:
     processes.poll(*(_refused(sandbox, "zilliant") for _ in range(WAVE)))
     together = _logins(sandbox, "zilliant")
     assert 1 <= together <= WAVE
@@ -68,7 +66,7 @@ def test_those_under_way_together_are_refused_together_and_then_none(
 
 @every_vendor
 @pytest.mark.parametrize("seconds", [OLD, -3600.0], ids=["an old one", "one from the future"])
-def test_a_refusal_keeps_nobody_out_for_longer(
+def test_a_rejection_blocks_logins_only_for_a_minute(
     sandbox: Sandbox, processes: Pollers, vendor: str, seconds: float
 ) -> None:
     processes.poll(_refused(sandbox, vendor))
@@ -78,19 +76,19 @@ def test_a_refusal_keeps_nobody_out_for_longer(
 
 
 @every_vendor
-def test_another_login_is_not_kept_out(sandbox: Sandbox, processes: Pollers, vendor: str) -> None:
+def test_another_login_is_not_blocked(sandbox: Sandbox, processes: Pollers, vendor: str) -> None:
     processes.poll(_refused(sandbox, vendor, login="somebody-else"))
     assert processes.poll(_poll(sandbox, vendor)) == [["running"]]
     assert _logins(sandbox, vendor) == 2
 
 
-def test_the_same_login_at_another_address_is_not_kept_out(sandbox: Sandbox, processes: Pollers) -> None:
+def test_the_same_login_at_another_host_is_not_blocked(sandbox: Sandbox, processes: Pollers) -> None:
     processes.poll(_refused(sandbox, "zilliant"))
     with Sandbox() as other:
         assert processes.poll(_poll(other, "zilliant")) == [["running"]]
 
 
-def test_where_nothing_can_be_written_each_process_keeps_its_own(
+def test_without_writable_variables_each_process_remembers_its_own_rejection(
     sandbox: Sandbox, processes: Pollers
 ) -> None:
     jobs = [_refused(sandbox, "zilliant", writes="never", tries=3, go_on=True) for _ in range(2)]
@@ -99,7 +97,7 @@ def test_where_nothing_can_be_written_each_process_keeps_its_own(
     assert all("invalid_grant" in outcome for each in outcomes for outcome in each)
 
 
-def test_what_is_shared_holds_no_secret_and_no_digest_of_one(sandbox: Sandbox, processes: Pollers) -> None:
+def test_the_shared_rejection_contains_no_secret_or_digest(sandbox: Sandbox, processes: Pollers) -> None:
     processes.poll(_refused(sandbox, "zilliant"))
     connection = sandbox.connections["zilliant_default"]
     secrets = ["a-wrong-password", connection["password"], connection["extra"]["client_secret"]]
@@ -110,8 +108,8 @@ def test_what_is_shared_holds_no_secret_and_no_digest_of_one(sandbox: Sandbox, p
     ]
     shared = _logins_shared(processes, "zilliant")
     assert shared
-    told = "".join(f"{name} {value}" for name, value in shared.items())
-    assert not [one for one in secrets + digests if one in told]
+    stored = "".join(f"{name} {value}" for name, value in shared.items())
+    assert not [one for one in secrets + digests if one in stored]
 
 
 def _logins_shared(processes: Pollers, vendor: str) -> dict[str, str]:

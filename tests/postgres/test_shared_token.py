@@ -1,4 +1,4 @@
-"""Clear's one token among real processes: in whatever order it answers, all end with the live one."""
+"""Clear's shared token in several processes: in any order of responses, all end with the valid one."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from tests.network.servers import Seen, Server
 
 from .pollers import Job, Pollers
 
-#: The Variables of all races.
+#: The prefix of the Variables of all races.
 PREFIX = "importstatus_token_clear_"
-#: So old that a refusal tells of a revocation, in seconds.
+#: Age in seconds from which a rejection indicates a revocation.
 OLD = 600.0
 TRIES, POLLS = 10, 3
 
 
 class Race(NamedTuple):
-    """Processes that request a token each.
+    """A race of processes that each request a token.
 
-    :param order: the place at which the answer to the first request, the second and so on goes out
-    :param late: the process whose token is written only after another has been, since both found none newer
+    :param order: the position at which the response to the first request, the second and so on is sent
+    :param late: the process whose token is written only after another's, since both found no newer one
     """
 
     order: tuple[int, ...]
@@ -49,9 +49,9 @@ RACES = [
 
 
 class Gate:
-    """The script of a server before a sandbox: it lets the answers with tokens out in a chosen order."""
+    """A server script in front of a sandbox that sends token responses in a chosen order."""
 
-    #: Seconds between two answers, and until nobody else is expected to ask.
+    #: Seconds between two responses, and seconds after which no other request is expected.
     pause, patience = 0.7, 10.0
 
     def __init__(self, sandbox: Sandbox) -> None:
@@ -62,12 +62,12 @@ class Gate:
         self.tokens: list[str] = []
 
     def begin(self, order: Sequence[int]) -> None:
-        """Hold the answers from now on."""
+        """Hold responses from now on."""
         with self._changed:
             self._order, self._turn, self.tokens = order, 0, []
 
     def __call__(self, seen: Seen) -> Iterable[bytes | float]:
-        """Pass a request on, and its answer back."""
+        """Forward a request, and return its response."""
         if "/authz/token" not in seen.target:
             return [_raw(*self._passed_on(seen))]
         with self._changed:
@@ -105,7 +105,7 @@ def _raw(status: int, body: bytes) -> bytes:
 
 
 class Ended(NamedTuple):
-    """What became of a race."""
+    """The outcome of a race."""
 
     race: Race
     outcomes: list[list[str]]
@@ -117,7 +117,7 @@ class Ended(NamedTuple):
 
 
 class Track:
-    """A Clear of its own, behind a gate of its own."""
+    """A separate Clear server behind a separate gate."""
 
     def __init__(self, race: Race, servers: ExitStack) -> None:
         self.race = race
@@ -127,13 +127,13 @@ class Track:
         self._import_id = self.sandbox.submit("clear", seconds=3600)
 
     def job(self, **more: Any) -> Job:
-        """A process that polls the import."""
+        """Return the job of a process that polls the import."""
         connection = {**self.sandbox.connections["clear_default"], "host": self._url}
         return {"connection": connection, "import_id": self._import_id, **more}
 
     def jobs(self) -> list[Job]:
-        """The processes of the race. Triggerers are in it, too."""
-        # So far apart that they request their tokens in this order: what pauses before a request is shorter.
+        """Return the jobs of the race, including those of triggerers."""
+        # Far enough apart that tokens are requested in this order: the delay before a request is shorter.
         apart = 2.5 if len(self.race.order) == 2 else 0.0
         return [
             self.job(
@@ -148,18 +148,18 @@ class Track:
         ]
 
     def revoke(self) -> None:
-        """Let the token that is shared be revoked, and the race begin."""
+        """Revoke the shared token and start the race."""
         self.sandbox.revoke("clear")
         self.gate.begin(self.race.order)
 
     def requests(self) -> int:
-        """How many tokens have been requested."""
+        """Return the number of requested tokens."""
         return self.sandbox.requests("clear")["token"]
 
 
 @pytest.fixture(scope="module")
 def races(processes: Pollers) -> Iterator[dict[str, Ended]]:
-    """Return all races by name. They run side by side, since most of their time they wait."""
+    """Return all races by name. They run concurrently, since they mostly wait."""
     with ExitStack() as servers:
         tracks = [Track(race, servers) for race in RACES]
         processes.poll(*(track.job() for track in tracks))
@@ -189,26 +189,26 @@ every_race = pytest.mark.parametrize("name", [race.name for race in RACES])
 
 
 @every_race
-def test_every_process_ends_with_the_token_that_lives(races: dict[str, Ended], name: str) -> None:
+def test_every_process_ends_with_the_valid_token(races: dict[str, Ended], name: str) -> None:
     for outcomes in races[name].outcomes:
         assert outcomes[-POLLS:] == ["queued"] * POLLS, outcomes
 
 
 @every_race
-def test_none_requests_more_than_one_token(races: dict[str, Ended], name: str) -> None:
+def test_no_process_requests_more_than_one_token(races: dict[str, Ended], name: str) -> None:
     ended = races[name]
     assert 1 <= ended.requests <= len(ended.race.order)
 
 
 @every_race
-def test_the_token_that_lives_is_the_one_that_is_shared(races: dict[str, Ended], name: str) -> None:
+def test_the_valid_token_is_the_shared_one(races: dict[str, Ended], name: str) -> None:
     ended = races[name]
     assert len(ended.variables) == 1
     assert ended.tokens[-1] in ended.variables[0]
 
 
 @every_race
-def test_a_new_process_polls_with_what_it_finds(races: dict[str, Ended], name: str) -> None:
+def test_a_new_process_polls_with_the_shared_token(races: dict[str, Ended], name: str) -> None:
     ended = races[name]
     assert ended.newcomer == ["queued"]
     assert ended.requests_later == 0

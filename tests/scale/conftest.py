@@ -1,4 +1,4 @@
-"""An Airflow with two triggerers, which share one client secret of Clear's with the workers."""
+"""An Airflow with two triggerers that share one Clear client secret with the workers."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from airflow_provider_importstatus.sandbox import Sandbox
 from demo.deployment import Deployment
 
 DAGS = Path(__file__).parent / "dags"
-#: Seconds that a short-lived token lives.
+#: Lifetime of a short-lived token, in seconds.
 LIFE = 40
-#: So many triggers a triggerer: fewer than the waits of a test, so that both have some.
+#: Triggers per triggerer: fewer than the waits of a test, so that both have some.
 CAPACITY = 60
 
 
 @pytest.fixture(scope="session")
 def sandbox() -> Iterator[Sandbox]:
-    """Vendors whose tokens live for an hour."""
+    """Return vendors whose tokens are valid for an hour."""
     with Sandbox() as sandbox:
         yield sandbox
 
 
 @pytest.fixture(scope="session")
 def forgetful() -> Iterator[Sandbox]:
-    """Vendors whose tokens live for seconds."""
+    """Return vendors whose tokens are valid for seconds."""
     with Sandbox(token_seconds=LIFE) as sandbox:
         yield sandbox
 
 
 @pytest.fixture(scope="session")
 def metrics() -> Iterator[tuple[int, set[str]]]:
-    """A StatsD server: its port, and the names of the metrics that it has received."""
+    """Run a StatsD server; return its port and the names of the metrics it receives."""
     names: set[str] = set()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))
@@ -58,7 +58,7 @@ def deployment(
     metrics: tuple[int, set[str]],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Deployment]:
-    """An Airflow with two triggerers and a few more connections."""
+    """Return an Airflow with two triggerers and a few more connections."""
     clear, short = sandbox.connections["clear_default"], forgetful.connections["clear_default"]
     connections = {
         **sandbox.connections,
@@ -78,7 +78,7 @@ def deployment(
 
 
 def second_integration() -> str:
-    """The other integration id that Clear's client secret may be used with."""
-    from airflow_provider_importstatus.sandbox import credentials
+    """Return the other integration id that Clear's client secret may be used with."""
+    from airflow_provider_importstatus.sandbox.vendors import clear
 
-    return credentials.CLEAR.integration_ids[1]
+    return clear.CREDENTIALS.integration_ids[1]

@@ -1,4 +1,4 @@
-"""Many waits in a real Airflow: what they cost the vendor, and what they report."""
+"""Many waits in a real Airflow: requests to the vendor, and reported metrics."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from demo.rest import Run
 
 from .conftest import CAPACITY, LIFE
 
-#: Mapped sensors on one connection: more than one triggerer may have.
+#: Mapped sensors on one connection: more than the capacity of one triggerer.
 WAITS = 100
 TRIGGERERS = 2
 
 
 def _run(deployment: Deployment, waits: list[tuple[str, str]], timeout: float) -> Run:
-    told = [{"conn_id": conn_id, "import_id": import_id} for conn_id, import_id in waits]
-    run = deployment.trigger("many", {"waits": told})
+    conf = [{"conn_id": conn_id, "import_id": import_id} for conn_id, import_id in waits]
+    run = deployment.trigger("many", {"waits": conf})
     deployment.wait_for_end(run, timeout)
     return run
 
@@ -26,7 +26,7 @@ def _states(deployment: Deployment, run: Run) -> list[str]:
     return [task["state"] for task in deployment.api.task_instances(run, "wait")]
 
 
-def test_fifty_tasks_with_a_wrong_integration_id_mint_no_token(
+def test_fifty_tasks_with_a_wrong_integration_id_request_no_token(
     deployment: Deployment, sandbox: Sandbox
 ) -> None:
     good = sandbox.submit("clear", seconds=0)
@@ -39,9 +39,7 @@ def test_fifty_tasks_with_a_wrong_integration_id_mint_no_token(
     assert after["token"] == before["token"] == 1
 
 
-def test_two_triggerers_and_workers_share_a_token_through_its_lives(
-    deployment: Deployment, forgetful: Sandbox
-) -> None:
+def test_two_triggerers_and_workers_share_each_token(deployment: Deployment, forgetful: Sandbox) -> None:
     began = time.monotonic()
     first, second = (
         [(conn_id, forgetful.submit("clear", seconds=2.5 * LIFE)) for _ in range(10)]
@@ -54,17 +52,17 @@ def test_two_triggerers_and_workers_share_a_token_through_its_lives(
     assert 2 <= forgetful.requests("clear")["token"] <= 2 * lives
 
 
-def test_a_deployment_logs_in_once_a_worker_and_once_a_triggerer(
+def test_a_deployment_logs_in_once_per_worker_and_triggerer(
     deployment: Deployment, sandbox: Sandbox, metrics: tuple[int, set[str]]
 ) -> None:
     assert CAPACITY < WAITS <= TRIGGERERS * CAPACITY
-    # Long enough for all to wait at once: a worker starts a few tasks a second.
+    # Long enough for all to wait concurrently: a worker starts a few tasks per second.
     imports = [sandbox.submit("tao_advance", seconds=60) for _ in range(WAITS)]
     run = _run(deployment, [("tao_advance_default", one) for one in imports], timeout=400)
     assert _states(deployment, run) == ["success"] * WAITS
     assert sandbox.requests("tao_advance")["token"] <= WAITS + TRIGGERERS
-    told = {name.removeprefix("airflow.") for name in metrics[1]}
-    assert told >= {
+    received = {name.removeprefix("airflow.") for name in metrics[1]}
+    assert received >= {
         "importstatus.polls",
         "importstatus.poll_duration",
         "importstatus.refreshes",

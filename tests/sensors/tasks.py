@@ -1,4 +1,4 @@
-"""Sensors in a DAG, and how a task runs them: at once, or deferred and resumed."""
+"""Helpers that create sensors and run them like tasks: to the end, or deferred and resumed."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from ..conftest import VENDORS as VENDORS
 
 Connect = Callable[..., str]
 
-ENDLESS = {"seconds": 1000, "queued": 0}
+ENDLESS: dict[str, Any] = {"seconds": 1000, "queued": 0}
 
 
 @dataclass
 class TaskInstance:
-    """What a sensor uses of Airflow's: its name, XComs, and when the task was first rescheduled.
+    """What a sensor uses of a task instance: its ids, XComs, and when the task was first rescheduled.
 
-    :param broken: the methods in which Airflow's API is out of reach
+    :param broken: the methods that fail because Airflow's API is unreachable
     """
 
     first_rescheduled: datetime | None = None
@@ -57,15 +57,15 @@ class TaskInstance:
 
     @property
     def start_date(self) -> datetime:
-        """Airflow 2.11: of the first look, also of a task that was rescheduled since."""
+        """Airflow 2.11: the start of the first poll, also for a task rescheduled since."""
         return self.first_rescheduled or datetime.now(UTC)
 
 
 @dataclass
 class Store:
-    """Airflow's task state store, as a task of 3.3 sees it.
+    """Airflow's task state store, as available to tasks since 3.3.
 
-    :param broken: the methods in which it is out of reach
+    :param broken: the methods that fail because the store is unreachable
     """
 
     values: dict[str, Any] = field(default_factory=dict)
@@ -86,20 +86,20 @@ class Store:
 
 
 def sensor(conn_id: str = "thalamus_default", import_id: Any = "7", **more: Any) -> ImportStatusSensor:
-    """A sensor in a DAG, as quick as it may be unless told otherwise."""
+    """Return a sensor in a DAG, with a short interval by default."""
     usual = {"poke_interval": 0.05, "exponential_backoff": False, "timeout": 10}
     with DAG("a_dag", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)):
         return ImportStatusSensor(task_id="wait", conn_id=conn_id, import_id=import_id, **{**usual, **more})
 
 
 def run(task: ImportStatusSensor, ti: TaskInstance | None = None, store: Store | None = None) -> Any:
-    """Execute a task as a worker does; without a store as below Airflow 3.3."""
-    context: Any = {"ti": ti or TaskInstance()}
-    return task.execute({**context, "task_state_store": store} if store else context)
+    """Execute a task like a worker; without a store as before Airflow 3.3."""
+    context: Any = {"ti": ti or TaskInstance(), **({"task_state_store": store} if store else {})}
+    return task.execute(context)
 
 
 def resume(task: ImportStatusSensor, event: Any, ti: TaskInstance | None = None) -> Any:
-    """Go on with a task after its trigger has fired, as a worker does."""
+    """Resume a task after its trigger has fired, like a worker."""
     context: Any = {"ti": ti or TaskInstance()}
     return task.resume_execution("execute_complete", {"event": event}, context)
 
@@ -114,7 +114,7 @@ def defer(task: ImportStatusSensor, ti: TaskInstance | None = None) -> TaskDefer
 
 
 def fired(trigger: Any) -> Any:
-    """What a trigger tells, as if the deferral was long ago."""
+    """Return the event of a trigger, as if the deferral was long ago."""
 
     async def payloads() -> list[Any]:
         trigger.deferred_at = None
@@ -125,5 +125,5 @@ def fired(trigger: Any) -> Any:
 
 
 def requests_of(sandbox: Sandbox) -> int:
-    """How many requests the vendors have had in all."""
+    """Return the total number of requests to the vendors."""
     return sum(sum(sandbox.requests(vendor).values()) for vendor in VENDORS)

@@ -1,4 +1,4 @@
-"""How a task ends: the same in every mode, by what the import became or why the wait ended."""
+"""Outcomes of a task, which depend on the import or the error but not on the mode."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from .tasks import ENDLESS, TaskInstance, defer, fired, resume, run, sensor
 
 pytestmark = pytest.mark.usefixtures("connections")
 
-#: Each unsuccessful end: the import, the vendor's trouble, the task's parameters, the error, and whether
+#: Each unsuccessful end: the import, the vendor's error, the task's parameters, the exception, and whether
 #: `soft_fail` makes a skip of it.
 ENDS: dict[str, tuple[dict[str, Any], str | None, dict[str, Any], type[Exception], bool]] = {
     "failed": ({"ends": "failed", "seconds": 0}, None, {}, ImportFailedError, True),
@@ -58,7 +58,7 @@ def poked(sandbox: Sandbox, last_error: str | None, task: ImportStatusSensor) ->
 
 
 def resumed(sandbox: Sandbox, last_error: str | None, task: ImportStatusSensor) -> Any:
-    """Deferred while all was well and the import was young; its end is the trigger's news."""
+    """Defer a task with a healthy vendor and a new import, so that the trigger reports its end."""
     task.deferrable = True
     sandbox.fault("thalamus", "status", 503)
     deferred = defer(task)
@@ -69,10 +69,10 @@ def resumed(sandbox: Sandbox, last_error: str | None, task: ImportStatusSensor) 
 
 @pytest.fixture(params=[poked, resumed], ids=["poke", "resumed"])
 def ended(request: pytest.FixtureRequest, sandbox: Sandbox) -> Callable[..., Any]:
-    """Let a task run to its end in one of the two ways."""
+    """Run a task to its end, either on the worker or deferred."""
 
-    def ended(course: dict[str, Any], last_error: str | None, **parameters: Any) -> Any:
-        import_id = sandbox.submit("thalamus", **course)
+    def ended(scenario: dict[str, Any], last_error: str | None, **parameters: Any) -> Any:
+        import_id = sandbox.submit("thalamus", **scenario)
         return request.param(sandbox, last_error, sensor(import_id=import_id, **parameters))
 
     return ended
@@ -83,17 +83,17 @@ def ended(request: pytest.FixtureRequest, sandbox: Sandbox) -> Callable[..., Any
 def test_an_unsuccessful_end_is_the_same_in_every_mode(
     ended: Callable[..., Any], end: str, option: str
 ) -> None:
-    course, last_error, parameters, error, is_softened = ENDS[end]
+    scenario, last_error, parameters, error, is_softened = ENDS[end]
     is_skip = option == "never_fail" or (option == "soft_fail" and is_softened)
     with pytest.raises(AirflowException) as raised:
-        ended(course, last_error, **parameters, **OPTIONS[option])
+        ended(scenario, last_error, **parameters, **OPTIONS[option])
     assert type(raised.value) is (AirflowSkipException if is_skip else error)
 
 
 @pytest.mark.parametrize(
     "error", dict.fromkeys(end[3] for end in ENDS.values()), ids=lambda error: error.__name__
 )
-def test_what_a_retry_cannot_change_is_not_retried(error: type[Exception]) -> None:
+def test_permanent_failures_are_not_retried(error: type[Exception]) -> None:
     final = {ImportFailedError, ImportNotFoundError, ImportRequestError}
     assert issubclass(error, AirflowException)
     assert issubclass(error, AirflowFailException) == (error in final)
@@ -102,7 +102,7 @@ def test_what_a_retry_cannot_change_is_not_retried(error: type[Exception]) -> No
 @pytest.mark.parametrize(
     ("option", "error"), [("neither", AirflowTaskTimeout), ("soft_fail", AirflowTaskTimeout)]
 )
-def test_an_execution_timeout_while_deferred_is_airflows_own(
+def test_an_execution_timeout_while_deferred_raises_airflows_error(
     sandbox: Sandbox, option: str, error: type[BaseException]
 ) -> None:
     task = sensor(
@@ -115,7 +115,7 @@ def test_an_execution_timeout_while_deferred_is_airflows_own(
         resume(task, fired(defer(task).trigger))
 
 
-def test_an_execution_timeout_is_a_skip_where_nothing_may_fail(sandbox: Sandbox) -> None:
+def test_an_execution_timeout_is_a_skip_with_never_fail(sandbox: Sandbox) -> None:
     task = sensor(
         import_id=sandbox.submit("thalamus", **ENDLESS),
         deferrable=True,
@@ -129,7 +129,7 @@ def test_an_execution_timeout_is_a_skip_where_nothing_may_fail(sandbox: Sandbox)
 @pytest.mark.parametrize(
     ("option", "error"), [("neither", AirflowSensorTimeout), ("soft_fail", AirflowSkipException)]
 )
-def test_a_timeout_that_airflow_found_first_is_a_sensors_timeout(option: str, error: type[Exception]) -> None:
+def test_a_trigger_timeout_raises_the_sensor_timeout(option: str, error: type[Exception]) -> None:
     task = sensor(deferrable=True, **OPTIONS[option])
     context: Any = {"ti": TaskInstance()}
     with pytest.raises(AirflowException) as raised:
@@ -146,7 +146,7 @@ def test_a_timeout_that_airflow_found_first_is_a_sensors_timeout(option: str, er
         ({"timeout": 60, "execution_timeout": timedelta(seconds=30)}, AirflowTaskTimeout),
     ],
 )
-def test_a_timeout_that_airflow_found_first_tells_the_last_known_state(
+def test_a_trigger_timeout_has_the_last_known_state(
     sandbox: Sandbox, limits: dict[str, Any], error: type[BaseException]
 ) -> None:
     task = sensor(deferrable=True, import_id=sandbox.submit("thalamus", **ENDLESS), **limits)
@@ -162,17 +162,17 @@ def test_a_timeout_that_airflow_found_first_tells_the_last_known_state(
     [None, {}, "x", {"v": 1}, {"v": 2, "status": {}}, {"v": 1, "error": "x"}, {"v": 1, "status": None}],
     ids=repr,
 )
-def test_an_event_that_tells_no_end_is_no_success(event: Any) -> None:
+def test_an_invalid_event_is_not_a_success(event: Any) -> None:
     with pytest.raises(ImportStatusError):
         resume(sensor(), event)
 
 
-def test_an_error_of_an_unknown_kind_is_no_success() -> None:
+def test_an_error_of_an_unknown_type_is_not_a_success() -> None:
     with pytest.raises(ImportStatusError, match="of a later release"):
         resume(sensor(), {"v": 1, "error": {"type": "SystemExit", "message": "of a later release"}})
 
 
-def test_a_failure_says_which_import_and_why(sandbox: Sandbox) -> None:
+def test_a_failure_names_the_import_and_the_reason(sandbox: Sandbox) -> None:
     import_id = sandbox.submit("tao_advance", ends="failed", seconds=0)
     with pytest.raises(ImportFailedError) as error:
         run(sensor("tao_advance_default", import_id))
@@ -180,7 +180,7 @@ def test_a_failure_says_which_import_and_why(sandbox: Sandbox) -> None:
         assert fact in str(error.value)
 
 
-def test_a_partial_import_says_how_it_is_accepted(sandbox: Sandbox) -> None:
+def test_a_partial_failure_names_the_parameters_that_accept_it(sandbox: Sandbox) -> None:
     import_id = sandbox.submit("thalamus", ends="partial", seconds=0)
     with pytest.raises(ImportFailedError, match=r"3 of 120 rows rejected.*on_partial='succeed'"):
         run(sensor(import_id=import_id))
@@ -194,14 +194,14 @@ def test_a_partial_import_says_how_it_is_accepted(sandbox: Sandbox) -> None:
         ("thalamus", {"max_failed_rows": 2}, False),
         ("thalamus", {"max_failed_rows": 2, "on_partial": "succeed"}, True),
         ("zilliant", {"max_failed_rows": 3}, True),
-        # These do not count the rejected rows.
+        # These vendors do not count rejected rows.
         ("tao_advance", {"max_failed_rows": 1000}, False),
         ("clear", {"max_failed_rows": 1000}, False),
         ("clear", {"on_partial": "succeed"}, True),
     ],
 )
 @pytest.mark.parametrize("mode", ["poke", "resumed"])
-def test_a_partial_import_is_accepted_by_rows_or_by_word(
+def test_a_partial_import_is_accepted_by_max_failed_rows_or_on_partial(
     sandbox: Sandbox, vendor: str, parameters: dict[str, Any], is_accepted: bool, mode: str
 ) -> None:
     import_id = sandbox.submit(vendor, ends="partial", seconds=0)
@@ -222,7 +222,7 @@ def test_a_partial_import_is_accepted_by_rows_or_by_word(
 
 
 @pytest.mark.parametrize("option", OPTIONS)
-def test_a_partial_import_is_skipped_where_that_is_asked_for(ended: Callable[..., Any], option: str) -> None:
+def test_a_partial_import_is_skipped_if_on_partial_says_so(ended: Callable[..., Any], option: str) -> None:
     with pytest.raises(AirflowSkipException):
         ended({"ends": "partial", "seconds": 0}, None, on_partial="skip", **OPTIONS[option])
 

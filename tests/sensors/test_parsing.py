@@ -1,4 +1,4 @@
-"""What is wrong in a DAG file is said when it is parsed."""
+"""Errors in a DAG file that are reported when it is parsed."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from .tasks import sensor
         ({"hook_params": {"Access_Token": "hunter2"}}, "looks like a secret"),
     ],
 )
-def test_a_wrong_parameter_is_refused_by_name(parameters: dict[str, Any], sentence: str) -> None:
+def test_an_invalid_parameter_is_rejected_by_name(parameters: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence) as error:
         sensor(**parameters)
     assert "hunter2" not in str(error.value)
@@ -62,9 +62,9 @@ DURATIONS = (
 
 
 @pytest.mark.parametrize("value", ABSURD, ids=lambda value: repr(value)[:20])
-# Airflow itself takes a timedelta only for an execution_timeout.
+# Airflow accepts only a timedelta as execution_timeout.
 @pytest.mark.parametrize("name", [name for name in DURATIONS if name != "execution_timeout"])
-def test_a_duration_that_would_overflow_is_refused_by_name_and_value(name: str, value: Any) -> None:
+def test_a_duration_that_would_overflow_is_rejected_by_name_and_value(name: str, value: Any) -> None:
     remedy = re.escape(f"{name} is {value!r}. Give a timedelta or seconds, 0 or more, and at most ")
     with pytest.raises(ValueError, match=remedy):
         sensor(**{name: value})
@@ -75,7 +75,7 @@ def test_a_duration_that_would_overflow_is_refused_by_name_and_value(name: str, 
 
 
 @pytest.mark.parametrize("value", [timedelta.max, timedelta(seconds=-1)])
-def test_an_execution_timeout_that_would_overflow_is_refused_by_name_and_value(value: timedelta) -> None:
+def test_an_execution_timeout_that_would_overflow_is_rejected_by_name_and_value(value: timedelta) -> None:
     remedy = re.escape(f"execution_timeout is {value!r}. Give")
     with pytest.raises(ValueError, match=remedy):
         sensor(execution_timeout=value)
@@ -85,9 +85,10 @@ def test_an_execution_timeout_that_would_overflow_is_refused_by_name_and_value(v
 
 
 @pytest.mark.parametrize("name", DURATIONS)
-def test_a_hundred_years_are_not_refused(name: str) -> None:
+def test_a_duration_of_a_hundred_years_is_accepted(name: str) -> None:
     century = timedelta(days=36_500)
-    task = sensor(**{"timeout": 10, "poke_interval": 10, name: century})
+    durations: dict[str, Any] = {"timeout": 10, "poke_interval": 10, name: century}
+    task = sensor(**durations)
     assert datetime.now(UTC) + 2 * century
     assert task.start_trigger_args is None
 
@@ -119,13 +120,13 @@ def test_a_mapped_sensor_can_be_copied_and_pickled() -> None:
         {"import_id": None},
     ],
 )
-def test_what_may_be_right_is_not_refused(parameters: dict[str, Any]) -> None:
+def test_valid_parameters_are_accepted(parameters: dict[str, Any]) -> None:
     sensor(**parameters)
 
 
 @pytest.mark.parametrize("missing", ["conn_id", "import_id"])
 def test_connection_and_import_are_required(missing: str) -> None:
-    given = {"conn_id": "a", "import_id": "b"}
+    given: dict[str, Any] = {"conn_id": "a", "import_id": "b"}
     del given[missing]
     with pytest.raises(Exception, match=missing):
         ImportStatusSensor(task_id="wait", **given)
@@ -144,7 +145,7 @@ def test_each_vendor_has_its_default_connection(kind: type[ImportStatusSensor], 
     assert kind(task_id="wait", import_id="7").conn_id == conn_id  # type: ignore[call-arg]
 
 
-def test_the_templated_fields_are_rendered() -> None:
+def test_templated_fields_are_rendered() -> None:
     task = sensor("{{ conn }}", "{{ 7 }}", hook_params={"integration_id": "{{ integration }}"})
     task.render_template_fields({"conn": "c", "integration": "i"})  # type: ignore[typeddict-unknown-key]
     assert (task.conn_id, task.import_id, task.hook_params) == ("c", "7", {"integration_id": "i"})

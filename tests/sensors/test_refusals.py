@@ -1,4 +1,4 @@
-"""What is wrong when the task runs is an error without a retry, before anything is sent."""
+"""Errors at run time that fail the task without a retry, before any request."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from airflow_provider_importstatus.sandbox import Sandbox
 
 from .tasks import Connect, requests_of, run, sensor
 
-NO_IDS = [None, "", "   ", "None", " None ", "{{ ti.xcom_pull() }}", "{% if x %}1{% endif %}"]
+NO_IDS: list[Any] = [None, "", "   ", "None", " None ", "{{ ti.xcom_pull() }}", "{% if x %}1{% endif %}"]
 NO_IDS += [True, False, 7.0, ["7"], {"id": "7"}, b"7", "x" * 501]
 NO_IDS += [10**5000, -(10**5000), "a\0b", "\ud83d", "7\n8", Undefined(), object(), ("7",)]
 
 
 def _short(value: Any) -> str:
-    # Python refuses to write very large numbers.
+    # Python does not convert very large integers to text.
     return "huge" if isinstance(value, int) and abs(value) > 1000 else ascii(value)[:20]
 
 
 class Id(str, Enum):  # noqa: UP042 - as in DAGs for older Pythons
-    """An id with a name of its own."""
+    """An id that is a member of an enum."""
 
     SEVEN = "7"
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
 @pytest.mark.parametrize("import_id", NO_IDS, ids=_short)
-def test_what_is_no_id_is_refused(
+def test_an_invalid_id_is_rejected(
     sandbox: Sandbox, connect: Connect, import_id: Any, deferrable: bool
 ) -> None:
     connect("thalamus")
@@ -44,7 +44,7 @@ def test_what_is_no_id_is_refused(
 
 
 @pytest.mark.parametrize("import_id", [7, "7", " 7 ", Id.SEVEN, HTTPStatus(200)])
-def test_an_id_may_be_a_number_or_have_blanks_around(
+def test_an_id_may_be_a_number_or_have_surrounding_spaces(
     sandbox: Sandbox, connect: Connect, import_id: Any
 ) -> None:
     connect("thalamus")
@@ -73,7 +73,7 @@ def test_an_id_may_be_a_number_or_have_blanks_around(
         ("clear", {"login": ""}, {}, "login is empty"),
     ],
 )
-def test_a_task_that_cannot_ask_is_refused(
+def test_a_task_with_an_unusable_connection_fails_before_any_request(
     sandbox: Sandbox,
     connect: Connect,
     vendor: str,
@@ -88,7 +88,7 @@ def test_a_task_that_cannot_ask_is_refused(
 
 
 @pytest.mark.parametrize("conn_type", ["http", "generic", "no_such_type"])
-def test_a_connection_of_another_kind_is_refused(
+def test_a_connection_of_another_type_is_rejected(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, conn_type: str
 ) -> None:
     connection = {"conn_type": conn_type, "host": sandbox.url}

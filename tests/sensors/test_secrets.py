@@ -1,4 +1,4 @@
-"""No secret leaves a process, but in a request to its vendor: vendors that echo all they get find that out.
+"""Secrets leave a process only in requests to their vendor: tested with vendors that echo everything.
 
 Every secret here holds the word MARKER, or is what a request carried in a header of credentials.
 """
@@ -38,16 +38,16 @@ PLANTED: dict[str, dict[str, Any]] = {
     },
     "thalamus": {"password": "MARKER-password", "extra": {"token": "MARKER-token"}},
 }
-TOKEN = {"access_token": "MARKER-minted-token", "expires_in": 3600, "signature": "MARKER-salesforce"}
+TOKEN = {"access_token": "MARKER-issued-token", "expires_in": 3600, "signature": "MARKER-salesforce"}
 
 
 def echo(seen: Seen) -> str:
-    # The secrets first, so that no excerpt is too short for them.
+    # The secrets come first, so that they fit into every excerpt.
     return " ".join([*carried_by(seen), seen.body.decode(), SIGNED, seen.target, str(seen.headers)])
 
 
 def carried_by(seen: Seen) -> list[str]:
-    """The credentials in a request's headers, without their schemes."""
+    """Return the credentials in a request's headers, without their schemes."""
     values = (seen.headers.get(name, "") for name in CREDENTIAL_HEADERS)
     return [value.rpartition(" ")[2] for value in values if value]
 
@@ -57,7 +57,7 @@ def is_login(seen: Seen) -> bool:
 
 
 def going_on(seen: Seen, state: str = "running") -> list[bytes | float]:
-    """An answer of any of the vendors, full of echoes and signed URLs."""
+    """Return a response of any of the vendors, full of echoes and signed URLs."""
     words = {"running": ("PROCESSING", "pending"), "failed": ("FAILED", "failed")}
     word, taos = words[state]
     activity = {
@@ -89,7 +89,7 @@ def after_login(script: Any) -> Any:
 
 
 def says(status: int, content_type: str = "application/json", **headers: str) -> Any:
-    """A script that echoes under an HTTP status."""
+    """Return a server script that echoes requests with an HTTP status."""
 
     def script(seen: Seen) -> list[bytes | float]:
         body = json.dumps({"message": echo(seen), "error": echo(seen), "errors": {"x": echo(seen)}})
@@ -135,24 +135,24 @@ def planted(case: str, server: Server, connect: Connect) -> str:
 
 
 def tried(conn_id: str, mode: str) -> list[str]:
-    """All that a wait tells on a worker, or in a triggerer and after."""
+    """Return everything that a wait reveals, on a worker or in a triggerer and afterwards."""
     limits: dict[str, Any] = {"outage_tolerance": 0.05, "not_found_grace": 0.03}
     ti, task = TaskInstance(), sensor(conn_id, "7", timeout=0.06, **limits)
-    told = [repr(task)]
+    revealed = [repr(task)]
     try:
         if mode == "worker":
-            told.append(repr(run(task, ti)))
+            revealed.append(repr(run(task, ti)))
         else:
             now = time.time()
-            course = {"first_poll_at": now, "deadline": now + 0.06, "poke_interval": 0.03, **limits}
-            trigger = ImportStatusTrigger(conn_id, "7", wait=course)
-            told += [repr(trigger), repr(trigger.serialize())]
+            initial_state = {"first_poll_at": now, "deadline": now + 0.06, "poke_interval": 0.03, **limits}
+            trigger = ImportStatusTrigger(conn_id, "7", wait=initial_state)
+            revealed += [repr(trigger), repr(trigger.serialize())]
             event = fired(trigger)
-            told.append(json.dumps(event, ensure_ascii=False))
-            told.append(repr(resume(task, event, ti)))
+            revealed.append(json.dumps(event, ensure_ascii=False))
+            revealed.append(repr(resume(task, event, ti)))
     except Exception as error:
-        told += traceback.format_exception(error)
-    return [*told, json.dumps(ti.xcoms, ensure_ascii=False)]
+        revealed += traceback.format_exception(error)
+    return [*revealed, json.dumps(ti.xcoms, ensure_ascii=False)]
 
 
 @pytest.mark.parametrize("mode", ["worker", "triggerer"])
@@ -165,7 +165,7 @@ def tried(conn_id: str, mode: str) -> list[str]:
         if not script.startswith("login") or case in ("clear", "tao_advance", "zilliant")
     ],
 )
-def test_no_secret_is_told(
+def test_no_secret_is_revealed(
     connect: Connect,
     caplog: pytest.LogCaptureFixture,
     capsys: pytest.CaptureFixture[str],
@@ -174,8 +174,8 @@ def test_no_secret_is_told(
     mode: str,
 ) -> None:
     with Server(SCRIPTS[script]) as vendor, caplog.at_level(logging.DEBUG):
-        told = tried(planted(case, vendor, connect), mode)
-    text = "\n".join([*told, caplog.text, *capsys.readouterr()])
+        revealed = tried(planted(case, vendor, connect), mode)
+    text = "\n".join([*revealed, caplog.text, *capsys.readouterr()])
     secrets = {secret for seen in vendor.seen for secret in carried_by(seen)}
     assert any("MARKER" in str(seen) for seen in vendor.seen) or secrets
     assert [secret for secret in ("MARKER", *secrets) if secret in text] == []
@@ -190,8 +190,8 @@ def test_no_secret_is_in_a_hook_or_its_status(connect: Connect, case: str) -> No
     assert "MARKER" not in text
 
 
-def test_a_signed_url_is_kept_where_nobody_reads_it(connect: Connect) -> None:
-    """So that the tests above have something to find."""
+def test_a_signed_url_is_kept_in_error_report_urls(connect: Connect) -> None:
+    """This ensures that the tests above have something to find."""
     with Server(after_login(going_on)) as server:
         status = hook_for(planted("clear", server, connect)).get_import_status("7")
     assert status.error_report_urls == (SIGNED,)
@@ -208,7 +208,7 @@ def test_a_signed_url_is_kept_where_nobody_reads_it(connect: Connect) -> None:
         ("thalamus", {"host": "https://vendor.example/?key=MARKER"}),
     ],
 )
-def test_a_secret_that_is_unusable_is_not_told_either(
+def test_an_unusable_secret_is_not_revealed_either(
     connect: Connect, vendor_name: str, fields: dict[str, Any]
 ) -> None:
     with pytest.raises(ImportSettingsError) as error:
@@ -216,5 +216,5 @@ def test_a_secret_that_is_unusable_is_not_told_either(
     assert "MARKER" not in "".join(traceback.format_exception(error.value))
 
 
-def test_every_vendor_is_tried() -> None:
+def test_every_vendor_is_tested() -> None:
     assert {case.partition("-")[0] for case in PLANTED} == set(VENDORS)

@@ -1,4 +1,4 @@
-"""How a task waits: on its worker, deferred, or rescheduled."""
+"""Waiting of a task: on its worker, deferred, or rescheduled."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("connections")
 
 
 def ago(seconds: float) -> TaskInstance:
-    """A task that was first rescheduled so many seconds ago."""
+    """Return a task instance that was first rescheduled this many seconds ago."""
     return TaskInstance(first_rescheduled=datetime.now(UTC) - timedelta(seconds=seconds))
 
 
@@ -37,25 +37,25 @@ def test_a_worker_waits_until_the_import_is_over(sandbox: Sandbox, vendor: str) 
     assert sandbox.requests(vendor)["status"] - before >= 2
 
 
-def test_a_worker_needs_one_login_for_all_its_looks(sandbox: Sandbox) -> None:
+def test_a_worker_needs_one_login_for_all_polls(sandbox: Sandbox) -> None:
     run(sensor("tao_advance_default", sandbox.submit("tao_advance", seconds=0.3)))
     assert sandbox.requests("tao_advance")["token"] == 1
 
 
 @pytest.mark.parametrize("kind", ["503", "429", "drop", "cut", "garbage"])
-def test_a_worker_lives_through_passing_trouble(sandbox: Sandbox, kind: str) -> None:
+def test_a_worker_tolerates_transient_errors(sandbox: Sandbox, kind: str) -> None:
     import_id = sandbox.submit("thalamus", seconds=0)
     sandbox.fault("thalamus", "status", kind, times=3)
     assert run(sensor(import_id=import_id))["state"] == "succeeded"
 
 
-def test_a_timeout_on_a_worker_tells_the_last_known_state(sandbox: Sandbox) -> None:
+def test_a_timeout_on_a_worker_has_the_last_known_state(sandbox: Sandbox) -> None:
     with pytest.raises(AirflowSensorTimeout, match=r"is running.*at the vendor"):
         run(sensor(import_id=sandbox.submit("thalamus", **ENDLESS), timeout=0.2))
 
 
 @pytest.mark.parametrize("end", ["succeeded", "partial", "failed"])
-def test_an_import_that_is_over_never_defers(sandbox: Sandbox, end: str) -> None:
+def test_a_finished_import_does_not_defer(sandbox: Sandbox, end: str) -> None:
     import_id = sandbox.submit("thalamus", ends=end, seconds=0)
     task = sensor(import_id=import_id, deferrable=True, on_partial="succeed")
     with pytest.raises(ImportFailedError) if end == "failed" else nullcontext():
@@ -63,7 +63,7 @@ def test_an_import_that_is_over_never_defers(sandbox: Sandbox, end: str) -> None
     assert sandbox.requests("thalamus")["status"] == 1
 
 
-def test_a_deferral_makes_the_trigger_for_this_wait(sandbox: Sandbox) -> None:
+def test_a_deferral_creates_the_trigger_of_the_wait(sandbox: Sandbox) -> None:
     import_id = sandbox.submit("clear", **ENDLESS)
     integration = sandbox.connections["clear_default"]["login"]
     task = sensor(
@@ -101,7 +101,7 @@ def test_a_deferral_lasts_a_little_longer_than_the_wait(sandbox: Sandbox) -> Non
     assert timedelta(seconds=3600) < deferred.timeout < timedelta(seconds=3900)
 
 
-def test_a_deferral_is_bounded_by_the_execution_timeout(sandbox: Sandbox) -> None:
+def test_a_deferral_is_limited_by_the_execution_timeout(sandbox: Sandbox) -> None:
     import_id = sandbox.submit("thalamus", **ENDLESS)
     task = sensor(
         import_id=import_id, deferrable=True, timeout=3600, execution_timeout=timedelta(seconds=600)
@@ -122,7 +122,7 @@ def test_a_vendor_that_is_down_when_the_task_starts_is_waited_for(sandbox: Sandb
     assert kwargs["wait"]["failing_since"] == pytest.approx(time.time(), abs=3)
 
 
-def test_an_import_that_has_not_appeared_when_the_task_starts_is_waited_for(sandbox: Sandbox) -> None:
+def test_an_import_not_found_when_the_task_starts_is_waited_for(sandbox: Sandbox) -> None:
     import_id = sandbox.submit("thalamus", appears=1000)
     defer(sensor(import_id=import_id, deferrable=True))
 
@@ -138,7 +138,7 @@ def test_the_latest_status_is_written_before_the_task_defers(sandbox: Sandbox) -
 
 
 @pytest.mark.parametrize("mode", ["poke", "resumed"])
-def test_the_latest_status_is_the_end_after_the_end(sandbox: Sandbox, mode: str) -> None:
+def test_the_latest_status_is_the_terminal_status_after_the_end(sandbox: Sandbox, mode: str) -> None:
     ti, import_id = TaskInstance(), sandbox.submit("thalamus", seconds=0)
     result = run(sensor(import_id=import_id), ti)
     if mode == "resumed":
@@ -151,10 +151,10 @@ def test_the_latest_status_is_the_end_after_the_end(sandbox: Sandbox, mode: str)
 
 def test_without_a_task_instance_nothing_is_written(sandbox: Sandbox) -> None:
     task = sensor(import_id=sandbox.submit("thalamus", seconds=0))
-    assert task.execute({})["state"] == "succeeded"  # type: ignore[typeddict-item]
+    assert task.execute({})["state"] == "succeeded"
 
 
-def test_a_rescheduled_task_comes_back_after_ten_seconds_at_the_soonest(sandbox: Sandbox) -> None:
+def test_a_task_is_rescheduled_after_at_least_ten_seconds(sandbox: Sandbox) -> None:
     task = sensor(import_id=sandbox.submit("thalamus", **ENDLESS), mode="reschedule", poke_interval=1)
     now = datetime.now(UTC)
     with pytest.raises(AirflowRescheduleException) as rescheduled:
@@ -162,7 +162,7 @@ def test_a_rescheduled_task_comes_back_after_ten_seconds_at_the_soonest(sandbox:
     assert timedelta(seconds=10) <= rescheduled.value.reschedule_date - now < timedelta(seconds=15)
 
 
-def test_a_rescheduled_task_comes_back_by_its_interval(sandbox: Sandbox) -> None:
+def test_a_task_is_rescheduled_after_its_interval(sandbox: Sandbox) -> None:
     import_id = sandbox.submit("thalamus", **ENDLESS)
     task = sensor(import_id=import_id, mode="reschedule", poke_interval=60, timeout=3600)
     now = datetime.now(UTC)
@@ -171,19 +171,21 @@ def test_a_rescheduled_task_comes_back_by_its_interval(sandbox: Sandbox) -> None
     assert timedelta(seconds=55) <= rescheduled.value.reschedule_date - now <= timedelta(seconds=70)
 
 
-def test_a_rescheduled_tasks_time_counts_from_its_first_look(sandbox: Sandbox) -> None:
+def test_the_timeout_of_a_rescheduled_task_starts_with_its_first_poll(sandbox: Sandbox) -> None:
     import_id = sandbox.submit("thalamus", **ENDLESS)
     with pytest.raises(AirflowSensorTimeout, match="is running"):
         run(sensor(import_id=import_id, mode="reschedule", timeout=100), ago(101))
 
 
 @pytest.mark.parametrize(("seconds", "error"), [(59, AirflowRescheduleException), (61, ImportNotFoundError)])
-def test_a_rescheduled_tasks_grace_counts_from_its_first_look(seconds: float, error: type[Exception]) -> None:
+def test_the_grace_of_a_rescheduled_task_starts_with_its_first_poll(
+    seconds: float, error: type[Exception]
+) -> None:
     with pytest.raises(error):
         run(sensor(import_id="999", mode="reschedule", timeout=1000), ago(seconds))
 
 
-def test_an_outage_of_a_rescheduled_task_is_bounded_by_its_timeout_alone(sandbox: Sandbox) -> None:
+def test_an_outage_of_a_rescheduled_task_is_limited_only_by_its_timeout(sandbox: Sandbox) -> None:
     import_id = sandbox.submit("thalamus", **ENDLESS)
     sandbox.fault("thalamus", "status", "503", times=None)
     with pytest.raises(AirflowRescheduleException):
@@ -195,7 +197,7 @@ def test_deferral_wins_over_reschedule_mode(sandbox: Sandbox) -> None:
     defer(sensor(import_id=import_id, mode="reschedule", deferrable=True))
 
 
-def test_an_outage_is_measured_on_a_worker(sandbox: Sandbox) -> None:
+def test_outage_tolerance_applies_on_a_worker(sandbox: Sandbox) -> None:
     import_id = sandbox.submit("thalamus")
     sandbox.fault("thalamus", "status", "503", times=None)
     began = time.monotonic()

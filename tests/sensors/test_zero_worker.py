@@ -1,4 +1,4 @@
-"""Which waits may leave workers out, and what is said of those that may not."""
+"""Which waits can run without workers, and the warnings for those that cannot."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from airflow_provider_importstatus.triggers import start_from_trigger
 
 IS_SUPPORTED = tuple(map(int, airflow_version.split(".")[:2])) >= (3, 3)
 since_3_3 = pytest.mark.skipif(not IS_SUPPORTED, reason=f"Airflow is {airflow_version}")
-BOTH = {"start_from_trigger": True, "end_from_trigger": True}
+BOTH: dict[str, Any] = {"start_from_trigger": True, "end_from_trigger": True}
 
 
 class Submit(BaseOperator):
-    """A task whose result is an id."""
+    """An operator whose result is an id."""
 
 
 def sensor(import_id: Any = "7", **more: Any) -> ImportStatusSensor:
@@ -30,13 +30,13 @@ def sensor(import_id: Any = "7", **more: Any) -> ImportStatusSensor:
 
 @pytest.fixture(autouse=True)
 def dag() -> Iterator[DAG]:
-    """The DAG that all tasks here are of."""
+    """Return the DAG of all tasks in this module."""
     with DAG("a_dag", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)) as dag:
         yield dag
 
 
 def warned(make: Callable[[], Any]) -> list[str]:
-    """What is warned of when a task is made."""
+    """Return the warnings that creating a task emits."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         make()
@@ -50,18 +50,18 @@ def test_a_wait_is_started_and_ended_by_the_trigger_where_airflow_can() -> None:
     assert (task.start_trigger_args is not None) is IS_SUPPORTED
 
 
-def test_an_older_airflow_is_told_in_one_warning() -> None:
+def test_an_older_airflow_gives_one_warning() -> None:
     (text,) = warned(sensor) or [""]
     assert ("start_from_trigger is ignored because it requires Airflow 3.3" in text) is not IS_SUPPORTED
     assert ("end_from_trigger is ignored because it requires Airflow 3.3" in text) is not IS_SUPPORTED
 
 
-def test_no_mapped_sensor_can_have_a_class_wide_import() -> None:
+def test_the_sensor_class_has_no_start_trigger_args() -> None:
     assert ImportStatusSensor.start_trigger_args is None
     assert not ImportStatusSensor.start_from_trigger
 
 
-def test_a_mapped_sensor_starts_on_workers_and_is_told_once() -> None:
+def test_a_mapped_sensor_starts_on_workers_with_one_warning() -> None:
     made: list[Any] = []
 
     def mapped() -> None:
@@ -78,7 +78,7 @@ def test_a_mapped_sensor_starts_on_workers_and_is_told_once() -> None:
 @pytest.mark.parametrize("sensor_class", [ClearImportSensor, ImportStatusSensor])
 def test_a_warning_names_the_line_of_the_dag_file(sensor_class: type[ImportStatusSensor]) -> None:
     with pytest.warns(UserWarning, match="needs a worker") as caught:
-        # Any Airflow runs the hook on a worker.
+        # Every Airflow version runs pre_execute on a worker.
         sensor_class(task_id="wait", conn_id="a", import_id="1", pre_execute=print, **BOTH)
     assert __file__ in {one.filename for one in caught}
 
@@ -101,15 +101,16 @@ def _templates() -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("name", "value"), [(name, value) for name, values in _templates().items() for value in values]
 )
-def test_what_the_triggerer_can_render_goes_to_it_as_it_is(name: str, value: Any) -> None:
+def test_templates_the_triggerer_can_render_are_passed_unchanged(name: str, value: Any) -> None:
     assert warned(lambda: sensor(**{name: value})) == []
     args = sensor(task_id="again", **{name: value}).start_trigger_args
+    assert args is not None
     assert args.trigger_kwargs[name] == value
 
 
 @since_3_3
-def test_the_result_of_a_task_goes_as_a_reference_and_stays_a_dependency(dag: DAG) -> None:
-    task = sensor(Submit(task_id="submit").output["id"])
+def test_the_result_of_a_task_is_passed_as_a_reference_and_stays_a_dependency(dag: DAG) -> None:
+    task = sensor(Submit(task_id="submit").output["id"])  # type: ignore[index]
     assert task.start_trigger_args.trigger_kwargs["import_id"] == {"task_id": "submit", "key": "id"}
     assert dag.get_task("wait").upstream_task_ids == {"submit"}
 
@@ -177,7 +178,7 @@ def test_what_cannot_end_in_the_triggerer_ends_on_a_worker(more: dict[str, Any],
 @since_3_3
 @pytest.mark.parametrize("name", ["post_execute", "_post_execute_hook", "execute_complete"])
 def test_a_hook_that_a_cluster_policy_sets_runs_on_a_worker(name: str) -> None:
-    """The triggerer knows a task without its hooks, so that what starts the trigger must tell it."""
+    """The triggerer does not see a task's callbacks, so the start arguments must contain the decision."""
     task = sensor()
     assert task.start_trigger_args.trigger_kwargs["end_from_trigger"] is True
     setattr(task, name, print)
@@ -196,7 +197,7 @@ def test_a_hook_that_a_cluster_policy_sets_starts_on_a_worker(name: str) -> None
 @since_3_3
 @pytest.mark.parametrize("name", ["post_execute", "_post_execute_hook"])
 def test_a_hook_that_a_cluster_policy_sets_is_known_when_the_dag_is_stored(name: str, tmp_path: Path) -> None:
-    """A whole DAG file, its policy, and what the scheduler and triggerers read of it."""
+    """Test a DAG file with its policy, and its serialized form that the scheduler and triggerers read."""
     from airflow.dag_processing.dagbag import DagBag
     from airflow.policies import hookimpl
     from airflow.serialization.serialized_objects import BaseSerialization, DagSerialization
@@ -217,6 +218,7 @@ def test_a_hook_that_a_cluster_policy_sets_is_known_when_the_dag_is_stored(name:
     assert not bag.import_errors
     stored = DagSerialization.from_dict(DagSerialization.to_dict(bag.dags["with_policy"]))
     args = stored.get_task("wait").start_trigger_args
+    assert args is not None
     assert BaseSerialization.deserialize(args.trigger_kwargs)["end_from_trigger"] is False
 
 
@@ -230,14 +232,15 @@ with DAG("with_policy", schedule=None):
 
 
 @since_3_3
-def test_what_is_changed_after_a_task_was_made_counts() -> None:
+def test_changes_after_creating_a_task_are_respected() -> None:
     task = sensor("placeholder")
     task.import_id = Submit(task_id="submit").output
     task.execution_timeout = timedelta(seconds=20)
+    assert task.start_trigger_args is not None
     kwargs = task.start_trigger_args.trigger_kwargs
     assert kwargs["import_id"] == {"task_id": "submit", "key": "return_value"}
     assert kwargs["execution_timeout"] == 20
-    task.on_execute_callback = print
+    task.on_execute_callback = print  # type: ignore[assignment]
     assert (task.start_from_trigger, task.start_trigger_args) == (False, None)
 
 
@@ -252,17 +255,17 @@ def test_what_is_changed_after_a_task_was_made_counts() -> None:
         ({"render_template_as_native_obj": True}, "7", None),
     ],
 )
-def test_a_dag_may_render_as_only_a_worker_can(
+def test_rendering_that_needs_a_worker_starts_on_a_worker(
     settings: dict[str, Any], import_id: str, why: str | None
 ) -> None:
     with DAG("another", schedule=None, **settings):
-        told = warned(lambda: sensor(import_id))
-    assert [why in text for text in told if why] == ([True] if why else [])
-    assert len(told) == (1 if why else 0)
+        texts = warned(lambda: sensor(import_id))
+    assert [why in text for text in texts if why] == ([True] if why else [])
+    assert len(texts) == (1 if why else 0)
 
 
 @since_3_3
-def test_a_subclass_with_an_execute_of_its_own_runs_it() -> None:
+def test_a_subclass_with_its_own_execute_runs_on_a_worker() -> None:
     class Checked(ImportStatusSensor):
         def execute(self, context: Any) -> Any:
             return super().execute(context)
@@ -275,14 +278,14 @@ def test_a_subclass_with_an_execute_of_its_own_runs_it() -> None:
 
 
 @since_3_3
-def test_a_trigger_gets_into_no_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_triggerer_queues_start_the_task_on_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__TRIGGERER__QUEUES_ENABLED", "True")
     (text,) = warned(sensor)
     assert "start_from_trigger is ignored because triggerers use queues" in text
 
 
 @since_3_3
-def test_a_listener_gets_to_know_each_success() -> None:
+def test_a_task_listener_ends_the_task_on_a_worker() -> None:
     from airflow.listeners import hookimpl
     from airflow.listeners.listener import get_listener_manager
 
@@ -301,7 +304,7 @@ def test_a_listener_gets_to_know_each_success() -> None:
 
 
 @since_3_3
-def test_the_sensors_of_one_vendor_have_an_import_of_their_own() -> None:
+def test_sensors_of_one_vendor_have_their_own_import_ids() -> None:
     first = ClearImportSensor(task_id="first", import_id="1", **BOTH)
     second = ClearImportSensor(task_id="second", import_id="2", **BOTH)
     ids = [task.start_trigger_args.trigger_kwargs["import_id"] for task in (first, second)]

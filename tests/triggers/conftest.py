@@ -1,4 +1,4 @@
-"""How a trigger is run in these tests: in an event loop of its own, as a triggerer runs it."""
+"""Fixtures that run a trigger in an event loop, like a triggerer."""
 
 from __future__ import annotations
 
@@ -9,17 +9,14 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_importstatus.protocol import credentials
 from airflow_provider_importstatus.triggers.import_status import ImportStatusTrigger
 
 from .waits import Fire, events_of
 
 
 @pytest.fixture(autouse=True)
-def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let processes that are refused together by Clear not wait for each other."""
-    monkeypatch.setattr(credentials, "MAX_REFRESH_DELAY", 0.0)
-    monkeypatch.setattr(credentials, "READ_BACK_DELAY", 0.0)
+def _no_refresh_delays(no_refresh_delays: None) -> None:
+    """Refresh credentials without delays in all tests of this folder."""
 
 
 @pytest.fixture
@@ -35,6 +32,6 @@ def fire() -> Fire:
 
 @pytest.fixture
 def stopwatch() -> Callable[[], float]:
-    """The seconds since the test began."""
+    """Return a function that returns the seconds since the test began."""
     began = time.monotonic()
     return lambda: time.monotonic() - began

@@ -1,4 +1,4 @@
-"""What a trigger tells when its wait is over: one event, whatever happens."""
+"""The event of a trigger: exactly one, whatever happens."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def test_an_import_that_ends_is_one_event(sandbox: Sandbox, vendor: str) -> None
 
 @pytest.mark.parametrize("end", ["succeeded", "partial", "failed", "cancelled"])
 @pytest.mark.usefixtures("connections")
-def test_every_end_is_a_status(sandbox: Sandbox, fire: Fire, end: str) -> None:
+def test_every_terminal_state_is_a_status_event(sandbox: Sandbox, fire: Fire, end: str) -> None:
     event = fire(waiting("thalamus", sandbox.submit("thalamus", ends=end, seconds=0)))
     assert (set(event), event["status"]["state"]) == ({"v", "status"}, end)
 
 
 @pytest.mark.usefixtures("connections")
-def test_a_status_is_what_the_hook_sees(sandbox: Sandbox, fire: Fire) -> None:
+def test_the_event_has_the_status_the_hook_returns(sandbox: Sandbox, fire: Fire) -> None:
     import_id = sandbox.submit("thalamus", ends="partial", seconds=0)
     event = fire(waiting("thalamus", import_id))
     assert event["status"] == ThalamusHook().get_import_status(import_id).to_dict()
@@ -52,7 +52,7 @@ def test_an_error_is_one_event_with_its_bare_class_name(sandbox: Sandbox) -> Non
     [("unknown", None), ("thalamus_default", {"unknown": "x"})],
 )
 @pytest.mark.usefixtures("connections")
-def test_what_cannot_be_asked_is_an_error_event(
+def test_an_unusable_connection_is_an_error_event(
     sandbox: Sandbox, fire: Fire, conn_id: str, hook_params: Any
 ) -> None:
     trigger = waiting("thalamus", "7", hook_params=hook_params)
@@ -62,19 +62,21 @@ def test_what_cannot_be_asked_is_an_error_event(
 
 
 @pytest.mark.usefixtures("connections")
-def test_hook_params_reach_the_hook(sandbox: Sandbox, connect: Connect, mint: Any, fire: Fire) -> None:
-    connect("clear", login="unknown-integration", extra={"access_token": mint()})
+def test_hook_params_reach_the_hook(
+    sandbox: Sandbox, connect: Connect, request_token: Any, fire: Fire
+) -> None:
+    connect("clear", login="unknown-integration", extra={"access_token": request_token()})
     integration = sandbox.connections["clear_default"]["login"]
     trigger = waiting("clear", sandbox.submit("clear", **SOON), hook_params={"integration_id": integration})
     assert fire(trigger)["status"]["state"] == "succeeded"
 
 
-# Size: Airflow's own limit is generous, that of a database's column is not.
+# Airflow's own size limit is generous, but that of a database column is not.
 
 
 @pytest.fixture
 def clear_says(connect: Connect) -> Iterator[Callable[[dict[str, Any]], None]]:
-    """Let Clear answer each question with this result."""
+    """Make Clear respond to each poll with this result."""
     results: list[dict[str, Any]] = []
 
     class Vendor(BaseHTTPRequestHandler):
@@ -96,7 +98,7 @@ def clear_says(connect: Connect) -> Iterator[Callable[[dict[str, Any]], None]]:
 
 
 @pytest.mark.parametrize("letter", ["a", "漢", "😀", '"'])
-def test_the_event_of_a_talkative_vendor_is_below_8_kib(
+def test_a_status_event_is_smaller_than_8_kib(
     clear_says: Callable[[dict[str, Any]], None], fire: Fire, letter: str
 ) -> None:
     activity = {"stage": letter * 600, "status": "FAILURE", "errorMessage": letter * 600}
@@ -107,7 +109,7 @@ def test_the_event_of_a_talkative_vendor_is_below_8_kib(
 
 
 @pytest.mark.parametrize("letter", ["a", "漢", "😀", '"'])
-def test_the_error_event_of_a_talkative_vendor_is_below_8_kib(
+def test_an_error_event_is_smaller_than_8_kib(
     clear_says: Callable[[dict[str, Any]], None], fire: Fire, letter: str
 ) -> None:
     activity = {"stage": "S", "status": "PROCESSING", "errorMessage": letter * 600}

@@ -1,4 +1,4 @@
-"""A trigger travels through Airflow's database as plain JSON."""
+"""Serialization of a trigger as plain JSON in Airflow's database."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from airflow_provider_importstatus.triggers.import_status import ImportStatusTri
 
 from .waits import SOON, Fire, waiting
 
-#: What version 0.1.0 stored for a deferred task. Such rows outlive an upgrade: never change them.
+#: What version 0.1.0 stored for a deferred task. Such rows survive upgrades: never change this.
 STORED_BY_0_1_0 = {
     "conn_id": "thalamus_default",
     "import_id": "274",
@@ -50,14 +50,14 @@ STORED_BY_0_1_0 = {
 
 
 def again(classpath: str, kwargs: dict[str, Any]) -> ImportStatusTrigger:
-    """Make a trigger as a triggerer does."""
+    """Create a trigger like a triggerer."""
     module, _, name = classpath.rpartition(".")
     trigger = getattr(importlib.import_module(module), name)(**kwargs)
     assert isinstance(trigger, ImportStatusTrigger)
     return trigger
 
 
-def test_a_trigger_comes_back_as_it_was() -> None:
+def test_a_trigger_round_trips_through_serialization() -> None:
     classpath, kwargs = waiting("thalamus", "7", hook_params={"a": [1]}, deferred_at=time.time()).serialize()
     stored = json.loads(json.dumps(kwargs))
     assert stored == kwargs
@@ -77,7 +77,7 @@ def test_a_trigger_of_an_earlier_release_still_works(sandbox: Sandbox, fire: Fir
 
 
 @pytest.mark.usefixtures("connections")
-def test_a_trigger_with_less_still_works(sandbox: Sandbox, fire: Fire) -> None:
+def test_a_trigger_with_fewer_arguments_still_works(sandbox: Sandbox, fire: Fire) -> None:
     import_id = sandbox.submit("thalamus", seconds=0)
     trigger = ImportStatusTrigger(conn_id="thalamus_default", import_id=import_id)
     assert fire(trigger)["status"]["state"] == "succeeded"
@@ -90,14 +90,14 @@ def test_a_wait_of_a_later_release_still_works(sandbox: Sandbox, fire: Fire) -> 
 
 
 @pytest.mark.usefixtures("connections")
-def test_nothing_of_a_connection_travels(sandbox: Sandbox) -> None:
+def test_a_serialized_trigger_contains_nothing_of_the_connection(sandbox: Sandbox) -> None:
     texts = json.dumps([waiting(vendor, "7").serialize() for vendor in ("clear", "zilliant", "thalamus")])
     for connection in sandbox.connections.values():
         assert connection["password"] not in texts
 
 
-def test_making_a_trigger_costs_nothing(sandbox: Sandbox) -> None:
-    """A triggerer makes them on its event loop."""
+def test_creating_a_trigger_reads_nothing(sandbox: Sandbox) -> None:
+    """A triggerer creates triggers on its event loop."""
     began = time.monotonic()
     for _ in range(100):
         waiting("thalamus", "7").serialize()

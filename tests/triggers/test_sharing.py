@@ -1,4 +1,4 @@
-"""Many waits on one connection: one pool, one token, and a loop that is never blocked."""
+"""Many waits on one connection share a pool and a token, and never block the event loop."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ THOUSAND = 1000
 
 
 def open_sessions() -> int:
-    # By the type itself: isinstance would wake up Airflow's lazy objects.
+    # Compared by type: isinstance would load Airflow's lazy objects.
     return sum(type(one) is aiohttp.ClientSession and not one.closed for one in gc.get_objects())
 
 
 async def all_of(vendor: str, import_ids: list[str], **more: Any) -> Counter[str]:
-    """Run a trigger for each import at once; count how they ended."""
+    """Run a trigger for each import concurrently; count how they ended."""
     waits = [events_of(waiting(vendor, import_id, poke_interval=0.2, **more)) for import_id in import_ids]
     events = [event for (event,) in await asyncio.gather(*waits)]
     return Counter(
@@ -57,7 +57,7 @@ def test_many_waits_need_one_token_of_clear(sandbox: Sandbox, connect: Connect) 
 
 
 @pytest.mark.usefixtures("connections")
-def test_many_waits_that_are_refused_at_once_renew_once(sandbox: Sandbox) -> None:
+def test_many_waits_rejected_at_once_refresh_once(sandbox: Sandbox) -> None:
     async def revoked_midway() -> Counter[str]:
         waits = asyncio.create_task(all_of("tao_advance", import_ids))
         await asyncio.sleep(0.5)
@@ -70,10 +70,10 @@ def test_many_waits_that_are_refused_at_once_renew_once(sandbox: Sandbox) -> Non
 
 
 @pytest.mark.usefixtures("connections")
-def test_a_thousand_waits_refused_by_one_revocation_with_16_in_flight_renew_once(sandbox: Sandbox) -> None:
+def test_a_thousand_waits_rejected_by_one_revocation_with_16_in_flight_refresh_once(sandbox: Sandbox) -> None:
     async def revoked_midway() -> Counter[str]:
         waits = asyncio.create_task(all_of("tao_advance", import_ids))
-        # All have begun, and the pool is at its limit: each answer takes a while.
+        # All have started, and the pool is at its limit, since each response takes a while.
         await asyncio.to_thread(_until_asked, sandbox, THOUSAND // 2)
         sandbox.revoke("tao_advance")
         return await waits
@@ -83,11 +83,11 @@ def test_a_thousand_waits_refused_by_one_revocation_with_16_in_flight_renew_once
     assert asyncio.run(revoked_midway()) == {"succeeded": THOUSAND}
     seen = sandbox.requests("tao_advance")
     assert seen["token"] == 2
-    # What was under way was refused, and asked again.
+    # Requests in flight were rejected and repeated.
     assert THOUSAND < seen["status"] <= THOUSAND + 16
 
 
-def test_a_changed_limit_is_taken_up_when_the_connection_is_read_again(
+def test_a_changed_limit_applies_when_the_connection_is_reloaded(
     sandbox: Sandbox, connect: Connect, stopwatch: Callable[[], float]
 ) -> None:
     async def limited_midway() -> float:
@@ -101,13 +101,13 @@ def test_a_changed_limit_is_taken_up_when_the_connection_is_read_again(
         return stopwatch() - began
 
     connect("tao_advance", extra={"max_concurrency": "12"})
-    # Each needs one more look, long after the first ones were refused.
+    # Each needs one more poll, long after the first ones were rejected.
     import_ids = [sandbox.submit("tao_advance", seconds=2, queued=0) for _ in range(12)]
     assert asyncio.run(limited_midway()) >= 12 * 0.3
 
 
 def test_many_waits_with_a_wrong_password_try_it_once(sandbox: Sandbox, connect: Connect) -> None:
-    """Salesforce locks users."""
+    """Salesforce locks users after a few rejected logins."""
     connect("zilliant", password="wrong")
     import_ids = [sandbox.submit("zilliant") for _ in range(MANY)]
     assert asyncio.run(all_of("zilliant", import_ids)) == {"ImportAuthError": MANY}
@@ -115,7 +115,7 @@ def test_many_waits_with_a_wrong_password_try_it_once(sandbox: Sandbox, connect:
 
 
 @pytest.mark.usefixtures("connections")
-def test_many_waits_that_stand_in_line_during_an_outage_of_the_login_try_it_once(sandbox: Sandbox) -> None:
+def test_many_waits_queued_during_a_login_outage_try_the_login_once(sandbox: Sandbox) -> None:
     sandbox.fault("tao_advance", "token", "503", times=None, seconds=0.2)
     import_ids = [sandbox.submit("tao_advance") for _ in range(MANY)]
     ends = asyncio.run(all_of("tao_advance", import_ids, outage_tolerance=0.0))
@@ -138,7 +138,7 @@ def test_many_waits_share_one_pool_that_closes_with_the_last(sandbox: Sandbox) -
 
 
 @pytest.mark.usefixtures("connections")
-def test_the_pool_stays_open_while_anybody_waits(sandbox: Sandbox) -> None:
+def test_the_pool_stays_open_while_any_wait_runs(sandbox: Sandbox) -> None:
     async def watched() -> list[str]:
         long = asyncio.create_task(all_of("thalamus", [sandbox.submit("thalamus", seconds=0.6)]))
         short = await all_of("thalamus", [sandbox.submit("thalamus", seconds=0)])
@@ -175,7 +175,7 @@ def test_waits_on_two_connections_share_no_token(sandbox: Sandbox, connect: Conn
     assert sandbox.requests("tao_advance")["token"] == 2
 
 
-def test_no_more_requests_are_under_way_than_the_connection_allows(
+def test_no_more_requests_are_in_flight_than_the_connection_allows(
     sandbox: Sandbox, connect: Connect, stopwatch: Callable[[], float]
 ) -> None:
     connect("thalamus", extra={"max_concurrency": "2"})
@@ -186,7 +186,7 @@ def test_no_more_requests_are_under_way_than_the_connection_allows(
 
 
 @pytest.mark.usefixtures("connections")
-def test_requests_go_out_at_the_same_time(sandbox: Sandbox, stopwatch: Callable[[], float]) -> None:
+def test_requests_are_sent_concurrently(sandbox: Sandbox, stopwatch: Callable[[], float]) -> None:
     sandbox.fault("thalamus", "status", "slow", times=None, seconds=0.2)
     import_ids = [sandbox.submit("thalamus", seconds=0) for _ in range(12)]
     asyncio.run(all_of("thalamus", import_ids))
@@ -194,7 +194,7 @@ def test_requests_go_out_at_the_same_time(sandbox: Sandbox, stopwatch: Callable[
 
 
 async def longest_gap(while_running: Any) -> float:
-    """How long the loop was kept from a task that wants to run every 10 ms."""
+    """Measure how long the loop delays a task that runs every 10 ms."""
     gap, done = 0.0, asyncio.ensure_future(while_running)
     while not done.done():
         before = time.monotonic()

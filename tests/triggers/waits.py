@@ -1,4 +1,4 @@
-"""Waits that are short enough for tests."""
+"""Triggers with waits that are short enough for tests."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from airflow_provider_importstatus.triggers.import_status import ImportStatusTri
 Connect = Callable[..., str]
 Fire = Callable[[ImportStatusTrigger], dict[str, Any]]
 
-#: A course without end, and one whose end is near.
-ENDLESS = {"seconds": 1000, "queued": 0}
-SOON = {"seconds": 0.2, "queued": 0}
+#: An import that never ends, and one that ends soon.
+ENDLESS: dict[str, Any] = {"seconds": 1000, "queued": 0}
+SOON: dict[str, Any] = {"seconds": 0.2, "queued": 0}
 
 
-def course(*, lasts: float = 10.0, **more: Any) -> dict[str, Any]:
-    """A trigger's `wait`: begun now, with a look every 50 ms, for so many seconds at most."""
+def initial_state(*, lasts: float = 10.0, **more: Any) -> dict[str, Any]:
+    """Return the `wait` of a trigger: started now, with a poll every 50 ms, for at most this many seconds."""
     now = time.time()
     usual = {
         "first_poll_at": now,
@@ -29,11 +29,13 @@ def course(*, lasts: float = 10.0, **more: Any) -> dict[str, Any]:
 
 
 def waiting(vendor: str, import_id: str, **more: Any) -> ImportStatusTrigger:
-    """A trigger for an import; `more` takes what `course` does, and the trigger's own arguments."""
+    """Return a trigger for an import; `more` takes the arguments of `initial_state` and of the trigger."""
     own = {name: more.pop(name) for name in ("hook_params", "deferred_at") if name in more}
-    return ImportStatusTrigger(conn_id=f"{vendor}_default", import_id=import_id, wait=course(**more), **own)
+    return ImportStatusTrigger(
+        conn_id=f"{vendor}_default", import_id=import_id, wait=initial_state(**more), **own
+    )
 
 
 async def events_of(trigger: ImportStatusTrigger) -> list[dict[str, Any]]:
-    """The payloads of all events of a trigger."""
+    """Return the payloads of all events of a trigger."""
     return [event.payload async for event in trigger.run()]

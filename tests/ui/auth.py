@@ -1,4 +1,4 @@
-"""Who may see what in the tests' Airflow. Its processes import this."""
+"""Auth manager of the tests' Airflow, imported by its processes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 
 __all__ = ["AUDITOR", "NEWCOMER", "READABLE", "READER", "SingleDags"]
 
-#: May see single DAGs, and is refused "all DAGs".
+#: May see single DAGs, but not "all DAGs".
 READER = "reader"
 READABLE = frozenset({"fleet_07", "readable"})
 #: May see no DAG yet.
@@ -20,10 +20,10 @@ AUDITOR = "auditor"
 
 
 class SingleDags(SimpleAuthManager):
-    """Airflow's simple auth manager, with users who have fewer rights than a viewer."""
+    """Airflow's simple auth manager, with users who have fewer permissions than a viewer."""
 
     def get_fastapi_middlewares(self) -> list[Any]:
-        """Make nobody an administrator who brings a token of his own."""
+        """Do not treat every user with a token as an administrator."""
         return []
 
     def is_authorized_dag(
@@ -34,7 +34,7 @@ class SingleDags(SimpleAuthManager):
         details: DagDetails | None = None,
         **asked: Any,
     ) -> bool:
-        """Refuse what these users may not see."""
+        """Deny what these users may not see."""
         dag_id = details.id if details else None
         is_refused = {
             READER: dag_id not in READABLE,

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 DAGS = Path(__file__).parent / "dags"
 SCREENSHOTS = ROOT / ".screenshots"
 JWT_SECRET = secrets.token_hex(32)
-#: Root cannot use Chromium's own sandbox; the rest keeps it from talking to its makers.
+#: Root cannot use Chromium's sandbox; the other arguments disable background requests.
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -35,7 +35,7 @@ CHROMIUM_ARGUMENTS = [
     "--disable-sync",
 ]
 
-#: Milliseconds until what should appear has not: Airflow's own pages take some, on a busy machine more.
+#: Timeout for elements to appear, in milliseconds: Airflow's pages are slow on a busy machine.
 PATIENCE = 20_000
 DESKTOP = {"width": 1400, "height": 900}
 
@@ -45,7 +45,7 @@ Screenshot = Callable[[Page, str], None]
 
 @pytest.fixture(scope="session")
 def sandbox() -> Iterator[Sandbox]:
-    """Return the vendors that the deployment's connections lead to."""
+    """Return the vendors of the deployment's connections."""
     with Sandbox() as sandbox:
         yield sandbox
 
@@ -55,7 +55,7 @@ def deployment(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> It
     """Return an Airflow under `/airflow` that is ready to run the DAGs in `dags/`."""
     (port,) = free_ports(1)
     url = f"http://127.0.0.1:{port}/airflow"
-    config = {
+    config: dict[str, dict[str, object]] = {
         "api": {"base_url": url, "port": port},
         "api_auth": {"jwt_secret": JWT_SECRET},
         "core": {
@@ -82,7 +82,7 @@ def browser() -> Iterator[Browser]:
 
 
 def find_chromium() -> str:
-    """Return the path of a Chromium; without one, end the tests and say how to get it."""
+    """Return the path of Chromium; without it, end the tests and say how to install it."""
     for name in (os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome"):
         if path := shutil.which(name):
             return path
@@ -93,7 +93,7 @@ def find_chromium() -> str:
 
 @pytest.fixture
 def log_in(deployment: Deployment, browser: Browser) -> Iterator[LogIn]:
-    """Return what opens a page as a user of `auth.py`, or as an administrator.
+    """Return a function that opens a page as a user of `auth.py`, or as an administrator.
 
     Addresses without a leading slash are relative to Airflow's prefix.
     """
@@ -118,13 +118,13 @@ def log_in(deployment: Deployment, browser: Browser) -> Iterator[LogIn]:
 
 @pytest.fixture
 def page(log_in: LogIn) -> Page:
-    """Return a page of an administrator, who is logged in."""
+    """Return a page of a logged-in administrator."""
     return log_in()
 
 
 def token_of(user: str, role: str = "VIEWER") -> str:
-    """Return a token as the auth manager would give it."""
-    # Airflow reads its configuration when it is first imported: after all fixtures of the environment.
+    """Return a token as issued by the auth manager."""
+    # Airflow reads its configuration when first imported: after all fixtures that set the environment.
     from airflow.api_fastapi.auth.tokens import JWTGenerator
 
     generator = JWTGenerator(secret_key=JWT_SECRET, valid_for=3600, audience="apache-airflow")
@@ -133,7 +133,7 @@ def token_of(user: str, role: str = "VIEWER") -> str:
 
 @pytest.fixture(scope="session")
 def screenshot() -> Screenshot:
-    """Return what keeps a picture of a whole page."""
+    """Return a function that saves a screenshot of a whole page."""
     SCREENSHOTS.mkdir(exist_ok=True)
 
     def take(page: Page, name: str) -> None:

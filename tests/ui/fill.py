@@ -1,4 +1,4 @@
-"""Put many imports into a deployment's database, as long use would: `python -m tests.ui.fill DAGS RUNS WAITS`
+"""Fill a deployment's database with many imports: `python -m tests.ui.fill DAGS RUNS WAITS`
 
 There are so many DAGs `fleet_00` and so on, each with so many runs of so many waits. The newest run of each
 still waits.
@@ -7,14 +7,14 @@ still waits.
 from __future__ import annotations
 
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from airflow.models.dag import DagModel
 from airflow.models.dagbundle import DagBundleModel
 from airflow.models.dagrun import DagRun
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
-from airflow.utils import timezone
 from airflow.utils.session import create_session
 from airflow.utils.state import DagRunState, TaskInstanceState
 from airflow.utils.types import DagRunType
@@ -31,7 +31,7 @@ TASK_STATES = (TaskInstanceState.SUCCESS, *3 * (TaskInstanceState.FAILED,))
 
 def fill(dags: int, runs: int, waits: int) -> None:
     """Insert DAGs, runs, task instances and XComs."""
-    now = timezone.utcnow()
+    now = datetime.now(UTC)
     with create_session() as session:
         bundle = session.scalar(select(DagBundleModel.name))
         next_run = (session.scalar(select(func.max(DagRun.id))) or 0) + 1
@@ -53,7 +53,9 @@ _DAG = {
 }
 
 
-def _insert_run(session, number, dag_id, start, waits, is_waiting) -> None:
+def _insert_run(
+    session: Any, number: int, dag_id: str, start: datetime, waits: int, is_waiting: bool
+) -> None:
     run = {"dag_id": dag_id, "run_id": f"scheduled__{start.isoformat()}"}
     state = DagRunState.RUNNING if is_waiting else DagRunState.SUCCESS
     session.execute(

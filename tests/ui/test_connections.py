@@ -1,4 +1,4 @@
-"""The connection forms and the button "Test connection" in a real browser; pictures of each are kept."""
+"""The connection forms and the "Test connection" button in a real browser, with screenshots."""
 
 from __future__ import annotations
 
@@ -32,24 +32,24 @@ NOWHERE = "http://127.0.0.1:9"
 
 @dataclass(frozen=True)
 class Filled:
-    """What a person fills in; the values of secrets are read back as stars."""
+    """The values entered in a form; secrets are read back as stars."""
 
     standard: dict[str, str]
     extra: dict[str, str]
-    #: By Airflow, which takes every name with `token` in it for a secret's.
+    #: Fields that Airflow hides because their names contain `token`.
     hidden: set[str] = field(default_factory=set)
 
 
 @pytest.fixture(scope="module")
 def vendors() -> Iterator[Sandbox]:
-    """Vendors of our own: a token of Clear that is minted here revokes no wait's."""
+    """Return separate vendors, so that a Clear token requested here revokes none used by a wait."""
     with Sandbox() as sandbox:
         yield sandbox
 
 
 @pytest.fixture(scope="module")
 def access_token(vendors: Sandbox) -> str:
-    """A token that Clear accepts."""
+    """Return a token that Clear accepts."""
     headers = {"x-clear-client-secret": CLEAR.client_secret}
     with requests.Session() as session:
         session.trust_env = False
@@ -59,7 +59,7 @@ def access_token(vendors: Sandbox) -> str:
 
 @pytest.fixture
 def right(vendors: Sandbox, access_token: str) -> dict[str, Filled]:
-    """A form of each vendor, filled in rightly and as far as it goes."""
+    """Return a completely and correctly filled form of each vendor."""
     host, port = vendors.url, vendors.url.rpartition(":")[2]
     common = {"timeout": "12.5", "verify": "false", "max_concurrency": "4"}
     return {
@@ -104,7 +104,7 @@ def right(vendors: Sandbox, access_token: str) -> dict[str, Filled]:
 
 @pytest.fixture
 def save(page: Page, right: dict[str, Filled]) -> Callable[..., str]:
-    """Save a connection without the form: the right one, but for the fields and extras that are given."""
+    """Save a valid connection without the form, with the given fields and extras replaced."""
 
     def save(vendor: str, *, extra: dict[str, str] | None = None, **fields: str) -> str:
         page.goto("connections")
@@ -154,7 +154,7 @@ def test_a_form_is_filled_in_saved_read_back_and_tested(
     for name, value in shown(filled.extra, filled.hidden).items():
         expect(form.locator(f"#element_{name}")).to_have_value(value)
     screenshot(page, f"connection-{vendor}-edit")
-    # What is shown as stars must outlive another save.
+    # Values shown as stars must survive another save.
     form.locator("#element_timeout").fill("20")
     form.get_by_role("button", name="Save").click()
     expect(form).to_be_hidden()
@@ -167,7 +167,7 @@ def test_a_form_is_filled_in_saved_read_back_and_tested(
 
 
 @pytest.mark.parametrize("vendor", ENTRIES)
-def test_every_field_has_its_label_its_help_and_its_secrecy(
+def test_every_field_has_a_label_a_help_text_and_the_right_secrecy(
     page: Page, screenshot: Screenshot, vendor: str
 ) -> None:
     form, entry = open_form(page, vendor, "unsaved"), ENTRIES[vendor]
@@ -221,7 +221,7 @@ def test_every_field_has_its_label_its_help_and_its_secrecy(
         pytest.param("thalamus", {"host": NOWHERE, "port": "9"}, "Connection refused", id="unreachable"),
     ],
 )
-def test_the_button_says_what_is_wrong(
+def test_the_test_button_reports_errors(
     page: Page,
     save: Callable[..., str],
     screenshot: Screenshot,
@@ -236,7 +236,7 @@ def test_the_button_says_what_is_wrong(
     expect(words).to_contain_text(said)
 
 
-def test_the_token_that_waits_share_is_tried_and_none_is_minted(
+def test_the_shared_token_is_tested_and_none_is_requested(
     page: Page, save: Callable[..., str], vendors: Sandbox, access_token: str
 ) -> None:
     conn_id = save("clear", password=CLEAR.client_secret, extra={"access_token": ""})
@@ -252,7 +252,7 @@ def test_the_token_that_waits_share_is_tried_and_none_is_minted(
 
 
 def open_form(page: Page, vendor: str, conn_id: str) -> Locator:
-    page.set_viewport_size({"width": 1400, "height": 1700})  # All of a form in one picture.
+    page.set_viewport_size({"width": 1400, "height": 1700})  # The whole form in one screenshot.
     page.goto("connections")
     page.get_by_role("button", name="Add Connection").click()
     form = page.get_by_role("dialog")
@@ -274,7 +274,7 @@ def fill_standard(form: Locator, filled: Filled) -> None:
 
 
 def group(form: Locator, selector: str) -> Locator:
-    """The field with its label and its help."""
+    """Return the field with its label and its help text."""
     return form.get_by_role("group").filter(has=form.page.locator(selector))
 
 
@@ -287,10 +287,10 @@ def shown(values: dict[str, str], hidden: set[str]) -> dict[str, str]:
 
 
 def press_test(page: Page, conn_id: str) -> Locator:
-    """What Airflow says after the button was pressed."""
+    """Return Airflow's message after pressing the button."""
     row(page, conn_id).get_by_role("button", name="Test Connection").click()
     words = page.locator("[data-scope=toast][data-part=root]").filter(has_text="Test Connection")
     expect(words).to_be_visible()
-    # It slides in.
+    # The message slides in.
     words.evaluate("toast => Promise.all(toast.getAnimations().map(animation => animation.finished))")
     return words

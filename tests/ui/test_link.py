@@ -1,4 +1,4 @@
-"""The link from a task instance to its import's tab."""
+"""The link from a task instance to the tab of its import."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def runs(deployment: Deployment, imports: dict[str, str]) -> dict[str, Run]:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_the_link_is_there_while_the_task_waits(
+def test_the_link_is_available_while_the_task_waits(
     deployment: Deployment, runs: dict[str, Run], mode: str
 ) -> None:
     run = runs[mode]

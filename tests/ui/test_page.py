@@ -18,27 +18,27 @@ from demo.rest import Run
 from tests.ui.auth import AUDITOR, NEWCOMER, READER
 from tests.ui.conftest import ROOT, SCREENSHOTS, LogIn, Screenshot
 
-#: What comes from an XCom, which another operator may have written.
+#: Fields from an XCom, which another operator may have written.
 HOSTILE_FIELDS = (
     *("vendor", "import_id", "state", "vendor_state", "rows", "progress", "messages", "more_messages"),
     *("stages", "more_stages", "started_at", "finished_at", "polled_at", "next_poll_at"),
 )
 PHONE = {"width": 390, "height": 844}
-#: Milliseconds for a change at a vendor to be seen, with the scheduler's lag and a deferred task's hold.
+#: Milliseconds until a change at a vendor is visible, including scheduler lag and a deferred task's hold.
 TO_BE_SEEN = 60_000
 
 
 @pytest.fixture(scope="module")
 def mapped_run(deployment: Deployment, sandbox: Sandbox) -> Run:
-    """Return a run with one import that ended and two that go on, in the DAG that the reader may see."""
-    courses = [
+    """Return a run with one finished and two running imports, in the DAG that the reader may see."""
+    scenarios: list[tuple[str, dict[str, Any]]] = [
         ("clear", {"ends": "partial", "seconds": 1}),
         ("thalamus", {"ends": "partial", "seconds": 3600, "queued": 0, "rows": 9000, "rejected": 400}),
         ("thalamus", {"blocked": 3600, "seconds": 3600}),
     ]
     waits = [
-        {"conn_id": f"{vendor}_default", "import_id": sandbox.submit(vendor, **course)}
-        for vendor, course in courses
+        {"conn_id": f"{vendor}_default", "import_id": sandbox.submit(vendor, **scenario)}
+        for vendor, scenario in scenarios
     ]
     run = deployment.trigger("readable", {"waits": waits})
 
@@ -86,11 +86,11 @@ def test_the_page_is_in_the_navigation(page: Page, mapped_run: Run) -> None:
     expect(page.get_by_role("row", name=mapped_run.dag_id).first).to_be_visible()
 
 
-def test_imports_that_are_waited_for_come_first(page: Page, mapped_run: Run, screenshot: Screenshot) -> None:
+def test_waiting_imports_come_first(page: Page, mapped_run: Run, screenshot: Screenshot) -> None:
     page.goto(f"plugin/imports?dag_id={mapped_run.dag_id}")
     states = page.locator("tbody .imports-state")
     expect(states).to_have_text(["Running", "Blocked", "Partial"], timeout=TO_BE_SEEN)
-    screenshot(page, "page")  # The README's, in docs/.
+    screenshot(page, "page")  # The screenshot of the README, in docs/.
 
 
 def test_a_task_instances_tab_has_the_import_in_full(
@@ -117,12 +117,12 @@ def test_a_dag_runs_tab_has_all_its_imports(page: Page, mapped_run: Run, screens
     expect(page.get_by_role("article")).to_have_count(1)
 
 
-def test_a_task_without_an_import_is_told_so(page: Page, mapped_run: Run) -> None:
+def test_a_task_without_an_import_shows_a_message(page: Page, mapped_run: Run) -> None:
     page.goto(f"{tab_path(mapped_run)}/tasks/waits/plugin/import")
     expect(page.get_by_text("No import in this task")).to_be_visible()
 
 
-def test_filters_live_in_the_address(page: Page, mapped_run: Run, screenshot: Screenshot) -> None:
+def test_filters_are_kept_in_the_url(page: Page, mapped_run: Run, screenshot: Screenshot) -> None:
     page.goto("plugin/imports")
     page.get_by_role("combobox", name="Vendor", exact=True).select_option(label="Clear")
     page.get_by_role("combobox", name="State", exact=True).select_option(label="Partial")
@@ -139,7 +139,7 @@ def test_filters_live_in_the_address(page: Page, mapped_run: Run, screenshot: Sc
     expect(page).to_have_url(re.compile(r"/plugin/imports$"))
 
 
-def test_the_keyboard_reaches_all(page: Page, mapped_run: Run) -> None:
+def test_everything_is_reachable_by_keyboard(page: Page, mapped_run: Run) -> None:
     page.goto("plugin/imports")
     page.get_by_role("combobox", name="Vendor", exact=True).focus()
     for name in ("state", "dag_id"):
@@ -173,7 +173,7 @@ def test_a_user_sees_nothing_of_dags_without_access(log_in: LogIn, screenshot: S
 def test_two_thousand_imports_are_as_usable_as_one(
     log_in: LogIn, screenshot: Screenshot, user: str | None
 ) -> None:
-    """How long it took stands beside the pictures: a slow machine is no failure."""
+    """The duration is saved beside the screenshots: a slow machine must not fail the test."""
     page = log_in(user)
     page.goto("")
     page.get_by_role("button", name="Browse").click()
@@ -188,7 +188,7 @@ def test_two_thousand_imports_are_as_usable_as_one(
 
 
 @pytest.mark.usefixtures("fleet")
-def test_pages_lead_through_all_imports(page: Page) -> None:
+def test_pagination_reaches_all_imports(page: Page) -> None:
     page.goto("plugin/imports?dag_id=fleet_00")
     expect(page.get_by_text("50 imports")).to_be_visible()
     page.goto("plugin/imports?text=fleet_")
@@ -214,8 +214,8 @@ def test_a_vendors_html_is_shown_as_text(page: Page) -> None:
 
 @pytest.mark.parametrize("field", HOSTILE_FIELDS)
 @pytest.mark.usefixtures("mapped_run")
-def test_one_wrong_import_leaves_the_others_on_the_page(page: Page, field: str) -> None:
-    """Whatever the endpoint answers, also that of another release."""
+def test_one_malformed_import_does_not_hide_the_others(page: Page, field: str) -> None:
+    """The page must handle any response of the endpoint, also from another release."""
     wrong: list[Any] = [
         None,
         True,
@@ -241,7 +241,9 @@ def test_one_wrong_import_leaves_the_others_on_the_page(page: Page, field: str) 
     expect(page.get_by_role("link", name="the_good_one")).to_be_visible()
 
 
-def test_a_phone_in_the_dark(log_in: LogIn, mapped_run: Run, screenshot: Screenshot) -> None:
+def test_the_page_works_on_a_phone_in_dark_mode(
+    log_in: LogIn, mapped_run: Run, screenshot: Screenshot
+) -> None:
     page = log_in(viewport=PHONE)
     page.add_init_script("localStorage.setItem('theme', 'dark')")
     page.goto(f"plugin/imports?dag_id={mapped_run.dag_id}")
@@ -251,7 +253,7 @@ def test_a_phone_in_the_dark(log_in: LogIn, mapped_run: Run, screenshot: Screens
     assert page.locator(".imports").evaluate("element => element.scrollWidth <= element.clientWidth")
 
 
-def test_who_sees_no_imports_is_told_what_to_do(log_in: LogIn, screenshot: Screenshot) -> None:
+def test_a_user_without_imports_sees_what_to_do(log_in: LogIn, screenshot: Screenshot) -> None:
     page = log_in(NEWCOMER)
     page.goto("plugin/imports")
     expect(page.get_by_role("heading", name="No imports yet")).to_be_visible()
@@ -260,7 +262,7 @@ def test_who_sees_no_imports_is_told_what_to_do(log_in: LogIn, screenshot: Scree
 
 
 @pytest.mark.usefixtures("mapped_run")
-def test_who_may_not_read_xcoms_is_told_so(log_in: LogIn, screenshot: Screenshot) -> None:
+def test_a_user_without_xcom_access_sees_why(log_in: LogIn, screenshot: Screenshot) -> None:
     page = log_in(AUDITOR)
     page.goto("plugin/imports")
     expect(page.get_by_role("alert")).to_contain_text("requires permission to read XComs")
@@ -269,7 +271,7 @@ def test_who_may_not_read_xcoms_is_told_so(log_in: LogIn, screenshot: Screenshot
 
 
 @pytest.mark.usefixtures("mapped_run")
-def test_a_network_that_fails_is_waited_for(page: Page, screenshot: Screenshot) -> None:
+def test_the_page_recovers_from_a_network_failure(page: Page, screenshot: Screenshot) -> None:
     page.goto("plugin/imports")
     expect(page.locator("tbody tr").first).to_be_visible()
     page.context.set_offline(True)
@@ -281,7 +283,7 @@ def test_a_network_that_fails_is_waited_for(page: Page, screenshot: Screenshot) 
 
 
 @pytest.mark.usefixtures("mapped_run")
-def test_a_session_that_ended_is_told(page: Page) -> None:
+def test_an_expired_session_is_reported(page: Page) -> None:
     page.goto("plugin/imports")
     expect(page.locator("tbody tr").first).to_be_visible()
     page.context.clear_cookies()
@@ -289,7 +291,7 @@ def test_a_session_that_ended_is_told(page: Page) -> None:
 
 
 @pytest.mark.usefixtures("mapped_run")
-def test_a_hidden_page_does_not_ask(page: Page) -> None:
+def test_a_hidden_page_does_not_poll(page: Page) -> None:
     page.goto("plugin/imports")
     expect(page.locator("tbody tr").first).to_be_visible()
     hide = "Object.defineProperty(document, 'hidden', {{configurable: true, value: {}}}); \
@@ -304,7 +306,7 @@ def test_a_hidden_page_does_not_ask(page: Page) -> None:
 
 
 @pytest.mark.usefixtures("fleet")
-def test_an_unchanged_answer_is_not_sent_again(page: Page) -> None:
+def test_an_unchanged_response_is_not_sent_again(page: Page) -> None:
     page.goto("plugin/imports?state=partial&vendor=tao_advance&dag_id=fleet_03")
     expect(page.locator("tbody tr").first).to_be_visible()
     with page.expect_response("**/importstatus/imports?*") as response:
@@ -313,7 +315,7 @@ def test_an_unchanged_answer_is_not_sent_again(page: Page) -> None:
 
 
 @pytest.mark.usefixtures("mapped_run")
-def test_nothing_is_loaded_from_elsewhere(deployment: Deployment, page: Page) -> None:
+def test_nothing_is_loaded_from_other_hosts(deployment: Deployment, page: Page) -> None:
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.goto("plugin/imports")
@@ -322,7 +324,7 @@ def test_nothing_is_loaded_from_elsewhere(deployment: Deployment, page: Page) ->
     assert [url for url in asked if not url.startswith((deployment.url, "blob:", "data:"))] == []
 
 
-def test_airflow_warns_of_nothing_about_the_plugin(deployment: Deployment) -> None:
+def test_airflow_logs_no_warning_about_the_plugin(deployment: Deployment) -> None:
     lines = [line for log in deployment.logs.glob("*.log") for line in log.read_text().splitlines()]
     warnings = [line for line in lines if re.search(r"\[(warning|error|critical) *\]", line)]
     assert [line for line in warnings if "plugin" in line.lower()] == []

@@ -1,4 +1,4 @@
-"""An Airflow whose triggerer lets nothing block its loop, not even through a portal."""
+"""An Airflow whose triggerer detects anything that blocks its event loop."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DAGS = Path(__file__).parent / "dags"
 
 @pytest.fixture(scope="package")
 def sandbox() -> Iterator[Sandbox]:
-    """Return the vendors that the deployment's connections lead to."""
+    """Return the vendors of the deployment's connections."""
     with Sandbox() as sandbox:
         yield sandbox
 
@@ -25,7 +25,7 @@ def deployment(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> It
     """Return an Airflow that is ready to run the DAGs in `dags/`."""
     home = tmp_path_factory.mktemp("zero-worker") / "airflow"
     env = {"AIRFLOW_DISABLE_GREENBACK_PORTAL": "true"}
-    # A triggerer takes over from one that died.
+    # A triggerer takes over from one that has died.
     config = {"triggerer": {"job_heartbeat_sec": 1, "triggerer_health_check_threshold": 10}}
     with Deployment(home, DAGS, connections=sandbox.connections, env=env, config=config) as airflow:
         airflow.wait_until_ready()

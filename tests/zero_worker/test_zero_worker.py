@@ -1,4 +1,4 @@
-"""Zero-worker waits in a real Airflow: what starts, what ends, and how many workers it takes."""
+"""Zero-worker waits in a real Airflow: how they start and end, and how many workers they use."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from demo.rest import Run
 VENDOR = "tao_advance"
 #: A worker's process writes this once into its task's log.
 WORKER_STARTED = "Worker startup parse complete"
-#: The executor writes this for each process that it has started.
+#: The executor logs this for each process that it has started.
 WORKER_FINISHED = "Workload finished"
 
 
 class Ended(NamedTuple):
-    """How a task must have ended, and how many worker processes that took."""
+    """The expected end of a task and its number of worker processes."""
 
     state: str
     workers: int
@@ -47,11 +47,11 @@ ENDS = {
 
 @pytest.fixture(scope="module")
 def imports(sandbox: Sandbox) -> dict[str, Any]:
-    """By task, the import that it must wait for."""
+    """Return the import that each task must wait for."""
 
-    def submit(vendor: str = VENDOR, **course: Any) -> str:
-        # Long enough for a busy machine's worker to meet it before its end.
-        return sandbox.submit(vendor, **{"seconds": 40, **course})
+    def submit(vendor: str = VENDOR, **scenario: Any) -> str:
+        # Long enough for a worker on a busy machine to poll before the end.
+        return sandbox.submit(vendor, **{"seconds": 40, **scenario})
 
     endless = {name: submit(seconds=3600) for name in ("outage", "timeout", "execution_timeout")}
     sandbox.fault(VENDOR, "status", "503", times=None, import_id=endless["outage"])
@@ -78,34 +78,34 @@ def imports(sandbox: Sandbox) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def run(deployment: Deployment, imports: dict[str, Any]) -> Run:
-    """The ended run over all of them."""
+    """Return the finished run over all of them."""
     run = deployment.trigger("zero_worker", imports)
     deployment.wait_for_end(run, timeout=240)
     return run
 
 
 def _workers(deployment: Deployment, run: Run, task_id: str) -> int:
-    """How many worker processes wrote into a task's logs; the triggerer writes elsewhere."""
+    """Return the number of worker processes in a task's logs; the triggerer logs elsewhere."""
     folder = deployment.home / "logs" / f"dag_id={run.dag_id}" / f"run_id={run.run_id}" / f"task_id={task_id}"
     return sum(log.read_text().count(WORKER_STARTED) for log in folder.glob("attempt=?.log"))
 
 
 def _executor_starts(deployment: Deployment, run: Run, task_id: str) -> int:
-    """How many processes the executor started for the last try of a task."""
+    """Return the number of processes that the executor started for the last try of a task."""
     (task,) = deployment.api.task_instances(run, task_id)
     log = (deployment.logs / "scheduler.log").read_text()
     return sum(WORKER_FINISHED in line and task["id"] in line for line in log.splitlines())
 
 
 @pytest.mark.parametrize("task_id", ENDS)
-def test_a_wait_takes_no_more_workers_than_it_must(deployment: Deployment, run: Run, task_id: str) -> None:
+def test_a_wait_uses_no_more_workers_than_necessary(deployment: Deployment, run: Run, task_id: str) -> None:
     (task,) = deployment.api.task_instances(run, task_id)
     ended = Ended(task["state"], _workers(deployment, run, task_id), task["try_number"])
     assert ended == ENDS[task_id]
     starts = ended.workers / ended.tries
 
     def are_told() -> bool:
-        # The executor tells of a process when it has put it away, after the run has ended.
+        # The executor logs a process when it has cleaned it up, after the run has ended.
         return _executor_starts(deployment, run, task_id) >= starts
 
     deployment.wait_for(are_told, f"end of {task_id}'s processes", 30)
@@ -113,7 +113,7 @@ def test_a_wait_takes_no_more_workers_than_it_must(deployment: Deployment, run: 
 
 
 @pytest.mark.parametrize("task_id", ["upstream", "keyed", "partial_accepted", "ended_only", "with_outlets"])
-def test_the_result_is_that_of_its_own_import_and_no_text(
+def test_the_result_is_a_dictionary_of_its_own_import(
     deployment: Deployment, run: Run, imports: dict[str, Any], task_id: str
 ) -> None:
     result = deployment.api.xcom(run, task_id)
@@ -130,14 +130,12 @@ def test_a_downstream_task_pulls_a_dictionary(
     assert deployment.api.xcom(run, "use_upstream") == {"kind": "dict", "import_id": imports["upstream"]}
 
 
-def test_a_mapped_sensor_waits_for_exactly_its_ids(
-    deployment: Deployment, run: Run, imports: dict[str, Any]
-) -> None:
+def test_a_mapped_sensor_waits_for_its_ids(deployment: Deployment, run: Run, imports: dict[str, Any]) -> None:
     waited_for = [deployment.api.xcom(run, "mapped", map_index=index)["import_id"] for index in range(10)]
     assert waited_for == imports["mapped"]
 
 
-def test_a_sensor_in_a_mapped_group_waits_for_its_groups_id(
+def test_a_sensor_in_a_mapped_group_waits_for_the_id_of_its_group(
     deployment: Deployment, run: Run, imports: dict[str, Any]
 ) -> None:
     waited_for = [deployment.api.xcom(run, "each.in_group", map_index=index)["import_id"] for index in (0, 1)]
@@ -150,7 +148,7 @@ def test_a_task_can_be_mapped_over_the_result(deployment: Deployment, run: Run) 
     assert dict(pairs) == result
 
 
-def test_outlets_tell_their_asset(deployment: Deployment, run: Run) -> None:
+def test_outlets_create_asset_events(deployment: Deployment, run: Run) -> None:
     events = deployment.api.asset_events(run)
     assert [event["source_task_id"] for event in events] == ["with_outlets"]
 
@@ -167,7 +165,7 @@ def test_a_task_that_pushes_no_xcom_pushes_none(deployment: Deployment, run: Run
 @pytest.mark.parametrize(
     ("task_id", "error"), [("timeout", "AirflowSensorTimeout"), ("execution_timeout", "AirflowTaskTimeout")]
 )
-def test_a_timeout_tells_the_last_known_state(
+def test_a_timeout_has_the_last_known_state(
     deployment: Deployment, run: Run, task_id: str, error: str
 ) -> None:
     log = deployment.api.log(run, task_id)
@@ -176,24 +174,24 @@ def test_a_timeout_tells_the_last_known_state(
 
 
 @pytest.mark.parametrize(("task_id", "kind"), [("nothing", "None"), ("no_text", "of type dict")])
-def test_what_is_no_id_is_told_and_never_asked_for(
+def test_an_invalid_id_fails_without_a_request(
     deployment: Deployment, run: Run, task_id: str, kind: str
 ) -> None:
     assert f"import_id is {kind}" in deployment.api.log(run, task_id)
 
 
-def test_what_needs_a_worker_is_told_when_the_dag_is_parsed(deployment: Deployment, run: Run) -> None:
-    told = deployment.api.log(run, "submit_upstream")
+def test_features_that_need_a_worker_are_warned_about_at_parse_time(deployment: Deployment, run: Run) -> None:
+    log = deployment.api.log(run, "submit_upstream")
     for task_id, why in {
         "with_outlets": "end_from_trigger is ignored because the task has outlets",
         "with_callback": "end_from_trigger is ignored because the task has an on_success_callback",
         "mapped": "start_from_trigger is ignored because the task is mapped",
         "each.in_group": "start_from_trigger is ignored because the task is in a mapped task group",
     }.items():
-        assert f"Task '{task_id}' needs a worker: {why}." in told
+        assert f"Task '{task_id}' needs a worker: {why}." in log
 
 
-def test_a_cleared_task_that_fails_has_no_result_of_an_earlier_run(
+def test_a_cleared_task_that_fails_keeps_no_earlier_result(
     deployment: Deployment, sandbox: Sandbox, run: Run, imports: dict[str, Any]
 ) -> None:
     sandbox.fault(VENDOR, "status", "422", times=None, import_id=imports["keyed"])
@@ -203,7 +201,7 @@ def test_a_cleared_task_that_fails_has_no_result_of_an_earlier_run(
     assert (task["state"], deployment.api.xcom(run, "keyed")) == ("failed", None)
 
 
-def test_waits_outlive_their_triggerer_and_keep_their_deadline(
+def test_waits_survive_a_triggerer_restart_with_their_deadline(
     deployment: Deployment, sandbox: Sandbox
 ) -> None:
     imports = {
@@ -229,5 +227,5 @@ def test_waits_outlive_their_triggerer_and_keep_their_deadline(
     (over,) = [event for event in events if event["event"].startswith("The wait is over")]
     assert "AirflowSensorTimeout" in over["event"]
     assert "vendor state 'pending'" in over["event"]
-    # A deadline that began anew would be later.
+    # A restarted deadline would be later.
     assert datetime.fromisoformat(over["timestamp"]) < replaced_at + timedelta(seconds=60)

@@ -1,19 +1,20 @@
-"""Gives back what a run was started with, in one task and in mapped ones."""
+"""A DAG that returns the conf of its run, in one task and in mapped ones."""
 
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from airflow.sdk import DAG, task
 
 with DAG("echo", schedule=None):
 
     @task
-    def words(dag_run=None):
+    def words(dag_run: Any = None) -> list[str]:
         return dag_run.conf["words"]
 
     @task
-    def shout(word):
+    def shout(word: str) -> dict[str, str]:
         logging.getLogger(__name__).info("shouting %s", word)
         return {"loud": word.upper()}
 

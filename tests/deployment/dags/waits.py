@@ -1,6 +1,8 @@
-"""The same waits in each mode: what differs between them must be nothing."""
+"""The same waits in each mode, which must have the same outcomes."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import pendulum
 from airflow.providers.common.compat.sdk import DAG
@@ -8,14 +10,14 @@ from airflow.providers.common.compat.sdk import DAG
 from airflow_provider_importstatus.sensors.import_status import ImportStatusSensor
 from airflow_provider_importstatus.version_compat import is_airflow
 
-MODES = {
+MODES: dict[str, dict[str, Any]] = {
     "deferred": {"deferrable": True},
     "poke": {"deferrable": False, "mode": "poke"},
     "reschedule": {"deferrable": False, "mode": "reschedule"},
     "zero_worker": {"start_from_trigger": True, "end_from_trigger": True},
 }
-#: By scenario, what its sensor is told beyond the connection and the import.
-SCENARIOS = {
+#: By scenario, the arguments of its sensor besides the connection and the import.
+SCENARIOS: dict[str, dict[str, Any]] = {
     "succeeded": {"retries": 2},
     "partial": {"retries": 2},
     "partial_accepted": {"on_partial": "succeed"},
@@ -39,8 +41,8 @@ for mode, how in MODES.items():
         catchup=False,
         default_args={"retry_delay": pendulum.duration(seconds=1), "poke_interval": 1},
     ) as dag:
-        for scenario, told in SCENARIOS.items():
-            # Below Airflow 3.3 nothing bounds an outage in reschedule mode but the sensor's timeout.
+        for scenario, arguments in SCENARIOS.items():
+            # Before Airflow 3.3, only the sensor's timeout limits an outage in reschedule mode.
             if mode == "reschedule" and scenario.startswith("outage") and not is_airflow(3, 3):
                 continue
             ImportStatusSensor(
@@ -48,7 +50,7 @@ for mode, how in MODES.items():
                 conn_id=f"{{{{ dag_run.conf['{scenario}'][0] }}}}",
                 import_id=f"{{{{ dag_run.conf['{scenario}'][1] }}}}",
                 **how,
-                **told,
+                **arguments,
             )
     globals()[dag.dag_id] = dag
 

@@ -1,4 +1,4 @@
-"""An XCom backend that is out of reach for the statuses of one DAG."""
+"""An XCom backend that fails for the statuses of one DAG."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from airflow.sdk.bases.xcom import BaseXCom
 
 
 class FailingXCom(BaseXCom):
-    """Fails where the wait itself must not."""
+    """Fails to write the statuses of the DAG `unwritable`."""
 
     @staticmethod
     def serialize_value(value: Any, *, key: str | None = None, dag_id: str | None = None, **more: Any) -> Any:

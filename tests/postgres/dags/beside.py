@@ -1,4 +1,4 @@
-"""Waits on hostile vendors, and on healthy ones beside them."""
+"""Waits on hostile vendors, and on healthy ones at the same time."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""Which wait meets which answer, and how its task must end: read by the tests and by the file beside this."""
+"""The response and the expected outcome of each wait, used by the tests and by the DAG file."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-#: By what a vendor says, the error that the task must end with.
+#: The error that the task must end with, by kind of response.
 ERRORS = {
     "surrogate_refusal": "ImportRequestError",
     "surrogate_failure": "ImportFailedError",
@@ -33,7 +33,7 @@ class Case(NamedTuple):
 
     @property
     def import_id(self) -> str:
-        """The import that its vendor answers so; the task's id, too."""
+        """Return the id of the import with this response, which is also the task id."""
         return f"{self.answer}-{self.vendor}-{self.mode}"
 
 
@@ -51,7 +51,7 @@ def _cases() -> list[Case]:
 
 
 CASES = _cases()
-#: Waits beside them: connection and mode, by task.
+#: Healthy waits at the same time: connection and mode by task id.
 HEALTHY = {
     "healthy_deferred": ("zilliant_default", "deferred"),
     "healthy_zero_worker": ("thalamus_default", "zero_worker"),

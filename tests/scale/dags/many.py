@@ -1,4 +1,4 @@
-"""As many waits as a run is told, each on the connection that it is told."""
+"""A DAG with one wait for each connection and import in the conf of its run."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ with DAG(dag_id="many", schedule=None, start_date=pendulum.datetime(2026, 1, 1),
 
     @task
     def waits(dag_run: object = None) -> list[dict[str, str]]:
-        """The connection and the import of each wait."""
-        told: list[dict[str, str]] = dag_run.conf["waits"]  # type: ignore[attr-defined]
-        return told
+        """Return the connection and the import of each wait."""
+        pairs: list[dict[str, str]] = dag_run.conf["waits"]  # type: ignore[attr-defined]
+        return pairs
 
     ImportStatusSensor.partial(task_id="wait", deferrable=True, poke_interval=2, max_wait=5).expand_kwargs(
         waits()

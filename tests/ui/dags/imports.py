@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pendulum
 from airflow.sdk import DAG, task
 
 from airflow_provider_importstatus.sensors.import_status import ImportStatusSensor
 
 START = pendulum.datetime(2026, 1, 1)
-MODES = {
+MODES: dict[str, dict[str, Any]] = {
     "deferred": {"deferrable": True},
     "poke": {"deferrable": False, "mode": "poke"},
     "reschedule": {"deferrable": False, "mode": "reschedule"},
@@ -30,7 +32,7 @@ for mode, how in MODES.items():
 with DAG("readable", schedule=None, start_date=START) as mapped:
 
     @task
-    def waits(dag_run=None):
+    def waits(dag_run: Any = None) -> Any:
         return dag_run.conf["waits"]
 
     ImportStatusSensor.partial(task_id="wait", deferrable=True, poke_interval=2).expand_kwargs(waits())

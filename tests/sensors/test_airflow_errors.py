@@ -1,4 +1,4 @@
-"""What Airflow cannot do just now never ends a wait, nor changes how it ends."""
+"""Temporary errors of Airflow's API neither end a wait nor change its outcome."""
 
 from __future__ import annotations
 
@@ -25,58 +25,58 @@ from .tasks import ENDLESS, Connect, Store, TaskInstance, defer, fired, resume, 
 
 pytestmark = pytest.mark.usefixtures("connections")
 
-RESCHEDULE = {"mode": "reschedule", "timeout": 100_000}
+RESCHEDULE: dict[str, Any] = {"mode": "reschedule", "timeout": 100_000}
 MODES: list[dict[str, Any]] = [{}, RESCHEDULE, {"deferrable": True}]
 
 
-Told = Callable[[], list[str]]
+Logged = Callable[[], list[str]]
 
 
 @pytest.fixture
-def told(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Told:
-    """The lines that tasks have logged since the last call."""
+def logged(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Logged:
+    """Return the lines that tasks have logged since the last call."""
 
-    def told() -> list[str]:
-        # Airflow 2.11 logs through Python's own, and to the screen as well.
+    def logged() -> list[str]:
+        # Airflow 2.11 logs through the standard library, and to the console as well.
         lines = caplog.messages if not is_airflow(3, 0) else []
         caplog.clear()
         return lines or capsys.readouterr().out.splitlines()
 
-    return told
+    return logged
 
 
 def out_of_reach() -> TaskInstance:
-    """A task instance none of whose XComs can be written."""
+    """Return a task instance that cannot write XComs."""
     return TaskInstance(broken=("xcom_push",))
 
 
-class TestXComs:
-    def test_a_poking_task_succeeds_without(self, sandbox: Sandbox) -> None:
+class TestUnavailableXComs:
+    def test_a_poking_task_succeeds_without_xcoms(self, sandbox: Sandbox) -> None:
         import_id = sandbox.submit("thalamus", seconds=0.2, queued=0)
         assert run(sensor(import_id=import_id), out_of_reach())["state"] == "succeeded"
 
-    def test_a_rescheduled_task_comes_back_without(self, sandbox: Sandbox) -> None:
+    def test_a_rescheduled_task_is_rescheduled_without_xcoms(self, sandbox: Sandbox) -> None:
         import_id = sandbox.submit("thalamus", **ENDLESS)
         with pytest.raises(AirflowRescheduleException):
             run(sensor(import_id=import_id, **RESCHEDULE), out_of_reach())
 
-    def test_a_deferrable_task_defers_without(self, sandbox: Sandbox) -> None:
+    def test_a_deferrable_task_defers_without_xcoms(self, sandbox: Sandbox) -> None:
         defer(sensor(import_id=sandbox.submit("thalamus", **ENDLESS), deferrable=True), out_of_reach())
 
-    def test_a_resumed_task_succeeds_without(self, sandbox: Sandbox) -> None:
+    def test_a_resumed_task_succeeds_without_xcoms(self, sandbox: Sandbox) -> None:
         import_id = sandbox.submit("thalamus", seconds=0)
         result = run(sensor(import_id=import_id))
         task = sensor(import_id=import_id)
         assert resume(task, {"v": 1, "status": result}, out_of_reach()) == result
 
-    def test_a_failed_import_is_a_failure_without(self, sandbox: Sandbox) -> None:
+    def test_a_failed_import_fails_the_task_without_xcoms(self, sandbox: Sandbox) -> None:
         import_id = sandbox.submit("thalamus", ends="failed", seconds=0)
         with pytest.raises(ImportFailedError):
             run(sensor(import_id=import_id), out_of_reach())
 
-    def test_the_log_tells_the_class_of_the_error_and_no_more(self, sandbox: Sandbox, told: Told) -> None:
+    def test_the_log_has_only_the_class_of_the_xcom_error(self, sandbox: Sandbox, logged: Logged) -> None:
         run(sensor(import_id=sandbox.submit("thalamus", seconds=0)), out_of_reach())
-        text = "".join(told())
+        text = "".join(logged())
         assert "The XCom import_status could not be written: ConnectionError" in text
         assert "hunter2" not in text
 
@@ -85,12 +85,12 @@ class TestXComs:
         [None, "text", {}, {"import_id": "7"}, {"import_id": "7", "state": "no state", "vendor": 1}],
         ids=repr,
     )
-    def test_a_timeout_is_one_whatever_stands_there(self, latest: Any) -> None:
+    def test_a_timeout_is_raised_whatever_the_xcom_contains(self, latest: Any) -> None:
         context: Any = {"ti": TaskInstance(xcoms={"import_status": latest})}
         with pytest.raises(AirflowSensorTimeout):
             sensor(deferrable=True).resume_execution("__fail__", {"error": "Trigger timeout"}, context)
 
-    def test_a_timeout_is_one_without_them(self) -> None:
+    def test_a_timeout_is_raised_without_xcoms(self) -> None:
         context: Any = {"ti": TaskInstance(broken=("xcom_pull",))}
         with pytest.raises(AirflowSensorTimeout):
             sensor(deferrable=True).resume_execution("__fail__", {"error": "Trigger timeout"}, context)
@@ -99,7 +99,7 @@ class TestXComs:
 class TestAConnectionThatCannotBeRead:
     @pytest.fixture
     def unreadable(self, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-        """Have Airflow's API out of reach for the next so many readings of a connection."""
+        """Make the next reads of a connection fail because Airflow's API is unreachable."""
 
         def unreadable(times: int) -> None:
             left, read = iter(range(times)), BaseHook.get_connection
@@ -113,12 +113,16 @@ class TestAConnectionThatCannotBeRead:
 
         return unreadable
 
-    def test_a_poking_task_asks_again(self, sandbox: Sandbox, unreadable: Callable[[int], None]) -> None:
+    def test_a_poking_task_retries_an_unreadable_connection(
+        self, sandbox: Sandbox, unreadable: Callable[[int], None]
+    ) -> None:
         unreadable(3)
         task = sensor(import_id=sandbox.submit("thalamus", seconds=0))
         assert run(task)["state"] == "succeeded"
 
-    def test_a_deferrable_task_defers(self, sandbox: Sandbox, unreadable: Callable[[int], None]) -> None:
+    def test_a_deferrable_task_defers_with_an_unreadable_connection(
+        self, sandbox: Sandbox, unreadable: Callable[[int], None]
+    ) -> None:
         unreadable(1)
         task = sensor(import_id=sandbox.submit("thalamus", seconds=0), deferrable=True)
         deferred = defer(task)
@@ -127,13 +131,15 @@ class TestAConnectionThatCannotBeRead:
         assert "cannot be read: ConnectionError" in wait["last_error"]
         assert resume(task, fired(deferred.trigger))["state"] == "succeeded"
 
-    def test_a_rescheduled_task_comes_back(self, sandbox: Sandbox, unreadable: Callable[[int], None]) -> None:
+    def test_a_rescheduled_task_is_rescheduled_with_an_unreadable_connection(
+        self, sandbox: Sandbox, unreadable: Callable[[int], None]
+    ) -> None:
         unreadable(1)
         with pytest.raises(AirflowRescheduleException):
             run(sensor(import_id=sandbox.submit("thalamus", seconds=0), **RESCHEDULE))
 
     @pytest.mark.parametrize("mode", MODES, ids=str)
-    def test_it_is_an_outage_in_every_mode(
+    def test_an_unreadable_connection_is_an_outage_in_every_mode(
         self, unreadable: Callable[[int], None], mode: dict[str, Any]
     ) -> None:
         unreadable(1000)
@@ -141,12 +147,14 @@ class TestAConnectionThatCannotBeRead:
             run(sensor(outage_tolerance=0, **mode))
 
     @pytest.mark.parametrize("mode", MODES, ids=str)
-    def test_one_that_is_not_there_is_no_outage(self, mode: dict[str, Any]) -> None:
+    def test_a_missing_connection_is_not_an_outage(self, mode: dict[str, Any]) -> None:
         with pytest.raises(ImportSettingsError):
             run(sensor("not_there", **mode))
 
     @pytest.mark.parametrize("mode", MODES, ids=str)
-    def test_one_of_another_type_is_no_outage(self, connect: Connect, mode: dict[str, Any]) -> None:
+    def test_a_connection_of_another_type_is_not_an_outage(
+        self, connect: Connect, mode: dict[str, Any]
+    ) -> None:
         connect("clear", "elsewhere")
         task: Any = sensor("elsewhere", **mode)
         task.conn_type = "thalamus"
@@ -155,18 +163,18 @@ class TestAConnectionThatCannotBeRead:
 
 
 def ago(seconds: float, **more: Any) -> TaskInstance:
-    """A task that was first rescheduled so many seconds ago."""
+    """Return a task instance that was first rescheduled this many seconds ago."""
     return TaskInstance(first_rescheduled=datetime.now(UTC) - timedelta(seconds=seconds), **more)
 
 
 def rescheduled(import_id: str, ti: TaskInstance, store: Store | None, **more: Any) -> None:
-    """Let a task look once and be rescheduled."""
+    """Run a task that polls once and is rescheduled."""
     with pytest.raises(AirflowRescheduleException):
         run(sensor(import_id=import_id, **RESCHEDULE, **more), ti, store)
 
 
 def later(store: Store, seconds: float) -> None:
-    """Let time go by."""
+    """Move the stored times into the past."""
     (kept,) = store.values.values()
     for name in ("failing_since", "away_until"):
         if kept[name] is not None:
@@ -174,20 +182,20 @@ def later(store: Store, seconds: float) -> None:
 
 
 class TestARescheduledTask:
-    """Each look is a process of its own. What they know of each other stands in the task state store."""
+    """Each poll is a separate process. They share their memory through the task state store."""
 
     @pytest.fixture
     def down(self, sandbox: Sandbox) -> str:
-        """An import at a vendor that is down."""
+        """Return the id of an import at a vendor that is down."""
         sandbox.fault("thalamus", "status", "503", times=None)
         return "7"
 
     @pytest.fixture
     def running(self, sandbox: Sandbox) -> str:
-        """An import that goes on and on."""
+        """Return the id of an import that never ends."""
         return sandbox.submit("thalamus", import_id="7", **ENDLESS)
 
-    def test_an_outage_lasts_from_look_to_look(self, down: str) -> None:
+    def test_an_outage_continues_across_reschedules(self, down: str) -> None:
         store = Store()
         rescheduled(down, TaskInstance(), store)
         later(store, 800)
@@ -196,7 +204,7 @@ class TestARescheduledTask:
         with pytest.raises(ImportUnavailableError, match="outage_tolerance is 900 s"):
             run(sensor(import_id=down, **RESCHEDULE), ago(901), store)
 
-    def test_an_answer_ends_it(self, sandbox: Sandbox, running: str) -> None:
+    def test_an_answer_ends_an_outage_across_reschedules(self, sandbox: Sandbox, running: str) -> None:
         store = Store()
         sandbox.fault("thalamus", "status", "503", times=1)
         rescheduled(running, TaskInstance(), store)
@@ -205,7 +213,7 @@ class TestARescheduledTask:
         sandbox.fault("thalamus", "status", "503", times=None)
         rescheduled(running, ago(1000), store)
 
-    def test_an_import_that_was_seen_is_waited_for(self, sandbox: Sandbox, running: str) -> None:
+    def test_an_import_found_by_an_earlier_poll_is_waited_for(self, sandbox: Sandbox, running: str) -> None:
         store = Store()
         rescheduled(running, TaskInstance(), store)
         sandbox.reset()
@@ -214,13 +222,15 @@ class TestARescheduledTask:
         with pytest.raises(ImportNotFoundError, match="found earlier in this wait"):
             run(sensor(import_id=running, **RESCHEDULE), ago(1401), store)
 
-    def test_a_credential_that_worked_is_being_rotated(self, sandbox: Sandbox, running: str) -> None:
+    def test_a_credential_accepted_by_an_earlier_poll_may_be_rejected(
+        self, sandbox: Sandbox, running: str
+    ) -> None:
         store = Store()
         rescheduled(running, TaskInstance(), store)
         sandbox.fault("thalamus", "status", "401", times=None)
         rescheduled(running, ago(500), store)
 
-    def test_what_has_not_changed_is_not_written_again(self, running: str) -> None:
+    def test_unchanged_memory_is_not_written_again(self, running: str) -> None:
         store = Store()
         rescheduled(running, TaskInstance(), store)
         for minutes in (1, 2, 3):
@@ -231,13 +241,11 @@ class TestARescheduledTask:
         ("import_id", "ti"),
         [
             pytest.param("7", ago(60, try_number=2), id="another try"),
-            pytest.param("7", TaskInstance(try_number=1), id="a first look"),
+            pytest.param("7", TaskInstance(try_number=1), id="a first poll"),
             pytest.param("8", ago(60), id="another import"),
         ],
     )
-    def test_a_wait_that_begins_anew_inherits_nothing(
-        self, down: str, import_id: str, ti: TaskInstance
-    ) -> None:
+    def test_a_new_try_does_not_reuse_the_memory(self, down: str, import_id: str, ti: TaskInstance) -> None:
         store = Store()
         rescheduled(down, TaskInstance(), store)
         later(store, 901)
@@ -246,33 +254,35 @@ class TestARescheduledTask:
         assert (kept["import_id"], kept["try_number"]) == (import_id, ti.try_number)
 
     @pytest.mark.parametrize("kept", [None, "text", [], {}, {"try_number": 1, "import_id": "7", "seen": 3}])
-    def test_what_was_not_written_by_us_is_ignored(self, down: str, kept: Any) -> None:
+    def test_an_invalid_stored_memory_is_ignored(self, down: str, kept: Any) -> None:
         rescheduled(down, ago(60), Store({"importstatus_wait": kept}))
 
     @pytest.mark.parametrize(("broken", "ti"), [("get", ago(60)), ("set", TaskInstance(try_number=2))])
-    def test_a_store_out_of_reach_is_told_and_changes_nothing(
-        self, down: str, told: Told, broken: str, ti: TaskInstance
+    def test_an_unreachable_store_is_logged_and_ignored(
+        self, down: str, logged: Logged, broken: str, ti: TaskInstance
     ) -> None:
         store = Store()
         rescheduled(down, TaskInstance(), store)
         before, store.broken = json.dumps(store.values), (broken,)
         rescheduled(down, ti, store)
-        lines = [line for line in told() if "task state store" in line]
+        lines = [line for line in logged() if "task state store" in line]
         assert ["ConnectionError" in line for line in lines] == [True]
         assert "hunter2" not in lines[0]
         assert json.dumps(store.values) == before
 
     def test_without_a_store_only_the_timeout_ends_an_outage(self, down: str) -> None:
-        """As below Airflow 3.3."""
+        """As before Airflow 3.3."""
         rescheduled(down, ago(50_000), None)
 
-    def test_a_first_look_that_airflow_cannot_tell_of_is_asked_for_again(self, down: str, told: Told) -> None:
+    def test_an_unavailable_first_reschedule_date_keeps_the_stored_memory(
+        self, down: str, logged: Logged
+    ) -> None:
         store = Store()
         rescheduled(down, TaskInstance(), store)
         before = json.dumps(store.values)
         rescheduled(down, ago(60, broken=("get_first_reschedule_date",)), store)
-        assert "The start of the wait cannot be read: ConnectionError" in "".join(told())
+        assert "The start of the wait cannot be read: ConnectionError" in "".join(logged())
         assert json.dumps(store.values) == before
 
-    def test_an_execution_timeout_bounds_each_look_only(self, running: str) -> None:
+    def test_an_execution_timeout_limits_each_poll_only(self, running: str) -> None:
         rescheduled(running, ago(3600), Store(), execution_timeout=timedelta(seconds=30))

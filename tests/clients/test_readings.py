@@ -1,4 +1,4 @@
-"""One reading of a connection and what belongs to it stay together; an edit is taken up by the next wait."""
+"""Edited connections: a poll never mixes two versions, and the next wait uses the new one."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -22,12 +23,12 @@ from airflow_provider_importstatus.sandbox import Sandbox
 from airflow_provider_importstatus.status import ImportState, ImportStatus
 
 from ..network.servers import Server, answer
-from .waits import ENDLESS, Connect, events_of, waiting
+from ..triggers.waits import ENDLESS, Connect, events_of, waiting
 
 
 @contextmanager
 def tao(name: str, status: str = "pending", token_status: int = 200) -> Iterator[Server]:
-    """A deployment of TAO Advance that knows its own tokens only."""
+    """A TAO Advance server that accepts only its own tokens."""
 
     def script(seen: Any) -> list[bytes | float]:
         if seen.method == "POST":
@@ -60,8 +61,8 @@ def run(test: Awaitable[Any]) -> Any:
 
 
 @pytest.mark.usefixtures("sandbox")
-def test_a_new_wait_reads_an_edited_connection_although_another_wait_lives_on_it(connect: Connect) -> None:
-    """It must not ask the old host, which may know an import of that id."""
+def test_a_new_wait_uses_an_edited_connection_while_an_earlier_wait_still_runs(connect: Connect) -> None:
+    """It must not send requests to the old host, which may have an import with the same id."""
 
     async def edited_between() -> list[dict[str, Any]]:
         connect("tao_advance", host=old.url)
@@ -80,7 +81,7 @@ def test_a_new_wait_reads_an_edited_connection_although_another_wait_lives_on_it
 
 
 @pytest.mark.usefixtures("sandbox")
-def test_waits_of_before_an_edit_take_it_up_after_five_minutes(
+def test_running_waits_use_an_edited_connection_after_five_minutes(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def edited_midway() -> dict[str, Any]:
@@ -99,7 +100,7 @@ def test_waits_of_before_an_edit_take_it_up_after_five_minutes(
 
 
 @pytest.mark.usefixtures("sandbox")
-def test_a_worker_takes_up_an_edit_after_five_minutes(
+def test_a_worker_uses_an_edited_connection_after_five_minutes(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with tao("old") as old, tao("new", status="processed") as new:
@@ -114,8 +115,8 @@ def test_a_worker_takes_up_an_edit_after_five_minutes(
 
 @pytest.mark.parametrize("mode", ["blocking", "async"])
 @pytest.mark.usefixtures("sandbox")
-def test_a_poll_whose_connection_is_edited_begins_anew_with_the_new_one(connect: Connect, mode: str) -> None:
-    """A token that was refused at the old host, and a new one: the new one never goes to the old host."""
+def test_a_poll_restarts_when_its_connection_is_edited(connect: Connect, mode: str) -> None:
+    """A token obtained from the new host is never sent to the old host."""
 
     def poll() -> ImportStatus:
         if mode == "blocking":
@@ -163,12 +164,12 @@ class RegionalHook(ImportStatusHook):
 
 
 @pytest.mark.usefixtures("sandbox")
-def test_two_hook_params_on_one_connection_share_no_credential_between_hosts(connect: Connect) -> None:
+def test_hooks_with_different_hosts_on_one_connection_share_no_credential(connect: Connect) -> None:
     def region(name: str) -> Server:
         def script(seen: Any) -> list[bytes | float]:
             if seen.method == "POST":
                 return answer(f"{name}-token")
-            # The first of each is refused, so that both renew at once.
+            # The first token of each is rejected, so that both refresh at once.
             is_mine = seen.headers["authorization"] == f"{name}-token"
             return answer("ok", status=200 if is_mine else 401)
 
@@ -176,10 +177,7 @@ def test_two_hook_params_on_one_connection_share_no_credential_between_hosts(con
 
     async def both() -> None:
         async with shared_client("tao_advance_default") as client:
-            sources = [
-                HookSource(lambda name=name: RegionalHook("tao_advance_default", region=name))
-                for name in "ab"
-            ]
+            sources = [HookSource(partial(RegionalHook, "tao_advance_default", region=name)) for name in "ab"]
             polls = [client.poll(source, str(n)) for n in range(10) for source in sources]
             await asyncio.gather(*polls)
 
@@ -191,7 +189,7 @@ def test_two_hook_params_on_one_connection_share_no_credential_between_hosts(con
 
 
 @pytest.mark.usefixtures("sandbox")
-def test_a_host_that_changes_between_status_and_report_gives_no_mixed_answer(connect: Connect) -> None:
+def test_a_host_that_changes_between_status_and_report_does_not_mix_responses(connect: Connect) -> None:
     """Zilliant's SUCCEEDED from one host and the other host's "no report" are not a success."""
 
     def script(seen: Any) -> list[bytes | float]:
@@ -246,7 +244,7 @@ def test_a_connection_that_cannot_be_read_again_is_used_as_it_was(
 
 
 @pytest.mark.usefixtures("connections")
-def test_nobody_stands_in_line_for_longer_than_the_wait_lasts(sandbox: Sandbox, connect: Connect) -> None:
+def test_a_wait_queued_for_a_slot_times_out_on_time(sandbox: Sandbox, connect: Connect) -> None:
     async def two() -> list[list[dict[str, Any]]]:
         slow = asyncio.create_task(events_of(waiting("tao_advance", import_id)))
         await until(lambda: sandbox.requests("tao_advance")["status"] >= 1)
@@ -276,5 +274,5 @@ def test_an_outage_is_probed_by_one_of_many_waits(sandbox: Sandbox) -> None:
     import_ids = [sandbox.submit("thalamus", **ENDLESS) for _ in range(100)]
     sandbox.fault("thalamus", "status", "503", times=None)
     run(many())
-    # Those under way when it began, and a probe or two; without sharing it would be some 1,500.
+    # Polls in flight when it started, and one or two probes; without sharing there would be about 1,500.
     assert sandbox.requests("thalamus")["status"] <= 30

@@ -18,7 +18,7 @@ from airflow_provider_importstatus.protocol.messages import Response
 from airflow_provider_importstatus.status import ImportState, ImportStatus, StageStatus
 from airflow_provider_importstatus.transports.body import MAX_BODY
 
-from ..core.playing import NOW
+from .playing import NOW
 from .strategies import VENDORS, Vendor
 from .test_properties import poll
 
@@ -121,14 +121,14 @@ every_vendor = pytest.mark.parametrize("vendor", VENDORS)
 
 @every_vendor
 @pytest.mark.parametrize("item", ITEMS.values(), ids=ITEMS)
-def test_a_list_of_a_mebibyte_costs_little(vendor: str, item: str) -> None:
+def test_a_list_of_one_mebibyte_is_cheap(vendor: str, item: str) -> None:
     for place in (*PLACES[vendor], *ANYWHERE):
         assert_bounded(end_of(VENDORS[vendor], place % listed(item, MIB))[1])
 
 
 @every_vendor
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
-def test_a_text_of_a_mebibyte_costs_little(vendor: str, text: str) -> None:
+def test_a_text_of_one_mebibyte_is_cheap(vendor: str, text: str) -> None:
     for place in (*PLACES[vendor], *ANYWHERE):
         for status in (200, 500):
             body = place % json.dumps(text * (MIB // len(text)))
@@ -137,13 +137,13 @@ def test_a_text_of_a_mebibyte_costs_little(vendor: str, text: str) -> None:
 
 @every_vendor
 @pytest.mark.parametrize("item", ["{}", '""', ITEMS["links"]], ids=["objects", "texts", "links"])
-def test_the_largest_answer_costs_little(vendor: str, item: str) -> None:
+def test_the_largest_response_is_cheap(vendor: str, item: str) -> None:
     for place in PLACES[vendor]:
         assert_bounded(end_of(VENDORS[vendor], place % listed(item, MAX_BODY - 200))[1])
 
 
 @every_vendor
-def test_one_answer_is_parsed_once(vendor: str) -> None:
+def test_a_response_is_parsed_once(vendor: str) -> None:
     for answer in VENDORS[vendor].answers:
         response = Response(200, {}, json.dumps(answer).encode())
         with counted() as work, suppress(ImportStatusError):
@@ -169,12 +169,12 @@ def clear(*args: Any, **result: Any) -> ImportStatus:
 GOOD = {"stage": "INGESTION", "status": "SUCCESS"}
 
 
-def test_the_last_of_many_activities_decides() -> None:
+def test_the_last_of_many_activities_decides_the_state() -> None:
     assert clear([GOOD] * 90_000).state is ImportState.SUCCEEDED
     assert clear([GOOD] * 90_000 + [{"status": "PARTIAL_SUCCESS"}]).state is ImportState.PARTIAL
 
 
-def test_activities_and_messages_that_are_left_out_are_counted() -> None:
+def test_omitted_activities_and_messages_are_counted() -> None:
     said = [{**GOOD, "errorMessage": why} for why in ["no", None, "NA", ""] * 1000]
     status = clear(said, message="in all")
     assert (len(status.stages), status.more_stages) == (50, 3950)
@@ -191,27 +191,27 @@ def test_activities_and_messages_that_are_left_out_are_counted() -> None:
         pytest.param([None] * 1000 + ["bad"] * 30, 10, id="nothing first"),
     ],
 )
-def test_messages_that_are_left_out_are_counted(messages: list[Any], more: int) -> None:
+def test_omitted_messages_are_counted(messages: list[Any], more: int) -> None:
     body = json.dumps({"result": {"status": "processed", "messages": messages}})
     status = end_of(VENDORS["tao_advance"], body)[0]
     assert (len(status.messages), status.more_messages) == (20, more)
 
 
 @pytest.mark.parametrize("place", [*PLACES["clear"][:2], PLACES["tao_advance"][0]])
-def test_a_list_that_no_vendor_sends_is_a_broken_answer(place: str) -> None:
+def test_an_oversized_list_is_a_protocol_error(place: str) -> None:
     vendor = "tao_advance" if place in PLACES["tao_advance"] else "clear"
     end, _ = end_of(VENDORS[vendor], place % listed("1" if "activity" not in place else "{}", MIB))
     assert (type(end), end.retryable) == (ImportProtocolError, True)
 
 
-def test_a_body_of_more_brackets_than_any_vendor_sends_is_not_parsed() -> None:
+def test_a_body_with_too_many_brackets_is_not_parsed() -> None:
     with counted() as work:
         assert json_body.parse(f'{{"a": {listed("{}", MAX_BODY)}}}'.encode()) is None
     assert work["_all_pairs"] == 0
 
 
 def test_a_roster_with_fifty_thousand_faulty_lines_is_read() -> None:
-    """It fails an import with so many messages; the wait must end with that, and not with a broken answer."""
+    """The wait must end with the failed import and its many messages, not with a protocol error."""
     messages = [f"line {number}: column 'e-mail' [3] has no @ in it, {{given}}" for number in range(50_000)]
     body = json.dumps({"result": {"status": "failed", "fileLine": 50_000, "messages": messages}})
     assert len(body) < MAX_BODY
@@ -219,7 +219,7 @@ def test_a_roster_with_fifty_thousand_faulty_lines_is_read() -> None:
     assert (status.state, status.more_messages) == (ImportState.FAILED, 49_980)
 
 
-def test_the_smallest_event_of_the_largest_status_is_found_at_once() -> None:
+def test_truncating_the_largest_status_is_cheap() -> None:
     texts = ("😀" * 500,) * 20
     stages = tuple(StageStatus("😀" * 500, ImportState.FAILED, "😀" * 500, "😀" * 500) for _ in range(50))
     status = ImportStatus("clear", "1", ImportState.FAILED, "X", messages=texts, stages=stages)
@@ -229,7 +229,7 @@ def test_the_smallest_event_of_the_largest_status_is_found_at_once() -> None:
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
-def test_an_error_of_a_mebibyte_costs_little(text: str) -> None:
+def test_an_error_of_one_mebibyte_is_cheap(text: str) -> None:
     with counted() as work:
         ImportProtocolError(text * (MIB // len(text)))
     assert_bounded(work)

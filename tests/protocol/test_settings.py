@@ -47,7 +47,7 @@ def extra(**extra: Any) -> ConnectionSettings:
         pytest.param({"host": "[::1]:8080"}, "https://[::1]:8080", id="IPv6 in brackets"),
     ],
 )
-def test_the_base_url_is_read_from(fields: dict[str, Any], base_url: str) -> None:
+def test_the_base_url_is_built_from_host_schema_and_port(fields: dict[str, Any], base_url: str) -> None:
     assert settings(**fields).base_url == base_url
 
 
@@ -67,12 +67,12 @@ def test_the_base_url_is_read_from(fields: dict[str, Any], base_url: str) -> Non
         pytest.param("https://[::1", id="half a bracket"),
     ],
 )
-def test_a_host_that_is_no_address_is_refused_by_name(host: str) -> None:
+def test_an_invalid_host_is_rejected_by_name(host: str) -> None:
     with pytest.raises(ImportSettingsError, match=r"^Connection 'files' \(zilliant\): host "):
         _ = settings(host=host).base_url
 
 
-def test_a_refused_host_is_not_quoted() -> None:
+def test_a_rejected_host_is_not_quoted() -> None:
     with pytest.raises(ImportSettingsError) as caught:
         _ = settings(host="https://me:hunter22@v.example").base_url
     assert "hunter22" not in str(caught.value)
@@ -99,7 +99,7 @@ def test_verify_is_read_leniently(value: Any, verify: bool | str) -> None:
     assert extra(verify=value).verify == verify
 
 
-def test_certificates_are_verified_unless_told_otherwise() -> None:
+def test_certificates_are_verified_by_default() -> None:
     assert settings().verify is True
 
 
@@ -126,7 +126,7 @@ def test_timeout_is_read_leniently(value: Any, timeout: float) -> None:
         ("verify", True),
     ],
 )
-def test_defaults(name: str, default: Any) -> None:
+def test_a_missing_extra_has_its_default(name: str, default: Any) -> None:
     assert getattr(settings(), name) == default
 
 
@@ -152,25 +152,25 @@ NO_NUMBERS = [
 
 @pytest.mark.parametrize("name", NUMBERS)
 @pytest.mark.parametrize("value", NO_NUMBERS, ids=lambda value: repr(value)[:10])
-def test_a_number_that_is_none_is_refused_by_name(name: str, value: Any) -> None:
+def test_an_invalid_number_is_rejected_by_name(name: str, value: Any) -> None:
     with pytest.raises(ImportSettingsError, match=f"'files'.*: {name} is .* give a "):
         getattr(extra(**{name: value}), name)
 
 
 @pytest.mark.parametrize(("name", "most"), NUMBERS.items())
-def test_the_largest_number_is_named_where_it_is_exceeded(name: str, most: int) -> None:
+def test_a_number_above_the_maximum_is_rejected_with_the_maximum(name: str, most: int) -> None:
     assert getattr(extra(**{name: most}), name) == most
     with pytest.raises(ImportSettingsError, match=f"{name} is out of range.* up to {most}"):
         getattr(extra(**{name: most + 1}), name)
 
 
 @pytest.mark.parametrize(("value", "kind"), [("30s", "str"), ([5], "list"), ({"s": 5}, "dict")])
-def test_what_is_no_number_is_refused_with_its_type(value: Any, kind: str) -> None:
+def test_a_value_that_is_not_a_number_is_rejected_with_its_type(value: Any, kind: str) -> None:
     with pytest.raises(ImportSettingsError, match=f"timeout is .*{kind}"):
         _ = extra(timeout=value).timeout
 
 
-def test_max_concurrency_is_a_whole_number_of_one_or_more() -> None:
+def test_max_concurrency_is_an_integer_of_at_least_one() -> None:
     assert extra(max_concurrency="0.5").max_concurrency == 1
 
 
@@ -194,7 +194,7 @@ def test_an_extra_is_read_as_text(value: Any, text: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["", "  ", None])
-def test_an_empty_field_takes_the_default(value: Any) -> None:
+def test_an_empty_field_has_the_default(value: Any) -> None:
     assert extra(token_url=value).get_str("token_url", "https://login") == "https://login"
 
 
@@ -211,35 +211,35 @@ def test_login_is_never_taken_from_the_extra() -> None:
 
 
 @pytest.mark.parametrize("value", ["two\nlines", "tab\there", "süß", "zero\x00"], ids=repr)
-def test_what_no_header_may_hold_is_refused_by_name(value: str) -> None:
+def test_characters_invalid_in_headers_are_rejected_by_name(value: str) -> None:
     with pytest.raises(
         ImportSettingsError, match=r"'files'.*: token contains characters not allowed in an HTTP header"
     ):
         extra(token=value).get_header("token")
 
 
-def test_a_refused_header_is_not_quoted() -> None:
+def test_a_rejected_header_is_not_quoted() -> None:
     with pytest.raises(ImportSettingsError) as caught:
         extra(token="hunter22\nhunter22").get_header("token")
     assert "hunter22" not in str(caught.value)
 
 
-def test_all_missing_fields_are_named_at_once() -> None:
+def test_all_missing_fields_are_named_in_one_error() -> None:
     with pytest.raises(ImportSettingsError, match=r"'files' \(zilliant\) lacks login, client_id\."):
         settings(password="x").require("login", "password", "client_id")
 
 
-def test_a_blank_field_is_a_missing_one() -> None:
+def test_a_blank_field_counts_as_missing() -> None:
     with pytest.raises(ImportSettingsError, match="lacks client_id"):
         extra(client_id="  ").require("client_id")
 
 
-def test_nothing_is_missing_from_a_whole_connection() -> None:
+def test_a_complete_connection_passes_require() -> None:
     settings(login="me", password="x").require("login", "password")
 
 
 @pytest.mark.parametrize("secret", ["the-login", "the-password", "the-extra"])
-def test_the_repr_holds_no_secret(secret: str) -> None:
+def test_the_repr_contains_no_secret(secret: str) -> None:
     whole = settings(login="the-login", password="the-password", extra={"token": "the-extra"})
     assert secret not in repr(whole)
 
@@ -257,5 +257,5 @@ def test_an_origin_is_scheme_name_and_port(url: str, reaches: tuple[str, str, in
     assert origin(url) == reaches
 
 
-def test_a_name_that_begins_likewise_is_another_origin() -> None:
+def test_a_host_with_the_same_prefix_is_another_origin() -> None:
     assert origin("https://v.example.evil.example") != origin("https://v.example")

@@ -1,4 +1,4 @@
-"""The line for a request slot."""
+"""Request slots of a connection."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def served(slots: FairSlots, dag_id: str, order: list[str]) -> None:
     slots.release()
 
 
-def test_the_lines_of_dags_are_served_in_turn() -> None:
+def test_slots_are_handed_to_dags_in_turn() -> None:
     async def test() -> None:
         slots, order = FairSlots(1), list[str]()
         await slots.acquire("first")
@@ -35,7 +35,7 @@ def test_the_lines_of_dags_are_served_in_turn() -> None:
     run(test())
 
 
-def test_no_more_than_the_limit_are_under_way() -> None:
+def test_no_more_slots_are_taken_than_the_limit() -> None:
     async def test() -> None:
         slots, under_way, most = FairSlots(3), 0, 0
 
@@ -55,7 +55,7 @@ def test_no_more_than_the_limit_are_under_way() -> None:
 
 
 @pytest.mark.parametrize("is_handed_over", [False, True])
-def test_a_wait_that_is_cancelled_in_line_loses_no_slot(is_handed_over: bool) -> None:
+def test_cancelling_a_queued_wait_leaks_no_slot(is_handed_over: bool) -> None:
     async def test() -> None:
         slots = FairSlots(1)
         await slots.acquire("dag")

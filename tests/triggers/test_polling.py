@@ -1,4 +1,4 @@
-"""When a trigger looks, what it lives through, and when it gives up."""
+"""When a trigger polls, which errors it tolerates, and when it gives up."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .waits import ENDLESS, SOON, Connect, Fire, waiting
 pytestmark = pytest.mark.usefixtures("connections")
 
 
-def test_an_import_that_has_not_appeared_yet_is_waited_for(sandbox: Sandbox, fire: Fire) -> None:
+def test_an_import_that_is_not_found_at_first_is_waited_for(sandbox: Sandbox, fire: Fire) -> None:
     import_id = sandbox.submit("tao_advance", appears=0.15, seconds=0)
     assert fire(waiting("tao_advance", import_id))["status"]["state"] == "succeeded"
 
@@ -32,7 +32,7 @@ def test_an_import_that_never_appears_is_not_found(
 
 
 @pytest.mark.parametrize("kind", ["503", "429", "drop", "cut", "garbage", "huge"])
-def test_trouble_that_passes_is_lived_through(sandbox: Sandbox, fire: Fire, kind: str) -> None:
+def test_a_transient_error_does_not_end_the_wait(sandbox: Sandbox, fire: Fire, kind: str) -> None:
     import_id = sandbox.submit("thalamus", seconds=0)
     sandbox.fault("thalamus", "status", kind, times=3)
     assert fire(waiting("thalamus", import_id))["status"]["state"] == "succeeded"
@@ -46,7 +46,7 @@ def test_trouble_that_passes_is_lived_through(sandbox: Sandbox, fire: Fire, kind
         ("garbage", "ImportProtocolError"),
     ],
 )
-def test_trouble_that_stays_ends_the_wait(
+def test_a_persistent_error_ends_the_wait(
     sandbox: Sandbox, fire: Fire, stopwatch: Callable[[], float], kind: str, error: str
 ) -> None:
     import_id = sandbox.submit("thalamus")
@@ -59,16 +59,14 @@ def test_trouble_that_stays_ends_the_wait(
     ("kind", "error"),
     [("422", "ImportRequestError"), ("redirect", "ImportProtocolError"), ("401", "ImportAuthError")],
 )
-def test_what_cannot_pass_ends_the_wait_at_once(sandbox: Sandbox, fire: Fire, kind: str, error: str) -> None:
+def test_a_permanent_error_ends_the_wait_at_once(sandbox: Sandbox, fire: Fire, kind: str, error: str) -> None:
     import_id = sandbox.submit("thalamus")
     sandbox.fault("thalamus", "status", kind, times=None)
     assert fire(waiting("thalamus", import_id))["error"]["type"] == error
     assert sandbox.requests("thalamus")["status"] == 1
 
 
-def test_a_vendor_that_wants_rest_gets_it(
-    sandbox: Sandbox, fire: Fire, stopwatch: Callable[[], float]
-) -> None:
+def test_retry_after_is_respected(sandbox: Sandbox, fire: Fire, stopwatch: Callable[[], float]) -> None:
     import_id = sandbox.submit("thalamus", seconds=0)
     sandbox.fault("thalamus", "status", "429", retry_after="0.5")
     assert fire(waiting("thalamus", import_id))["status"]["state"] == "succeeded"
@@ -76,7 +74,7 @@ def test_a_vendor_that_wants_rest_gets_it(
     assert sandbox.requests("thalamus")["status"] == 2
 
 
-def test_no_vendor_can_keep_a_wait_beyond_its_deadline(
+def test_retry_after_does_not_exceed_the_deadline(
     sandbox: Sandbox, fire: Fire, stopwatch: Callable[[], float]
 ) -> None:
     import_id = sandbox.submit("thalamus", **ENDLESS)
@@ -85,13 +83,13 @@ def test_no_vendor_can_keep_a_wait_beyond_its_deadline(
     assert stopwatch() < 3
 
 
-def test_the_interval_is_kept(sandbox: Sandbox, fire: Fire) -> None:
+def test_polls_follow_the_interval(sandbox: Sandbox, fire: Fire) -> None:
     import_id = sandbox.submit("thalamus", **ENDLESS)
     fire(waiting("thalamus", import_id, lasts=0.6, poke_interval=0.2))
     assert sandbox.requests("thalamus")["status"] in (3, 4)
 
 
-def test_the_end_of_time_tells_the_last_known_state(sandbox: Sandbox, fire: Fire) -> None:
+def test_the_timeout_message_has_the_last_known_state(sandbox: Sandbox, fire: Fire) -> None:
     import_id = sandbox.submit("thalamus", **ENDLESS)
     error = fire(waiting("thalamus", import_id, lasts=0.2))["error"]
     assert error["type"] == "AirflowSensorTimeout"
@@ -99,7 +97,7 @@ def test_the_end_of_time_tells_the_last_known_state(sandbox: Sandbox, fire: Fire
     assert "at the vendor" in error["message"]
 
 
-def test_the_end_of_time_tells_what_the_worker_last_saw(sandbox: Sandbox, fire: Fire) -> None:
+def test_the_timeout_message_has_the_state_last_seen_by_the_worker(sandbox: Sandbox, fire: Fire) -> None:
     import_id = sandbox.submit("thalamus", **ENDLESS)
     sandbox.fault("thalamus", "status", "503", times=None)
     last = {"vendor": "thalamus", "import_id": import_id, "state": "queued", "vendor_state": "WAITING"}
@@ -108,20 +106,20 @@ def test_the_end_of_time_tells_what_the_worker_last_saw(sandbox: Sandbox, fire: 
     assert "is queued" in error["message"]
 
 
-def test_the_end_of_the_execution_is_a_task_timeout(sandbox: Sandbox, fire: Fire) -> None:
+def test_the_execution_deadline_raises_the_task_timeout(sandbox: Sandbox, fire: Fire) -> None:
     import_id = sandbox.submit("thalamus", **ENDLESS)
     error = fire(waiting("thalamus", import_id, execution_deadline=time.time() + 0.2))["error"]
     assert error["type"] == "AirflowTaskTimeout"
     assert "is running" in error["message"]
 
 
-def test_no_event_leaves_within_ten_seconds_of_the_deferral(sandbox: Sandbox, fire: Fire) -> None:
+def test_no_event_is_fired_within_ten_seconds_of_the_deferral(sandbox: Sandbox, fire: Fire) -> None:
     deferred_at = time.time() - 9.7
     fire(waiting("thalamus", sandbox.submit("thalamus", seconds=0), deferred_at=deferred_at))
     assert time.time() - deferred_at >= 10
 
 
-def test_the_hold_wins_over_a_deadline(sandbox: Sandbox, fire: Fire) -> None:
+def test_the_hold_takes_precedence_over_a_deadline(sandbox: Sandbox, fire: Fire) -> None:
     deferred_at = time.time() - 9.7
     event = fire(
         waiting("thalamus", sandbox.submit("thalamus", **ENDLESS), deferred_at=deferred_at, lasts=0.1)
@@ -130,7 +128,7 @@ def test_the_hold_wins_over_a_deadline(sandbox: Sandbox, fire: Fire) -> None:
     assert time.time() - deferred_at >= 10
 
 
-def test_an_event_that_is_late_enough_is_not_held(
+def test_an_event_after_the_hold_is_fired_at_once(
     sandbox: Sandbox, fire: Fire, stopwatch: Callable[[], float]
 ) -> None:
     deferred_at = time.time() - 60
@@ -138,30 +136,30 @@ def test_an_event_that_is_late_enough_is_not_held(
     assert stopwatch() < 3
 
 
-def test_the_first_look_is_one_interval_after_the_deferral(
+def test_the_first_poll_is_one_interval_after_the_deferral(
     sandbox: Sandbox, fire: Fire, stopwatch: Callable[[], float]
 ) -> None:
-    # Deferred ten seconds ago, so that the hold is over; the interval is half a second longer.
+    # Deferred ten seconds ago, so that the hold has passed; the interval is half a second longer.
     import_id = sandbox.submit("thalamus", seconds=0)
     fire(waiting("thalamus", import_id, deferred_at=time.time() - 10, poke_interval=10.5, lasts=60))
     assert 0.4 <= stopwatch() < 3
     assert sandbox.requests("thalamus")["status"] == 1
 
 
-def test_without_a_deferral_the_first_look_is_at_once(
+def test_without_a_deferral_the_first_poll_is_immediate(
     sandbox: Sandbox, fire: Fire, stopwatch: Callable[[], float]
 ) -> None:
     fire(waiting("thalamus", sandbox.submit("thalamus", seconds=0), poke_interval=10))
     assert stopwatch() < 3
 
 
-def test_a_token_that_is_rotated_heals_a_running_wait(
-    sandbox: Sandbox, connect: Connect, mint: Callable[[], str], fire: Fire
+def test_a_running_wait_uses_a_rotated_token(
+    sandbox: Sandbox, connect: Connect, request_token: Callable[[], str], fire: Fire
 ) -> None:
-    """The vendor revokes the token of the connection; somebody puts the new one there a little later."""
+    """The vendor revokes the token of the connection, and the new one is entered a little later."""
 
     def rotate() -> None:
-        token = mint()
+        token = request_token()
         threading.Event().wait(0.2)
         connect("clear", extra={"access_token": token})
 
@@ -173,7 +171,7 @@ def test_a_token_that_is_rotated_heals_a_running_wait(
     assert event["status"]["state"] == "succeeded"
 
 
-def test_a_password_that_is_fixed_heals_a_running_wait(
+def test_a_running_wait_uses_a_corrected_password(
     sandbox: Sandbox, connect: Connect, fire: Fire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(credentials, "REJECTED_LOGIN_PAUSE", 0.4)
@@ -189,7 +187,7 @@ def test_a_password_that_is_fixed_heals_a_running_wait(
     for timer in timers:
         timer.join()
     assert event["status"]["state"] == "succeeded"
-    # The first one, the rejected one that is not repeated, and the right one.
+    # The first login, the rejected one that is not repeated, and the correct one.
     assert sandbox.requests("tao_advance")["token"] == 3
 
 

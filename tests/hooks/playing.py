@@ -1,4 +1,4 @@
-"""Plays a conversation by hand: the test is the network, the connection and the Variables."""
+"""Helpers that run flows without I/O: the test supplies responses, the connection and the Variables."""
 
 from __future__ import annotations
 
@@ -28,52 +28,52 @@ NOW = 1_800_000_000.0
 
 
 def answer(status: int = 200, /, **body: Any) -> Response:
-    """A JSON object as a vendor's answer."""
+    """Return a vendor's response with a JSON object."""
     return Response(status, {}, json.dumps(body).encode(), received_at=NOW)
 
 
 def raw(body: bytes | str, status: int = 200, **headers: str) -> Response:
-    """Any bytes as a vendor's answer; `content_type` names the header content-type."""
+    """Return a vendor's response with any body; `content_type` sets the content-type header."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Response(status, named, body.encode() if isinstance(body, str) else body, received_at=NOW)
 
 
-def play(talk: Flow[Any], *answers: Any) -> tuple[list[Effect], Any]:
-    """What the script asked for, and what it returned when it got these answers in turn."""
-    asked, end = _play(talk, answers)
+def play(flow: Flow[Any], *answers: Any) -> tuple[list[Any], Any]:
+    """Run a flow with these replies in turn; return its effects and its result."""
+    effects, end = _play(flow, answers)
     if isinstance(end, ImportStatusError):
         raise end
-    return asked, end
+    return effects, end
 
 
-def play_to_error(talk: Flow[Any], *answers: Any) -> tuple[list[Effect], ImportStatusError]:
-    """What the script asked for before it ended in an error, and the error."""
-    asked, end = _play(talk, answers)
+def play_to_error(flow: Flow[Any], *answers: Any) -> tuple[list[Any], ImportStatusError]:
+    """Run a flow that must end in an error; return its effects and the error."""
+    effects, end = _play(flow, answers)
     assert isinstance(end, ImportStatusError), f"it ended well: {end}"
-    return asked, end
+    return effects, end
 
 
-def _play(talk: Flow[Any], answers: Iterable[Any]) -> tuple[list[Effect], Any]:
-    asked: list[Effect] = []
+def _play(flow: Flow[Any], answers: Iterable[Any]) -> tuple[list[Any], Any]:
+    effects: list[Any] = []
     remaining = list(answers)
     try:
-        turn = advance(talk)
+        turn = advance(flow)
         while not isinstance(turn, Returned):
-            asked.append(turn)
+            effects.append(turn)
             assert remaining, f"there is no answer to {turn}"
-            turn = advance(talk, remaining.pop(0))
+            turn = advance(flow, remaining.pop(0))
     except ImportStatusError as error:
         end: Any = error
     else:
         end = turn.result
     assert not remaining, f"it ended in {end!r}, and never took {remaining}"
-    return asked, end
+    return effects, end
 
 
-class Owner:
-    """Answers a hook's scripts as a worker does, from a connection and Variables that are dictionaries.
+class FakeClient:
+    """Runs flows of a hook like a worker's client, with dictionaries as connection and Variables.
 
-    :param vendor: gives the answer to a request, or an error in its place
+    :param vendor: returns the response to a request, or an error
     """
 
     def __init__(
@@ -87,24 +87,24 @@ class Owner:
         self.now = NOW
         self.sent: list[Request] = []
 
-    def run(self, hook: Any, talk: Flow[Any]) -> Any:
-        """The result of a script of this hook."""
-        turn = advance(talk)
+    def run(self, hook: Any, flow: Flow[Any]) -> Any:
+        """Run a flow of this hook and return its result."""
+        turn = advance(flow)
         while not isinstance(turn, Returned):
             try:
                 reply = self._answer(hook, turn)
             except ImportStatusError as error:
                 reply = error
-            turn = advance(talk, reply)
+            turn = advance(flow, reply)
         return turn.result
 
-    def _answer(self, hook: Any, wish: Effect) -> Any:
-        match wish:
+    def _answer(self, hook: Any, effect: Effect) -> Any:
+        match effect:
             case Request():
-                self.sent.append(wish)
-                return self.vendor(wish)
+                self.sent.append(effect)
+                return self.vendor(effect)
             case NeedCredential():
-                return self.run(hook, self.credentials.credential(hook, wish, self.now))
+                return self.run(hook, self.credentials.credential(hook, effect, self.now))
             case ReloadConnection():
                 return self.settings
             case LoadSharedToken(name):

@@ -26,12 +26,12 @@ STRICT = Policy()
         pytest.param("cancelled", Action.FAIL, id="cancelled"),
     ],
 )
-def test_only_a_whole_success_succeeds_unless_told_otherwise(state: str, action: Action) -> None:
+def test_only_complete_success_succeeds_by_default(state: str, action: Action) -> None:
     assert judge(status(state), STRICT).action is action
 
 
 @pytest.mark.parametrize("state", ["queued", "running", "blocked", "unknown"])
-def test_an_import_that_is_not_over_has_no_verdict(state: str) -> None:
+def test_judging_an_unfinished_import_is_an_error(state: str) -> None:
     with pytest.raises(ValueError, match=f"is {state} has not ended"):
         judge(status(state), Policy(on_partial=Action.SUCCEED))
 
@@ -42,7 +42,7 @@ def test_on_partial_decides_on_a_partial_import(action: Action) -> None:
 
 
 @pytest.mark.parametrize("state", ["failed", "cancelled"])
-def test_no_policy_accepts_what_failed(state: str) -> None:
+def test_no_policy_accepts_a_failed_import(state: str) -> None:
     tolerant = Policy(on_partial=Action.SUCCEED, max_failed_rows=1000)
     assert judge(status(state, failed=1), tolerant).action is Action.FAIL
 
@@ -62,8 +62,8 @@ def test_few_rejected_rows_are_accepted(failed: int | None, is_accepted: bool, o
     assert verdict.action is (Action.SUCCEED if is_accepted else on_partial)
 
 
-def test_a_partial_import_without_rejected_rows_is_no_success_by_itself() -> None:
-    """0 rejected rows of a partial import is no count to rely on."""
+def test_a_partial_import_with_zero_rejected_rows_is_not_a_success() -> None:
+    """A count of 0 rejected rows is unreliable for a partial import."""
     assert judge(status("partial", failed=0), STRICT).action is Action.FAIL
 
 
@@ -81,7 +81,7 @@ def test_a_partial_import_without_rejected_rows_is_no_success_by_itself() -> Non
         pytest.param("cancelled", Policy(), "not retried: polling again cannot change", id="cancelled"),
     ],
 )
-def test_the_reason_says_which_way_out_there_is(state: str, policy: Policy, advice: str) -> None:
+def test_the_reason_names_the_parameter_that_decides(state: str, policy: Policy, advice: str) -> None:
     state, _, uncounted = state.partition(", ")
     assert advice in judge(status(state, failed=None if uncounted else 3), policy).reason
 
@@ -97,26 +97,26 @@ def test_the_reason_says_which_way_out_there_is(state: str, policy: Policy, advi
         pytest.param('"GSTIN missing"', id="first message"),
     ],
 )
-def test_a_failure_names(fact: str) -> None:
+def test_a_failure_reason_contains(fact: str) -> None:
     assert fact in judge(status("failed", failed=3, messages=("GSTIN missing",)), STRICT).reason
 
 
-def test_three_messages_are_told_of_many() -> None:
+def test_at_most_three_messages_are_quoted() -> None:
     many = status("failed", messages=("a", "b", "c", "d", "e"), more_messages=4)
     assert describe(many).endswith('Messages: "a", "b", "c", and 6 more.')
 
 
-def test_stages_that_went_otherwise_are_told() -> None:
+def test_stages_with_a_different_state_are_described() -> None:
     stages = (StageStatus("TRANSFORMATION", ImportState.SUCCEEDED), StageStatus("SYSTEM", ImportState.FAILED))
     assert "SYSTEM failed" in describe(status("succeeded", stages=stages))
 
 
-def test_stages_that_went_likewise_are_not_told() -> None:
+def test_stages_with_the_same_state_are_not_described() -> None:
     stages = (StageStatus("TRANSFORMATION", ImportState.SUCCEEDED),)
     assert "TRANSFORMATION" not in describe(status("succeeded", stages=stages))
 
 
-def test_a_description_never_holds_a_signed_url() -> None:
+def test_a_description_never_contains_a_signed_url() -> None:
     urls = ("https://storage.example/r?signature=1",)
     said = ("see https://storage.example/r?signature=1",)
     assert "signature" not in describe(status("failed", messages=said, error_report_urls=urls))

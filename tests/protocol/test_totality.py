@@ -1,4 +1,4 @@
-"""Whatever stands in an answer, reading it raises nothing."""
+"""Parsing any value in a response raises nothing."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from airflow_provider_importstatus.protocol.responses import parse_count, parse_timestamp
 
+from ..hooks.playing import raw
 from ..hooks.strategies import json_values
-from .playing import raw
 
 often = settings(deadline=None, derandomize=True, max_examples=1500)
 
@@ -29,7 +29,7 @@ DATES = [
 
 @st.composite
 def mutated_dates(draw: st.DrawFn) -> str:
-    """A date with a few characters left out, twice, or others in their place."""
+    """Draw a date with a few characters removed, repeated or replaced."""
     text = draw(st.sampled_from(DATES))
     for _ in range(draw(st.integers(min_value=0, max_value=4))):
         at = draw(st.integers(min_value=0, max_value=len(text)))
@@ -41,26 +41,27 @@ def mutated_dates(draw: st.DrawFn) -> str:
 @pytest.mark.parametrize(
     "text", ["202127:", "2021-W", "2021-W99-9", "0000-00-00", "2021-09-28T99", "9" * 10**6]
 )
-def test_a_date_that_cannot_be_read_is_none(text: str) -> None:
+def test_an_invalid_date_is_none(text: str) -> None:
     assert parse_timestamp(text) is None
 
 
 @often
 @given(text=mutated_dates())
 @example("202127:")
-def test_a_mutated_date_is_an_instant_or_none(text: str) -> None:
+def test_a_mutated_date_is_parsed_or_none(text: str) -> None:
     assert parse_timestamp(text) is None or isinstance(parse_timestamp(text), datetime)
 
 
 @often
 @given(value=json_values)
-def test_any_json_is_a_count_an_instant_or_none(value: Any) -> None:
+def test_any_json_value_is_parsed_or_none(value: Any) -> None:
     assert parse_timestamp(value) is None or isinstance(parse_timestamp(value), datetime)
-    assert parse_count(value) is None or parse_count(value) >= 0
+    count = parse_count(value)
+    assert count is None or count >= 0
 
 
 @often
 @given(header=st.text(max_size=40) | mutated_dates() | st.text("0123456789 ,:GMTWedOct+-", max_size=40))
-def test_any_retry_after_is_seconds_or_none(header: str) -> None:
+def test_any_retry_after_is_positive_or_none(header: str) -> None:
     seconds = raw("", 503, retry_after=header).retry_after
     assert seconds is None or seconds > 0

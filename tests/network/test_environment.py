@@ -1,4 +1,4 @@
-"""What the environment may decide, and what it may not: proxies and `.netrc`."""
+"""Influence of the environment: proxies and `.netrc`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from airflow_provider_importstatus.exceptions import ImportUnavailableError
 from .cases import PRESENTED, READY, Connect, Poll, Serve, going_on
 from .servers import Seen, Server, answer
 
-#: An address that only a proxy can reach.
+#: A host that only a proxy can reach.
 FAR = "http://vendor.invalid"
 
 
 @pytest.fixture
 def proxy(serve: Serve) -> Server:
-    """A proxy behind which every vendor says that the import is going on, but there is no TLS."""
+    """Return a proxy without TLS that responds like a vendor whose import is running."""
 
     def script(seen: Seen) -> list[bytes | float]:
         return answer("", 502) if seen.method == "CONNECT" else going_on(seen)
@@ -31,7 +31,7 @@ def test_the_connections_proxy_is_used(connect: Connect, proxy: Server, poll: Po
     assert [seen.target for seen in proxy.seen] == [f"{FAR}/api/v4/import/status/7"]
 
 
-def test_the_connections_proxy_is_told_who_asks(connect: Connect, proxy: Server, poll: Poll) -> None:
+def test_the_connections_proxy_gets_the_user_agent(connect: Connect, proxy: Server, poll: Poll) -> None:
     address = proxy.url.replace("http://", "http://somebody:a-password@")
     poll(connect("thalamus", host=FAR, extra={"proxy": address}), "7")
     expected = f"Basic {base64.b64encode(b'somebody:a-password').decode()}"

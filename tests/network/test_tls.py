@@ -1,4 +1,4 @@
-"""Whose certificates are trusted."""
+"""TLS certificates that are trusted."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from airflow_provider_importstatus.exceptions import (
 from airflow_provider_importstatus.hooks.lookup import hook_for
 
 from .cases import GOING_ON, READY, VENDORS, Connect, Poll, Serve, going_on
-from .servers import Server, answer, dribbled
+from .servers import Server, answer, trickled
 
 
 def certificate(folder: Path, name: x509.GeneralName) -> Path:
@@ -56,7 +56,7 @@ def certificate(folder: Path, name: x509.GeneralName) -> Path:
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(x509.KeyUsage(digital_signature=True, key_cert_sign=True, **usage), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .apply_auth(key, hashes.SHA256())
+        .sign(key, hashes.SHA256())
     )
     file = folder / "certificate.pem"
     key_bytes = key.private_bytes(
@@ -84,15 +84,13 @@ def vendor(serve: Serve, trusted: Path) -> Server:
     return with_certificate(serve, trusted)
 
 
-def test_a_certificate_that_does_not_verify_is_our_mistake(
-    connect: Connect, vendor: Server, poll: Poll
-) -> None:
+def test_an_untrusted_certificate_is_a_request_error(connect: Connect, vendor: Server, poll: Poll) -> None:
     with pytest.raises(ImportRequestError, match=r"certificate does not verify.*verify"):
         poll(connect("thalamus", host=vendor.url), "7")
     assert vendor.seen == []
 
 
-def test_a_certificate_for_another_name_is_our_mistake(
+def test_a_certificate_for_another_name_is_a_request_error(
     connect: Connect, serve: Serve, tmp_path: Path, poll: Poll
 ) -> None:
     file = certificate(tmp_path, x509.DNSName("another.example"))
@@ -103,7 +101,7 @@ def test_a_certificate_for_another_name_is_our_mistake(
 
 
 @pytest.mark.parametrize("off", [False, "false", "False", "0", "no"])
-def test_verification_can_be_switched_off(connect: Connect, vendor: Server, poll: Poll, off: Any) -> None:
+def test_verification_can_be_disabled(connect: Connect, vendor: Server, poll: Poll, off: Any) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # urllib3's, for each such request
         assert poll(connect("thalamus", host=vendor.url, extra={"verify": off}), "7").state == "running"
@@ -130,7 +128,7 @@ def test_the_environments_ca_file_is_trusted(
 
 
 @pytest.mark.parametrize("verify", [True, "true"])
-def test_the_environments_ca_file_is_trusted_where_the_connection_says_to_verify(
+def test_the_environments_ca_file_is_trusted_if_verify_is_true(
     connect: Connect,
     vendor: Server,
     trusted: Path,
@@ -168,7 +166,7 @@ def test_a_ca_file_without_certificates_is_named(
     assert vendor.seen == []
 
 
-def test_a_ca_file_of_the_environment_that_is_not_there_is_named(
+def test_a_missing_ca_file_of_the_environment_is_named(
     connect: Connect, vendor: Server, monkeypatch: pytest.MonkeyPatch, poll: Poll
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such/file.pem")
@@ -177,22 +175,20 @@ def test_a_ca_file_of_the_environment_that_is_not_there_is_named(
     assert vendor.seen == []
 
 
-def test_headers_that_are_dribbled_over_tls_are_given_up(
-    connect: Connect, serve: Serve, trusted: Path
-) -> None:
+def test_trickling_headers_over_tls_are_abandoned(connect: Connect, serve: Serve, trusted: Path) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(trusted)
-    server = serve(lambda _: dribbled(answer(GOING_ON), 0.15), tls=context)
+    server = serve(lambda _: trickled(answer(GOING_ON), 0.15), tls=context)
     conn_id = connect("thalamus", host=server.url, extra={"timeout": 0.3, "verify": str(trusted)})
     began = time.monotonic()
-    # Only of requests is it in doubt: aiohttp has one time limit for all.
+    # This concerns only requests: aiohttp has one timeout for everything.
     with pytest.raises(ImportUnavailableError):
         hook_for(conn_id).get_import_status("7")
     assert time.monotonic() - began < 8
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
-def test_a_test_of_the_connection_says_that_the_certificate_is_unknown(
+def test_the_connection_test_reports_an_unknown_certificate(
     connect: Connect, serve: Serve, trusted: Path, vendor: str
 ) -> None:
     server = with_certificate(serve, trusted)

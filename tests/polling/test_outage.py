@@ -1,9 +1,10 @@
-"""An outage that many waits on one connection see."""
+"""Outages shared by many waits on one connection."""
 
 from __future__ import annotations
 
 import heapq
 from collections import Counter
+from typing import Any
 
 from airflow_provider_importstatus.exceptions import (
     ImportProtocolError,
@@ -27,7 +28,7 @@ def rate_limit(retry_after: float | None) -> ImportUnavailableError:
 
 
 def outage_of(*import_ids: str, waits: int = MANY, error: ImportStatusError | None = None) -> SharedOutage:
-    """An outage that began now, as far as these imports show one."""
+    """Return the shared outage after polls of these imports failed now."""
     outage = SharedOutage()
     for import_id in import_ids:
         outage.failed(import_id, error or down(), NOW, waits)
@@ -39,18 +40,18 @@ def test_three_different_imports_make_an_outage() -> None:
     assert outage_of("a", "b", "c").postpone("d", NOW, MANY) is not None
 
 
-def test_one_import_that_always_fails_hurts_nobody_else() -> None:
+def test_one_import_that_always_fails_does_not_delay_other_waits() -> None:
     assert outage_of("a", "a", "a", "a").postpone("d", NOW, MANY) is None
 
 
-def test_a_success_between_makes_it_no_outage() -> None:
+def test_a_success_between_failures_prevents_an_outage() -> None:
     outage = outage_of("a", "b")
     outage.answered()
     outage.failed("c", down(), NOW, MANY)
     assert outage.postpone("d", NOW, MANY) is None
 
 
-def test_all_waits_there_are_make_an_outage_too() -> None:
+def test_failures_of_all_waits_are_an_outage_even_with_fewer_than_three() -> None:
     assert outage_of("a", "b", waits=2).postpone("a", NOW, 2) is not None
 
 
@@ -58,31 +59,32 @@ def test_a_single_wait_is_never_postponed() -> None:
     assert outage_of("a", waits=1).postpone("a", NOW, 1) is None
 
 
-def test_whoever_is_postponed_is_told_when_the_outage_began_and_what_is_wrong() -> None:
+def test_a_postponed_wait_learns_when_the_outage_began_and_why() -> None:
     postponed = outage_of("a", "b", "c").postpone("d", NOW + 1, MANY)
     assert postponed is not None
     assert (postponed.outage_since, "HTTP 503" in str(postponed)) == (NOW, True)
 
 
-def test_whoever_is_postponed_fails_with_the_class_of_what_is_wrong() -> None:
+def test_a_postponed_poll_fails_with_the_error_class_of_the_outage() -> None:
     broken = ImportProtocolError("HTTP 200 without a JSON object")
     postponed = outage_of("a", "b", "c", error=broken).postpone("d", NOW + 1, MANY)
     assert (type(postponed), postponed and postponed.retryable) == (ImportProtocolError, True)
 
 
-def test_nobody_is_postponed_for_longer_than_half_a_minute() -> None:
+def test_a_wait_is_postponed_for_at_most_30_seconds() -> None:
     outage = outage_of("a", "b", "c")
-    delays = [outage.postpone("d", NOW + 1, MANY).postponed_for for _ in range(100)]  # type: ignore[union-attr]
+    postponed: list[Any] = [outage.postpone("d", NOW + 1, MANY) for _ in range(100)]
+    delays = [error.postponed_for for error in postponed]
     assert (min(delays) > 0, max(delays) <= 30) == (True, True)
 
 
-def test_a_success_ends_it_for_all() -> None:
+def test_a_success_ends_the_outage_for_all_waits() -> None:
     outage = outage_of("a", "b", "c")
     outage.answered()
     assert outage.postpone("d", NOW + 1, MANY) is None
 
 
-def test_a_failed_probe_is_told_when_the_outage_began() -> None:
+def test_a_failed_probe_learns_when_the_outage_began() -> None:
     outage, error = outage_of("a", "b", "c"), down()
     outage.failed("d", error, NOW + 100, MANY)
     assert error.outage_since == NOW
@@ -108,21 +110,21 @@ def test_a_thousand_waits_on_a_dead_vendor_cost_two_requests_a_minute() -> None:
     assert len(set(probers)) > len(probers) / 2
 
 
-def test_whoever_probed_last_leaves_the_next_probe_to_others() -> None:
+def test_the_next_probe_is_made_by_another_wait() -> None:
     outage = outage_of("a", "b", "c")
     assert outage.postpone("d", NOW + MAX_PROBE_INTERVAL, MANY) is None
     assert outage.postpone("d", NOW + 3 * MAX_PROBE_INTERVAL, MANY) is not None
     assert outage.postpone("e", NOW + 3 * MAX_PROBE_INTERVAL, MANY) is None
 
 
-def test_a_rate_limit_delays_all_as_long_as_the_vendor_says() -> None:
+def test_a_rate_limit_delays_all_waits_for_the_time_in_retry_after() -> None:
     outage = outage_of("a", error=rate_limit(120.0))
-    postponed = outage.postpone("d", NOW + 20, MANY)
+    postponed: Any = outage.postpone("d", NOW + 20, MANY)
     assert postponed is not None
     assert postponed.retry_after == 100
     assert outage.postpone("d", NOW + 120, MANY) is None
 
 
-def test_a_rate_limit_is_no_outage() -> None:
+def test_a_rate_limit_is_not_an_outage() -> None:
     outage = outage_of("a", "b", "c", error=rate_limit(None))
     assert outage.postpone("d", NOW, MANY) is None

@@ -24,7 +24,7 @@ from airflow_provider_importstatus.protocol.responses import (
     read_json,
 )
 
-from .playing import NOW, answer, raw
+from ..hooks.playing import NOW, answer, raw
 
 SECRET = "s3cr3t-t0ken"
 
@@ -34,11 +34,11 @@ def echo(response: Response) -> Response:
 
 
 @pytest.mark.parametrize("status", [200, 201, 204])
-def test_a_success_passes(status: int) -> None:
+def test_a_success_raises_nothing(status: int) -> None:
     raise_for_status(raw("", status), "the status")
 
 
-#: What refuses a credential is missing here: `ask` sees to it.
+#: 401 and 403 are missing here: `send_authenticated` handles them.
 ANSWERS = [
     *[pytest.param(status, ImportUnavailableError, True, id=f"{status}") for status in (408, 425, 429)],
     *[pytest.param(status, ImportUnavailableError, True, id=f"{status}") for status in (500, 502, 503, 599)],
@@ -53,44 +53,46 @@ ANSWERS = [
 
 
 @pytest.mark.parametrize(("status", "error", "retryable"), ANSWERS)
-def test_the_http_status_decides(status: int, error: type[ImportStatusError], retryable: bool) -> None:
+def test_the_http_status_decides_the_error(
+    status: int, error: type[ImportStatusError], retryable: bool
+) -> None:
     with pytest.raises(error, match=f"the status: HTTP {status}") as caught:
         raise_for_status(raw("<html>", status), "the status")
     assert (type(caught.value), caught.value.retryable) == (error, retryable)
 
 
-def test_a_404_in_json_is_the_vendors() -> None:
+def test_a_404_with_json_comes_from_the_vendor() -> None:
     with pytest.raises(ImportRequestError, match="no such thing"):
         raise_for_status(answer(404, message="no such thing"), "the status")
 
 
-def test_an_error_quotes_the_vendors_words() -> None:
+def test_an_error_quotes_the_vendor() -> None:
     with pytest.raises(ImportRequestError, match="taskId is missing"):
         raise_for_status(raw('{"message": "taskId is missing"}', 400), "the status")
 
 
-def test_a_quote_is_200_characters_long() -> None:
+def test_an_excerpt_has_at_most_200_characters() -> None:
     assert raw("x" * 1000).excerpt() == "x" * 199 + "…"
 
 
-def test_a_quote_is_one_line() -> None:
+def test_an_excerpt_is_one_line() -> None:
     assert raw("<html>\n  <b>\tdown</b>\r\n").excerpt() == "<html> <b> down</b>"
 
 
-def test_a_quote_of_bytes_that_are_no_text_is_a_text() -> None:
+def test_an_excerpt_of_invalid_utf_8_has_replacement_characters() -> None:
     assert raw(b"\xff\xfe").excerpt() == "\ufffd\ufffd"
 
 
 @pytest.mark.parametrize("before", [0, 180, 190, 195, 198], ids="secret after {}".format)
-def test_a_quote_is_scrubbed_before_it_is_cut(before: int) -> None:
+def test_an_excerpt_is_redacted_before_it_is_truncated(before: int) -> None:
     assert SECRET[:4] not in echo(raw("x" * before + SECRET + "y" * 300)).excerpt()
 
 
-def test_a_quote_holds_no_signed_url() -> None:
+def test_an_excerpt_contains_no_signed_url() -> None:
     assert "signature" not in raw("see https://storage.example/r?signature=1").excerpt()
 
 
-def test_a_redirect_tells_no_address() -> None:
+def test_a_redirect_error_does_not_quote_the_location() -> None:
     with pytest.raises(ImportProtocolError) as caught:
         raise_for_status(raw("", 302, location="https://sso.example/?ticket=1"), "the status")
     assert "sso.example" not in str(caught.value)
@@ -119,19 +121,19 @@ def test_retry_after(header: str, seconds: float | None) -> None:
     assert raw("", 503, retry_after=header).retry_after == seconds
 
 
-def test_no_retry_after_is_none() -> None:
+def test_a_missing_retry_after_is_none() -> None:
     assert raw("", 503).retry_after is None
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 503])
-def test_passing_trouble_carries_retry_after(status: int) -> None:
+def test_a_transient_error_has_the_retry_after(status: int) -> None:
     with pytest.raises(ImportUnavailableError) as caught:
         raise_for_status(raw("", status, retry_after="7"), "the status")
     assert caught.value.retry_after == 7.0
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])
-def test_a_refused_login_is_an_auth_error(status: int) -> None:
+def test_a_rejected_login_is_an_auth_error(status: int) -> None:
     with pytest.raises(ImportAuthError, match=f"the login was rejected: HTTP {status} invalid_grant"):
         parse_token_response(answer(status, error="invalid_grant"), "the login")
 
@@ -145,12 +147,12 @@ def test_a_refused_login_is_an_auth_error(status: int) -> None:
         pytest.param(302, ImportProtocolError, id="302"),
     ],
 )
-def test_a_login_that_fails_otherwise_is_judged_as_any_answer(status: int, error: type[Exception]) -> None:
+def test_other_login_errors_are_classified_like_any_response(status: int, error: type[Exception]) -> None:
     with pytest.raises(error):
         parse_token_response(raw("", status), "the login")
 
 
-#: A token endpoint that answers strangely, with the secret in all that it says.
+#: Unusual responses of a token endpoint, with the secret in every part.
 STRANGE_LOGINS = [
     pytest.param(answer(401, error=SECRET), id="error"),
     pytest.param(answer(401, error="correct_horse_battery"), id="an error like a code"),
@@ -171,7 +173,7 @@ def test_a_token_endpoint_is_never_quoted(response: Response) -> None:
     assert "correct_horse_battery" not in str(caught.value)
 
 
-def test_a_login_that_succeeds_gives_the_object() -> None:
+def test_a_successful_token_response_is_returned_as_an_object() -> None:
     assert parse_token_response(answer(access_token="t"), "the login") == {"access_token": "t"}
 
 
@@ -189,33 +191,33 @@ def test_a_login_that_succeeds_gives_the_object() -> None:
         pytest.param('{"a":' + "9" * 10_000 + "}", id="a number too long"),
     ],
 )
-def test_what_is_no_json_object_is_broken(body: str | bytes) -> None:
+def test_a_response_without_a_json_object_is_a_protocol_error(body: str | bytes) -> None:
     with pytest.raises(ImportProtocolError, match="the status: HTTP 200 without a JSON object") as caught:
         read_json(raw(body), "the status")
     assert caught.value.retryable
 
 
-def test_a_broken_answer_is_quoted() -> None:
+def test_a_protocol_error_quotes_the_response() -> None:
     with pytest.raises(ImportProtocolError, match="text/html: <html>Bad Gateway"):
         read_json(raw("<html>Bad Gateway</html>", content_type="text/html"), "the status")
 
 
-def test_a_content_type_is_scrubbed() -> None:
+def test_the_quoted_content_type_is_redacted() -> None:
     with pytest.raises(ImportProtocolError) as caught:
         read_json(echo(raw("", content_type=SECRET)), "the status")
     assert SECRET not in str(caught.value)
 
 
-def test_an_answer_may_be_nested_a_little() -> None:
-    """From Python 3.12 on, JSON is read far deeper than Python's own calls go."""
+def test_moderately_nested_json_is_accepted() -> None:
+    """Since Python 3.12, the JSON parser nests far deeper than the recursion limit."""
     assert read_json(raw('{"a":' * 30 + "0" + "}" * 30), "the status").keys() == {"a"}
 
 
-def test_json_may_begin_with_a_byte_order_mark() -> None:
+def test_json_may_start_with_a_byte_order_mark() -> None:
     assert read_json(raw(b'\xef\xbb\xbf{"a": 1}'), "the status") == {"a": 1}
 
 
-def test_repeated_keys_lose_nothing() -> None:
+def test_values_of_repeated_keys_are_collected() -> None:
     assert read_json(raw('{"a": 1, "b": 0, "a": 2, "a": [3]}'), "it") == {"a": [1, 2, [3]], "b": 0}
 
 
@@ -230,12 +232,12 @@ def test_repeated_keys_lose_nothing() -> None:
         pytest.param([5, False], ("5", "false"), id="others"),
     ],
 )
-def test_what_a_vendor_says_becomes_texts(values: list[Any], texts: tuple[str, ...]) -> None:
+def test_messages_are_extracted_as_texts(values: list[Any], texts: tuple[str, ...]) -> None:
     assert extract_messages(raw(""), *values) == texts
 
 
 @pytest.mark.parametrize("value", [SECRET, [SECRET], {"token": SECRET}, {SECRET: 1}], ids=repr)
-def test_what_a_vendor_says_is_scrubbed(value: Any) -> None:
+def test_messages_are_redacted(value: Any) -> None:
     assert SECRET not in str(extract_messages(echo(raw("")), value))
 
 
@@ -257,7 +259,7 @@ def test_what_a_vendor_says_is_scrubbed(value: Any) -> None:
         pytest.param("9" * 5000, None, id="more than any file has, as text"),
     ],
 )
-def test_a_count_is_a_whole_number(value: Any, rows: int | None) -> None:
+def test_a_count_is_parsed_as_a_non_negative_integer(value: Any, rows: int | None) -> None:
     assert parse_count(value) == rows
 
 
@@ -282,6 +284,6 @@ def test_a_count_is_a_whole_number(value: Any, rows: int | None) -> None:
         pytest.param([1], None, id="list"),
     ],
 )
-def test_an_instant_is_utc(value: Any, at: str | None) -> None:
+def test_a_timestamp_is_parsed_as_utc(value: Any, at: str | None) -> None:
     read = parse_timestamp(value)
     assert (read and read.isoformat()) == at
