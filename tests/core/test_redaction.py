@@ -9,7 +9,7 @@ from html import escape
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_importstatus.exceptions import ImportStatusError
@@ -158,6 +158,7 @@ def test_a_secret_is_redacted_in_every_encoding(spell: Callable[[str], str]) -> 
     before=st.sampled_from([0, 1, 150, 190, 198, 480, 495, 499, 900, 995, 1005]),
     after=st.sampled_from([0, 10, 3000]),
 )
+@example(secret="Zq0000\\\u00a1", spell="JSON", before=0, after=0)
 def test_a_secret_is_redacted_at_every_position(secret: str, spell: str, before: int, after: int) -> None:
     spelled = SPELLINGS[spell](secret)
     quoted = all_quotes(f"{'x' * before} {spelled} {'y' * after}", secret)

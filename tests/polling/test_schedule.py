@@ -28,8 +28,8 @@ from airflow_provider_importstatus.polling.schedule import (
     PollAgain,
     Wait,
     first_delay,
-    resume_delay,
     on_this_clock,
+    resume_delay,
 )
 from airflow_provider_importstatus.status import ImportState, ImportStatus
 

@@ -101,7 +101,7 @@ def test_a_task_instances_tab_has_the_import_in_full(
     expect(article).to_have_count(1)
     expect(article.get_by_role("row", name="INGESTION")).to_contain_text("Partial")
     expect(article).to_contain_text("120 of 120 rows read")
-    for title in ("Task waits since", "Last look"):
+    for title in ("Task waits since", "Last poll"):
         expect(article.locator("dt", has_text=title).locator("+ dd time")).to_have_attribute(
             "datetime", re.compile(r"^2\d{3}-")
         )
