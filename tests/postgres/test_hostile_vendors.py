@@ -17,7 +17,7 @@ from tests.network.servers import Server
 
 from .cluster import Postgres
 from .conftest import DAGS
-from .dags.cases import CASES, ERRORS, HEALTHY, VENDORS, Case
+from .dags.cases import CASES, ERRORS, HEALTHY, Case
 from .hostile import HostileVendors
 
 TOKEN_RESPONSE = {"access_token": "hostile-token", "token_type": "Bearer"}
@@ -26,14 +26,15 @@ SECONDS = 45
 
 
 def _hostile_connections(sandbox: Sandbox, url: str) -> dict[str, dict[str, Any]]:
+    # One for each response: waits on one connection share outages, and these tolerate them for a second.
     ready = {"clear": {"access_token": "hostile-token"}, "zilliant": {"token_response": TOKEN_RESPONSE}}
     return {
-        f"hostile_{vendor}": {
-            **sandbox.connections[f"{vendor}_default"],
+        f"hostile_{case.vendor}_{case.answer}": {
+            **sandbox.connections[f"{case.vendor}_default"],
             "host": url,
-            "extra": sandbox.connections[f"{vendor}_default"]["extra"] | ready.get(vendor, {}),
+            "extra": sandbox.connections[f"{case.vendor}_default"]["extra"] | ready.get(case.vendor, {}),
         }
-        for vendor in VENDORS
+        for case in CASES
     }
 
 

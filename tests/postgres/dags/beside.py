@@ -23,7 +23,7 @@ with DAG(
     for case in CASES:
         ImportStatusSensor(
             task_id=case.import_id,
-            conn_id=f"hostile_{case.vendor}",
+            conn_id=f"hostile_{case.vendor}_{case.answer}",
             import_id=case.import_id,
             **COMMON,
             **MODES[case.mode],
