@@ -26,11 +26,11 @@ def test_a_trickling_body_is_abandoned_after_the_timeout(
     connect("thalamus", extra={"timeout": 0.3})
     import_id = sandbox.submit("thalamus")
     # About 100 bytes: the pause between two of them is far below the timeout.
-    sandbox.fault("thalamus", "status", "dribble", seconds=4)
+    sandbox.fault("thalamus", "status", "dribble", seconds=20)
     began = time.monotonic()
     with pytest.raises(ImportUnavailableError):
         poll("thalamus_default", import_id)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10
 
 
 def test_trickling_headers_are_abandoned(connect: Connect, serve: Serve, poll: Poll) -> None:
