@@ -15,5 +15,5 @@ __all__ = ["mask_credential"]
 
 def mask_credential(credential: Credential) -> None:
     """Mask a credential in all further log messages. It calls Airflow: never use it on an event loop."""
-    for secret in (credential.value, *credential.secrets):
+    for secret in credential.all_secrets:
         mask_secret(secret)

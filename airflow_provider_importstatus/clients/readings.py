@@ -14,9 +14,8 @@ from airflow_provider_importstatus.exceptions import (
     ImportUnavailableError,
 )
 from airflow_provider_importstatus.protocol.credentials import CredentialCache
-from airflow_provider_importstatus.protocol.flow import ConnectionEdited, Flow, Vendor
+from airflow_provider_importstatus.protocol.flow import ConnectionEdited, Vendor
 from airflow_provider_importstatus.protocol.settings import ConnectionSettings
-from airflow_provider_importstatus.status import ImportStatus
 
 __all__ = ["MAX_READINGS", "PolledVendor", "Reading", "edited_too_often", "only_our_errors"]
 
@@ -35,9 +34,6 @@ class PolledVendor(Vendor, Protocol):
     @property
     def credentials(self) -> CredentialCache:
         """Return the cache of the credential that belongs to `settings`."""
-
-    def poll(self, import_id: str) -> Flow[ImportStatus]:
-        """Poll an import once and return its status."""
 
     def bound(self) -> Self:
         """Return a copy that is bound to one reading of the connection."""

@@ -6,7 +6,6 @@ https://docs.cleartax.in/cleartax-docs/gls-api/gls-api-reference/advanced-ingest
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from itertools import islice
 from typing import Any
 from urllib.parse import urlencode
@@ -118,7 +117,7 @@ class ClearHook(ImportStatusHook):
     def apply_auth(self, request: Request, credential: Credential) -> Request:
         """Return the request with the token and the integration id."""
         headers = {"x-clear-auth-token": credential.value, "x-integration-id": self._integration()}
-        return replace(request, headers={**request.headers, **headers})
+        return request.with_headers(headers)
 
     def effective_status(self, response: Response) -> int:
         """Return the envelope's status if it is an error's and the HTTP status is not."""

@@ -94,7 +94,7 @@ class ConnectionTest:
         if left <= 0:
             raise ImportUnavailableError(f"{_where(request)} was not sent: the timeout has expired.")
         response = requests_transport.exchange(request, session, left)
-        secrets = (self._credential.value, *self._credential.secrets, self._hook.settings.password)
+        secrets = (*self._credential.all_secrets, self._hook.settings.password)
         self._response = replace(response, secrets=secrets)
         return response
 

@@ -6,7 +6,6 @@ https://userguide.taotesting.com/developer-documentation/latest/public/check-upl
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from urllib3.filepost import encode_multipart_formdata
@@ -90,7 +89,7 @@ class TaoAdvanceHook(ImportStatusHook):
     def apply_auth(self, request: Request, credential: Credential) -> Request:
         """Return the request with the token."""
         headers = {"Authorization": f"Bearer {credential.value}"}
-        return replace(request, headers={**request.headers, **headers})
+        return request.with_headers(headers)
 
     def poll(self, import_id: str) -> Flow[ImportStatus]:
         """Poll the upload once and return its status."""

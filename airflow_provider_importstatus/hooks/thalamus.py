@@ -105,7 +105,7 @@ class ThalamusHook(ImportStatusHook):
             "Thalamus-Token": token,
             "Authorization": f"Basic {basic}",
         }
-        return replace(request, headers={**request.headers, **headers})
+        return request.with_headers(headers)
 
     def effective_status(self, response: Response) -> int:
         """Return the HTTP status that the codes in `errors` stand for: Thalamus sends 400 for many errors."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 from airflow_provider_importstatus.exceptions import ImportNotFoundError, ImportProtocolError
@@ -114,7 +113,7 @@ class ZilliantHook(ImportStatusHook):
         headers = {"Authorization": f"OAuth {credential.value}"}
         if host := self.settings.get_header("x_forwarded_host"):
             headers["X-Forwarded-Host"] = host
-        return replace(request, headers={**request.headers, **headers})
+        return request.with_headers(headers)
 
     def poll(self, import_id: str) -> Flow[ImportStatus]:
         """Poll the import once, including its report if it has ended, and return its status."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeAlias
 from urllib.parse import quote, urlencode
@@ -41,6 +41,10 @@ class Request:
     url: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes | None = field(default=None, repr=False)
+
+    def with_headers(self, headers: Mapping[str, str]) -> Request:
+        """Return the request with these headers added."""
+        return replace(self, headers={**self.headers, **headers})
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +119,11 @@ class Credential:
     expires_at: float | None = field(default=None, compare=False)
     secrets: tuple[str, ...] = field(default=(), repr=False, compare=False)
     is_accepted: bool = field(default=False, compare=False)
+
+    @property
+    def all_secrets(self) -> tuple[str, ...]:
+        """All texts that nobody may read."""
+        return (self.value, *self.secrets)
 
     def is_fresh(self, now: float) -> bool:
         """Return whether the credential has not expired."""

@@ -17,7 +17,7 @@ from asgiref.sync import sync_to_async
 from jinja2 import Environment, StrictUndefined
 
 from airflow_provider_importstatus.clients import metrics
-from airflow_provider_importstatus.clients.async_client import AsyncClient, shared_client
+from airflow_provider_importstatus.clients.async_client import AsyncClient, HookSource, shared_client
 from airflow_provider_importstatus.exceptions import ImportStatusError, ImportUnavailableError
 from airflow_provider_importstatus.hooks.lookup import hook_for
 from airflow_provider_importstatus.links import LINKS, import_path
@@ -131,9 +131,10 @@ class ImportStatusTrigger(BaseTrigger):
             await self._push_links()
         async with shared_client(self.conn_id) as client:
             await _sleep(first_delay(wait, deferred_at, time.time()))
+            source = client.source(self.hook_params, partial(hook_for, self.conn_id, self.hook_params))
             since = time.monotonic()
             while True:
-                outcome, latest = reporter.record(await self._poll(client, wait, since), time.time())
+                outcome, latest = reporter.record(await self._poll(client, source, wait, since), time.time())
                 if latest:
                     await self._publish(latest)
                 if not isinstance(outcome, PollAgain):
@@ -141,12 +142,14 @@ class ImportStatusTrigger(BaseTrigger):
                     return outcome
                 await _sleep(outcome.delay)
 
-    async def _poll(self, client: AsyncClient, wait: Wait, since: float) -> ImportStatus | ImportStatusError:
+    async def _poll(
+        self, client: AsyncClient, source: HookSource, wait: Wait, since: float
+    ) -> ImportStatus | ImportStatusError:
         try:
             if self._import_id is None:
                 self._import_id = read_import_id(await self._pull_import_id())
             return await client.poll(
-                client.source(self.hook_params, partial(hook_for, self.conn_id, self.hook_params)),
+                source,
                 self._import_id,
                 since=since,
                 conn_type=self.conn_type,
