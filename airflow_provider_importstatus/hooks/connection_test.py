@@ -92,7 +92,7 @@ class ConnectionTest:
         self._request, self._response = request, None
         left = self._ends - time.monotonic()
         if left <= 0:
-            raise ImportUnavailableError(f"{_where(request)} was not sent: the timeout has expired.")
+            raise ImportUnavailableError(f"{request.label} was not sent: the timeout has expired.")
         response = requests_transport.exchange(request, session, left)
         secrets = (*self._credential.all_secrets, self._hook.settings.password)
         self._response = replace(response, secrets=secrets)
@@ -152,7 +152,7 @@ class ConnectionTest:
         if self._request is None or self._response is None:
             return ""
         excerpt = "" if self._is_authenticating else self._response.excerpt()
-        return f"{_where(self._request)}: HTTP {self._response.status}{f' ({excerpt})' if excerpt else ''}."
+        return f"{self._request.label}: HTTP {self._response.status}{f' ({excerpt})' if excerpt else ''}."
 
     def _is_json(self) -> bool:
         """Return whether the last response may be the vendor's: vendors send JSON, proxies do not."""
@@ -186,7 +186,3 @@ class ConnectionTest:
             if name in ("login", "password") and label.lower() != name and re.search(rf"\b{name}\b", text)
         ]
         return f"{text} In the form, {' and '.join(labels)}." if labels else text
-
-
-def _where(request: Request) -> str:
-    return f"{request.method} {request.url.partition('?')[0]}"

@@ -42,6 +42,11 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes | None = field(default=None, repr=False)
 
+    @property
+    def label(self) -> str:
+        """Method and URL for error texts, without the query."""
+        return f"{self.method} {self.url.partition('?')[0]}"
+
     def with_headers(self, headers: Mapping[str, str]) -> Request:
         """Return the request with these headers added."""
         return replace(self, headers={**self.headers, **headers})

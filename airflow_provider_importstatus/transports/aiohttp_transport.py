@@ -85,7 +85,7 @@ async def run_flow(flow: Flow[T], perform: Callable[[Effect], Awaitable[Any]]) -
 
 async def exchange(request: Request, session: aiohttp.ClientSession, options: RequestOptions) -> Response:
     """Send one request and return the complete response, within the timeout of `options`."""
-    where = f"{request.method} {request.url.partition('?')[0]}"
+    where = request.label
     try:
         async with session.request(
             request.method,

@@ -101,7 +101,7 @@ def run_flow(flow: Flow[T], perform: Callable[[Effect], Any]) -> T:
 
 def exchange(request: Request, session: requests.Session, timeout: float) -> Response:
     """Send one request and return the complete response, within `timeout` seconds."""
-    where = f"{request.method} {request.url.partition('?')[0]}"
+    where = request.label
     # The other transport keeps no cookies either.
     session.cookies.clear()
     try:
