@@ -257,7 +257,7 @@ def test_a_user_without_imports_sees_what_to_do(log_in: LogIn, screenshot: Scree
     page = log_in(NEWCOMER)
     page.goto("plugin/imports")
     expect(page.get_by_role("heading", name="No imports yet")).to_be_visible()
-    expect(page.get_by_text("Let a DAG wait with one of the provider's sensors")).to_be_visible()
+    expect(page.get_by_text("Use one of the provider's sensors in a DAG")).to_be_visible()
     screenshot(page, "page-empty")
 
 
