@@ -61,7 +61,7 @@ def fleet(deployment: Deployment) -> None:
 def test_an_import_goes_from_queued_to_partial_without_a_reload(
     deployment: Deployment, sandbox: Sandbox, page: Page, screenshot: Screenshot
 ) -> None:
-    import_id = sandbox.submit("thalamus", ends="partial", seconds=60, queued=30, rows=120, rejected=3)
+    import_id = sandbox.submit("thalamus", ends="partial", seconds=75, queued=45, rows=120, rejected=3)
     deployment.trigger("imports_deferred", {"conn_id": "thalamus_default", "import_id": import_id})
     page.goto("plugin/imports?dag_id=imports_deferred")
     row = page.get_by_role("row").filter(has=page.get_by_text(import_id, exact=True))
