@@ -42,7 +42,6 @@ def get_provider_info() -> Form:
                 "python-modules": ["airflow_provider_importstatus.triggers.import_status"],
             }
         ],
-        "extra-links": ["airflow_provider_importstatus.links.ImportLink"],
         "connection-types": [
             connection_type(
                 "clear",

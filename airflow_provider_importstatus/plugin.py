@@ -1,4 +1,4 @@
-"""The Airflow plugin for the Imports page. Every Airflow process imports it: nothing else is loaded here."""
+"""The Airflow plugin for the Imports page. Every Airflow process imports it, so it loads next to nothing."""
 
 from __future__ import annotations
 
@@ -39,6 +39,9 @@ class ImportStatusPlugin(AirflowPlugin):
 
     # Airflow 3.1 and later
     if hasattr(AirflowPlugin, "react_apps"):
+        from airflow_provider_importstatus.links import ImportLink
+
+        operator_extra_links = [ImportLink()]
         fastapi_apps = [{"app": application, "url_prefix": MOUNT, "name": "Imports"}]
         react_apps = [
             _react_app("Imports", "nav", url_route="imports", category="browse"),

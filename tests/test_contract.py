@@ -45,7 +45,7 @@ HAS_PAGE = hasattr(AirflowPlugin, "react_apps")
 def walk() -> list[str]:
     found = pkgutil.walk_packages([str(HOME)], f"{PACKAGE}.")
     names = [module.name for module in found if module.name.rpartition(".")[2] not in PROGRAMS]
-    return [name for name in names if HAS_PAGE or not name.startswith(f"{PACKAGE}.ui.")]
+    return [name for name in names if HAS_PAGE or not name.startswith((f"{PACKAGE}.ui.", f"{PACKAGE}.links"))]
 
 
 def run(code: str) -> str:

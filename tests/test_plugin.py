@@ -7,15 +7,18 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from typing import Any
 
 import airflow
 import pytest
+from airflow.models.taskinstancekey import TaskInstanceKey
+from airflow.providers.common.compat.sdk import DAG, BaseOperator
 
-from airflow_provider_importstatus.links import LINKS, import_path
-from airflow_provider_importstatus.sensors.import_status import ClearImportSensor
+from airflow_provider_importstatus.sensors import import_status as sensors
 
 HAS_PAGE = tuple(map(int, airflow.__version__.split(".")[:2])) >= (3, 1)
+needs_page = pytest.mark.skipif(not HAS_PAGE, reason="Airflow before 3.1 has no tab to link to")
 PLUGIN = "airflow_provider_importstatus.plugin"
 
 
@@ -32,14 +35,19 @@ def test_airflow_finds_the_plugin_by_its_entry_point() -> None:
     assert found.value == f"{PLUGIN}:ImportStatusPlugin"
 
 
-def test_importing_the_plugin_imports_nothing_else() -> None:
+def test_importing_the_plugin_imports_next_to_nothing() -> None:
     code = f"""
 import json, sys, airflow.plugins_manager
 before = set(sys.modules)
 import {PLUGIN}
 print(json.dumps(sorted(set(sys.modules) - before)))
 """
-    assert set(in_a_fresh_process(code)) <= {"airflow_provider_importstatus", PLUGIN}
+    assert set(in_a_fresh_process(code)) <= {
+        "airflow.sdk.bases.operatorlink",
+        "airflow_provider_importstatus",
+        "airflow_provider_importstatus.links",
+        PLUGIN,
+    }
 
 
 @pytest.mark.parametrize(
@@ -60,19 +68,49 @@ print(json.dumps([app["bundle_url"] for app in getattr(plugin, "react_apps", [])
     assert bundles == ([bundle_url] * 3 if HAS_PAGE else [])
 
 
-def test_a_sensor_has_the_link_if_the_page_is_available() -> None:
-    links = ClearImportSensor(task_id="wait", import_id="7").operator_extra_links
-    assert [link.name for link in links] == (["Import"] if HAS_PAGE else [])
-    assert [link.xcom_key for link in LINKS] == (["_link_ImportLink"] if HAS_PAGE else [])
+@pytest.mark.parametrize("name", sensors.__all__)
+@pytest.mark.parametrize("is_mapped", [False, True])
+@needs_page
+def test_the_api_server_computes_a_sensors_link_without_an_xcom(name: str, is_mapped: bool) -> None:
+    sensor = getattr(sensors, name)
+    with DAG("a_dag", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)) as dag:
+        if is_mapped:
+            sensor.partial(task_id="wait", conn_id="c").expand(import_id=["7"])
+        else:
+            sensor(task_id="wait", conn_id="c", import_id="7")
+    assert sensor.operator_extra_links == ()
+    assert type(_links_of(dag)["Import"]).__name__ == "ImportLink"
+
+
+@needs_page
+def test_another_operator_has_no_link() -> None:
+    with DAG("a_dag", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)) as dag:
+        BaseOperator(task_id="wait")
+    assert "Import" not in _links_of(dag)
+
+
+def _links_of(dag: DAG) -> dict[str, Any]:
+    """Return the links of the task `wait` as the API server sees them."""
+    from airflow.serialization import serialized_objects
+
+    # Airflow 3.1 has one class for the DAG and its serialization.
+    names = ("DagSerialization", "SerializedDAG")
+    serialization = next(
+        getattr(serialized_objects, name) for name in names if hasattr(serialized_objects, name)
+    )
+    return dict(serialization.from_dict(serialization.to_dict(dag)).get_task("wait").operator_extra_link_dict)
 
 
 @pytest.mark.parametrize(
     ("map_index", "path"),
     [
         (-1, "dags/a%20b/runs/r%2F1%2B00%3A00/tasks/g.wait/plugin/import"),
-        (None, "dags/a%20b/runs/r%2F1%2B00%3A00/tasks/g.wait/plugin/import"),
         (0, "dags/a%20b/runs/r%2F1%2B00%3A00/tasks/g.wait/mapped/0/plugin/import"),
     ],
 )
-def test_the_link_is_relative_to_airflows_base_url(map_index: int | None, path: str) -> None:
-    assert import_path("a b", "r/1+00:00", "g.wait", map_index) == path
+@needs_page
+def test_the_link_is_relative_to_airflows_base_url(map_index: int, path: str) -> None:
+    from airflow_provider_importstatus.links import ImportLink
+
+    key: Any = TaskInstanceKey("a b", "g.wait", "r/1+00:00", map_index=map_index)
+    assert ImportLink().get_link(None, ti_key=key) == path

@@ -6,7 +6,7 @@ It is imported when DAG files are parsed; hooks, triggers and HTTP libraries are
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -55,7 +55,7 @@ from airflow_provider_importstatus.polling.validation import (
 from airflow_provider_importstatus.status import ImportState, ImportStatus
 
 if TYPE_CHECKING:
-    from airflow.sdk import BaseOperatorLink, Context
+    from airflow.sdk import Context
     from airflow.triggers.base import StartTriggerArgs
 
     from airflow_provider_importstatus.hooks.base import ImportStatusHook
@@ -92,20 +92,6 @@ class _LazyAttribute:
 
     def __get__(self, sensor: ImportStatusSensor | None, _: type | None = None) -> Any:
         return self._default if sensor is None else self._compute(sensor)
-
-
-class _Links:
-    """The links to the import's tab, imported only when read, since parsing DAG files does not need them.
-
-    Not a property: Airflow stores the class attribute with mapped tasks, which must be picklable.
-    """
-
-    def __get__(
-        self, sensor: ImportStatusSensor | None, _: type | None = None
-    ) -> Collection[BaseOperatorLink]:
-        from airflow_provider_importstatus.links import LINKS
-
-        return LINKS
 
 
 def _starts_from_trigger(sensor: ImportStatusSensor) -> bool:
@@ -159,7 +145,6 @@ class ImportStatusSensor(BaseSensorOperator):
     wants_start_from_trigger = False
     start_from_trigger = _LazyAttribute(False, _starts_from_trigger)
     start_trigger_args = _LazyAttribute(None, _start_trigger_args)
-    operator_extra_links = _Links()
 
     def __init__(
         self,
@@ -231,7 +216,6 @@ class ImportStatusSensor(BaseSensorOperator):
             # Not cached on errors: the next poll tries to read the connection again.
             hook = cache(self._hook)
             reporter = StatusReporter(wait, self.log)
-            self._push_links(context)
             while True:
                 outcome = self._poll(hook, reporter, context)
                 if isinstance(outcome, Finished):
@@ -292,14 +276,6 @@ class ImportStatusSensor(BaseSensorOperator):
             ignored.append(f"end_from_trigger is ignored because {why}")
         if ignored:
             start_from_trigger.warn(self.task_id, ignored)
-
-    def _push_links(self, context: Context) -> None:
-        """Store the links while the task waits here: Airflow stores them only when the process ends."""
-        ti: Any = context.get("ti")
-        if ti is None or self.deferrable or self.reschedule:
-            return
-        for link in self.operator_extra_links:
-            self._push(context, link.xcom_key, link.get_link(self, ti_key=ti))
 
     def _begin(self, context: Context) -> tuple[Wait, PollMemory | None]:
         now = time.time()

@@ -20,7 +20,6 @@ from airflow_provider_importstatus.clients import metrics
 from airflow_provider_importstatus.clients.async_client import AsyncClient, HookSource, shared_client
 from airflow_provider_importstatus.exceptions import ImportStatusError, ImportUnavailableError
 from airflow_provider_importstatus.hooks.lookup import hook_for
-from airflow_provider_importstatus.links import LINKS, import_path
 from airflow_provider_importstatus.polling.events import write_event
 from airflow_provider_importstatus.polling.policy import Action, describe, judge
 from airflow_provider_importstatus.polling.reporting import RESULT_KEY, XCOM_KEY, StatusReporter, xcom_value
@@ -127,8 +126,6 @@ class ImportStatusTrigger(BaseTrigger):
 
     async def _wait_for_end(self, wait: Wait, deferred_at: float | None) -> Finished | GaveUp:
         reporter = StatusReporter(wait, self.log, logged=wait.last, logged_at=time.time())
-        if self.deferred_at is None:
-            await self._push_links()
         async with shared_client(self.conn_id) as client:
             await _sleep(first_delay(wait, deferred_at, time.time()))
             source = client.source(self.hook_params, partial(hook_for, self.conn_id, self.hook_params))
@@ -218,14 +215,6 @@ class ImportStatusTrigger(BaseTrigger):
             self.log.warning("%s", verdict.reason)
         await self._publish(xcom_value(status, time.time(), None))
         return not self.do_xcom_push or await self._push(RESULT_KEY, status.within().to_dict())
-
-    async def _push_links(self) -> None:
-        """Store the links, as Airflow does when a worker's process ends."""
-        ti = self.task_instance
-        if ti is not None and self.do_xcom_push:
-            path = import_path(ti.dag_id, ti.run_id, ti.task_id, ti.map_index)
-            for link in LINKS:
-                await self._push(link.xcom_key, path)
 
     async def _publish(self, latest: dict[str, Any]) -> None:
         if self.do_xcom_push:
