@@ -42,6 +42,24 @@ def get_provider_info() -> Form:
                 "python-modules": ["airflow_provider_importstatus.triggers.import_status"],
             }
         ],
+        "config": {
+            "importstatus": {
+                "description": "Waits for imports.",
+                "options": {
+                    "status_writes_per_second": {
+                        "description": (
+                            "How many statuses of running imports a triggerer writes per second at most, for"
+                            " display. New states come first. Results and the ends of waits do not count."
+                            " With 0, a triggerer writes none but final statuses."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "float",
+                        "example": "5",
+                        "default": "1",
+                    }
+                },
+            }
+        },
         "connection-types": [
             connection_type(
                 "clear",

@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import Stats
 from airflow_provider_importstatus.exceptions import ImportStatusError
 from airflow_provider_importstatus.status import ImportStatus
 
-__all__ = ["PollTimer", "count_refresh", "gauge_waits", "time_wait"]
+__all__ = ["PollTimer", "count_refresh", "gauge_status_backlog", "gauge_waits", "time_wait"]
 
 
 class PollTimer:
@@ -45,6 +45,11 @@ def count_refresh(vendor: str) -> None:
 def gauge_waits(conn_id: str, count: int) -> None:
     """Report the number of waits on a connection in this process."""
     Stats.gauge("importstatus.waits", count, tags={"conn_id": conn_id})
+
+
+def gauge_status_backlog(count: int) -> None:
+    """Report the number of statuses that this process has yet to write."""
+    Stats.gauge("importstatus.status_backlog", count)
 
 
 def time_wait(conn_id: str, result: str, seconds: float) -> None:

@@ -36,7 +36,12 @@ from airflow_provider_importstatus.exceptions import (
 from airflow_provider_importstatus.polling.events import read_event
 from airflow_provider_importstatus.polling.memory import PollMemory
 from airflow_provider_importstatus.polling.policy import Action, judge
-from airflow_provider_importstatus.polling.reporting import RESULT_KEY, XCOM_KEY, StatusReporter, xcom_value
+from airflow_provider_importstatus.polling.reporting import (
+    RESULT_KEY,
+    XCOM_KEY,
+    LatestStatus,
+    StatusReporter,
+)
 from airflow_provider_importstatus.polling.schedule import (
     MIN_RESUME_DELAY,
     Finished,
@@ -319,9 +324,9 @@ class ImportStatusSensor(BaseSensorOperator):
             result = hook().get_import_status(self.import_id)
         except ImportStatusError as error:
             result = error
-        outcome, latest = reporter.record(result, time.time())
-        if latest:
-            self._publish(context, latest)
+        outcome = reporter.record(result, time.time())
+        if not isinstance(outcome, Finished) and (latest := reporter.due) and self._publish(context, latest):
+            reporter.written = latest
         return outcome
 
     def _pause(self, outcome: PollAgain, wait: Wait, memory: PollMemory | None) -> None:
@@ -363,7 +368,7 @@ class ImportStatusSensor(BaseSensorOperator):
         )
 
     def _finish(self, status: ImportStatus, context: Context) -> dict[str, Any]:
-        self._publish(context, xcom_value(status, time.time(), None))
+        self._publish(context, LatestStatus(status, time.time()))
         verdict = judge(status, self.policy)
         match verdict.action:
             case Action.SUCCEED:
@@ -374,18 +379,17 @@ class ImportStatusSensor(BaseSensorOperator):
                 raise AirflowSkipException(verdict.reason)
         raise ImportFailedError(verdict.reason)
 
-    def _publish(self, context: Context, latest: dict[str, Any]) -> None:
-        self._push(context, XCOM_KEY, latest)
-
-    def _push(self, context: Context, key: str, value: Any) -> None:
-        """Write an XCom for display only: a failure must not end the wait."""
+    def _publish(self, context: Context, latest: LatestStatus) -> bool:
+        """Write the XCom with the latest status; a failure is only logged. Return whether it was written."""
         ti: Any = context.get("ti")
         if ti is None or not self.do_xcom_push:
-            return
+            return False
         try:
-            ti.xcom_push(key=key, value=value)
+            ti.xcom_push(key=XCOM_KEY, value=latest.to_dict())
         except Exception as error:
-            self.log.warning("The XCom %s could not be written: %s", key, type(error).__name__)
+            self.log.warning("The XCom %s could not be written: %s", XCOM_KEY, type(error).__name__)
+            return False
+        return True
 
     def _delete_result(self, context: Context) -> None:
         """Delete the result of a cleared task's earlier run, as Airflow does when a worker starts a task."""

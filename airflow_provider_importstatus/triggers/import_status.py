@@ -18,11 +18,17 @@ from jinja2 import Environment, StrictUndefined
 
 from airflow_provider_importstatus.clients import metrics
 from airflow_provider_importstatus.clients.async_client import AsyncClient, HookSource, shared_client
+from airflow_provider_importstatus.clients.status_queue import status_queue
 from airflow_provider_importstatus.exceptions import ImportStatusError, ImportUnavailableError
 from airflow_provider_importstatus.hooks.lookup import hook_for
 from airflow_provider_importstatus.polling.events import write_event
 from airflow_provider_importstatus.polling.policy import Action, describe, judge
-from airflow_provider_importstatus.polling.reporting import RESULT_KEY, XCOM_KEY, StatusReporter, xcom_value
+from airflow_provider_importstatus.polling.reporting import (
+    RESULT_KEY,
+    XCOM_KEY,
+    LatestStatus,
+    StatusReporter,
+)
 from airflow_provider_importstatus.polling.schedule import (
     Finished,
     GaveUp,
@@ -126,18 +132,32 @@ class ImportStatusTrigger(BaseTrigger):
 
     async def _wait_for_end(self, wait: Wait, deferred_at: float | None) -> Finished | GaveUp:
         reporter = StatusReporter(wait, self.log, logged=wait.last, logged_at=time.time())
-        async with shared_client(self.conn_id) as client:
-            await _sleep(first_delay(wait, deferred_at, time.time()))
-            source = client.source(self.hook_params, partial(hook_for, self.conn_id, self.hook_params))
-            since = time.monotonic()
-            while True:
-                outcome, latest = reporter.record(await self._poll(client, source, wait, since), time.time())
-                if latest:
-                    await self._publish(latest)
-                if not isinstance(outcome, PollAgain):
-                    metrics.time_wait(self.conn_id, _result(outcome), time.time() - wait.first_poll_at)
-                    return outcome
-                await _sleep(outcome.delay)
+        if wait.last and deferred_at:
+            # The worker has written it before it deferred the task.
+            reporter.written = LatestStatus(wait.last, deferred_at)
+        try:
+            async with shared_client(self.conn_id) as client:
+                await _sleep(first_delay(wait, deferred_at, time.time()))
+                end = await self._poll_until_end(client, reporter)
+        finally:
+            status_queue().drop(self)
+        metrics.time_wait(self.conn_id, _result(end), time.time() - wait.first_poll_at)
+        if isinstance(end, GaveUp):
+            await self._write_latest(reporter)
+        return end
+
+    async def _poll_until_end(self, client: AsyncClient, reporter: StatusReporter) -> Finished | GaveUp:
+        source = client.source(self.hook_params, partial(hook_for, self.conn_id, self.hook_params))
+        since = time.monotonic()
+        write = partial(self._write_latest, reporter)
+        while True:
+            result = await self._poll(client, source, reporter.wait, since)
+            outcome = reporter.record(result, time.time())
+            if not isinstance(outcome, PollAgain):
+                return outcome
+            if self.do_xcom_push and reporter.due:
+                status_queue().put(self, write, has_new_state=reporter.has_new_state)
+            await _sleep(outcome.delay)
 
     async def _poll(
         self, client: AsyncClient, source: HookSource, wait: Wait, since: float
@@ -213,16 +233,18 @@ class ImportStatusTrigger(BaseTrigger):
             return False
         if status.state is not ImportState.SUCCEEDED:
             self.log.warning("%s", verdict.reason)
-        await self._publish(xcom_value(status, time.time(), None))
+        await self._push(XCOM_KEY, LatestStatus(status, time.time()).to_dict())
         return not self.do_xcom_push or await self._push(RESULT_KEY, status.within().to_dict())
 
-    async def _publish(self, latest: dict[str, Any]) -> None:
-        if self.do_xcom_push:
-            await self._push(XCOM_KEY, latest)
+    async def _write_latest(self, reporter: StatusReporter) -> None:
+        latest = reporter.latest
+        if latest and await self._push(XCOM_KEY, latest.to_dict()):
+            reporter.written = latest
 
     async def _push(self, key: str, value: Any) -> bool:
+        """Write an XCom; return whether that was possible."""
         ti = self.task_instance
-        if ti is None:  # dag.test() has none
+        if ti is None or not self.do_xcom_push:
             return False
         where = {"dag_id": ti.dag_id, "task_id": ti.task_id, "run_id": ti.run_id, "map_index": ti.map_index}
         try:

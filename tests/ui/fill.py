@@ -21,7 +21,7 @@ from airflow.utils.types import DagRunType
 from sqlalchemy import func, insert, select
 from uuid6 import uuid7
 
-from airflow_provider_importstatus.polling.reporting import XCOM_KEY, xcom_value
+from airflow_provider_importstatus.polling.reporting import XCOM_KEY, LatestStatus
 from airflow_provider_importstatus.status import ImportState, ImportStatus, RowCounts
 
 VENDORS = ("clear", "tao_advance", "thalamus", "zilliant")
@@ -70,7 +70,9 @@ def _insert_run(
         task_state = TaskInstanceState.DEFERRED if is_waiting else TASK_STATES[end]
         tasks.append({**where, "id": uuid7(), "state": task_state, "start_date": start, **_TASK})
         status = _status(dag_id, number, index, ImportState.RUNNING if is_waiting else ENDS[end])
-        value = xcom_value(status, start.timestamp(), start.timestamp() + 60 if is_waiting else None)
+        value = LatestStatus(
+            status, start.timestamp(), start.timestamp() + 60 if is_waiting else None
+        ).to_dict()
         xcoms.append({**where, "dag_run_id": number, "key": XCOM_KEY, "value": value, "timestamp": start})
     session.execute(insert(TaskInstance), tasks)
     session.execute(insert(XComModel), xcoms)

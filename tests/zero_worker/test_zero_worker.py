@@ -124,6 +124,13 @@ def test_the_result_is_a_dictionary_of_its_own_import(
     assert latest == result
 
 
+@pytest.mark.parametrize("task_id", ["upstream", "keyed", "partial_accepted"])
+def test_a_wait_without_a_worker_writes_its_status_and_result_only(
+    deployment: Deployment, run: Run, task_id: str
+) -> None:
+    assert sorted(deployment.api.xcom_keys(run, task_id)) == ["import_status", "return_value"]
+
+
 def test_a_downstream_task_pulls_a_dictionary(
     deployment: Deployment, run: Run, imports: dict[str, Any]
 ) -> None:
