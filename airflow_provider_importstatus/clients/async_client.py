@@ -219,7 +219,8 @@ class Lane:
     async def poll(self, poll: Poll, import_id: str, waits: int, dag_id: str) -> ImportStatus:
         """Poll an import once and return its status, unless another wait is probing an outage."""
         # Before the credential, which might be revoked while the poll waits for a slot.
-        await _until(poll.deadline, self._slots.acquire(dag_id))
+        with metrics.slot_timer(poll.conn_id):
+            await _until(poll.deadline, self._slots.acquire(dag_id))
         try:
             if postponed := self._outage.postpone(import_id, time.time(), waits):
                 raise postponed
@@ -251,6 +252,7 @@ class Poll:
     """
 
     def __init__(self, hook: PolledVendor, lane: Lane, source: HookSource, deadline: float | None) -> None:
+        self.conn_id = hook.conn_id
         self.deadline = deadline
         self.has_sent = False
         self._hook = hook
@@ -260,8 +262,9 @@ class Poll:
 
     async def run(self, import_id: str) -> ImportStatus:
         """Run the hook's flow for an import and return its status."""
-        with metrics.PollTimer(self._hook.conn_type) as poll, only_our_errors(self._hook.hook_name):
-            return poll.record(await run_flow(self._hook.poll(import_id), self._perform))
+        hook = self._hook
+        with metrics.PollTimer(hook.conn_type, hook.conn_id) as poll, only_our_errors(hook.hook_name):
+            return poll.record(await run_flow(hook.poll(import_id), self._perform))
 
     async def _perform(self, effect: Effect) -> Any:
         match effect:

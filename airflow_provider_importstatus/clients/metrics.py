@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import time
+from contextlib import AbstractContextManager
 from datetime import timedelta
+from typing import Any
 
 from airflow.providers.common.compat.sdk import Stats
 
 from airflow_provider_importstatus.exceptions import ImportStatusError
 from airflow_provider_importstatus.status import ImportStatus
 
-__all__ = ["PollTimer", "count_refresh", "gauge_status_backlog", "gauge_waits", "time_wait"]
+__all__ = [
+    "PollTimer",
+    "count_refresh",
+    "gauge_status_backlog",
+    "gauge_waits",
+    "slot_timer",
+    "time_wait",
+]
 
 
 class PollTimer:
     """Counts a poll by its result (a state, or an error's class), and times it."""
 
-    def __init__(self, vendor: str) -> None:
-        self.vendor = vendor
+    def __init__(self, vendor: str, conn_id: str) -> None:
+        self.tags = {"vendor": vendor, "conn_id": conn_id}
         self.result = "crashed"
 
     def __enter__(self) -> PollTimer:
@@ -28,8 +37,8 @@ class PollTimer:
         took = timedelta(seconds=time.perf_counter() - self.began)
         if isinstance(error, ImportStatusError):
             self.result = type(error).__name__
-        Stats.incr("importstatus.polls", tags={"vendor": self.vendor, "result": self.result})
-        Stats.timing("importstatus.poll_duration", took, tags={"vendor": self.vendor})
+        Stats.incr("importstatus.polls", tags={**self.tags, "result": self.result})
+        Stats.timing("importstatus.poll_duration", took, tags=self.tags)
 
     def record(self, status: ImportStatus) -> ImportStatus:
         """Record the status as the result, and return it."""
@@ -40,6 +49,12 @@ class PollTimer:
 def count_refresh(vendor: str) -> None:
     """Count one credential refresh."""
     Stats.incr("importstatus.refreshes", tags={"vendor": vendor})
+
+
+def slot_timer(conn_id: str) -> AbstractContextManager[Any]:
+    """Report how long a poll waits for one of the connection's request slots."""
+    timer: AbstractContextManager[Any] = Stats.timer("importstatus.slot_wait", tags={"conn_id": conn_id})
+    return timer
 
 
 def gauge_waits(conn_id: str, count: int) -> None:

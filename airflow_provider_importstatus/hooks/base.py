@@ -165,7 +165,7 @@ class ImportStatusHook(BaseHook):
         :raises ImportStatusError: a subclass for the kind of failure
         """
         import_id = read_import_id(import_id)
-        with metrics.PollTimer(self.conn_type) as poll, only_our_errors(self.hook_name):
+        with metrics.PollTimer(self.conn_type, self.conn_id) as poll, only_our_errors(self.hook_name):
             return poll.record(SyncClient(self).run(lambda hook: hook.poll(import_id)))
 
     async def aget_import_status(self, import_id: str | int) -> ImportStatus:

@@ -66,6 +66,7 @@ def test_a_deployment_logs_in_once_per_worker_and_triggerer(
     assert received >= {
         "importstatus.polls",
         "importstatus.poll_duration",
+        "importstatus.slot_wait",
         "importstatus.refreshes",
         "importstatus.waits",
         "importstatus.wait_duration",
