@@ -83,14 +83,14 @@ BROKEN: dict[str, tuple[bytes, type[ImportStatusError]]] = {
     "status of two digits": (b"HTTP/1.1 20 OK\r\n\r\n", ImportUnavailableError),
     "status of no digits": (b"HTTP/1.1 abc OK\r\n\r\n", ImportUnavailableError),
     "another version": (b"HTTP/9.9 200 OK\r\n\r\n", ImportStatusError),
-    "chunk length that is none": (
+    "invalid chunk length": (
         OK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n" + BODY,
         ImportUnavailableError,
     ),
     "chunks without an end": (OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{}", ImportUnavailableError),
     "transfer-encoding gzip": (OK + b"Transfer-Encoding: gzip\r\n\r\n" + GZIPPED, ImportStatusError),
     "gzip that breaks off": (OK + b"Content-Encoding: gzip\r\n\r\n" + GZIPPED[:-9], ImportUnavailableError),
-    "gzip that is none": (OK + b"Content-Encoding: gzip\r\n\r\n" + BODY, ImportUnavailableError),
+    "invalid gzip": (OK + b"Content-Encoding: gzip\r\n\r\n" + BODY, ImportUnavailableError),
     "gzip twice": (OK + b"Content-Encoding: gzip, gzip\r\n\r\n" + GZIPPED, ImportProtocolError),
     "brotli, which was not asked for": (OK + b"Content-Encoding: br\r\n\r\nxxx", ImportProtocolError),
     "zstd, which was not asked for": (OK + b"Content-Encoding: zstd\r\n\r\nxxx", ImportProtocolError),
