@@ -4,6 +4,10 @@ AIRFLOW_VERSION ?= 3.3.2
 PYTHON ?= python3
 VENV ?= .venv
 
+# Images of containers often forbid to write bytecode. Each process would then compile all of Airflow again, which takes
+# longer than to import it, and the tests start many.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help check demo demo-up test test-scale test-ui test-fast lint types bench clean
 

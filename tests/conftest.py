@@ -63,6 +63,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             )
 
 
+def pytest_collection_finish() -> None:
+    """Exempt Airflow's heap, which stays, from garbage collection: each would take about 0.1 seconds."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def clean_world(monkeypatch: pytest.MonkeyPatch) -> None:
     """Isolate the test from the environment."""
@@ -89,12 +95,10 @@ def _forget_masked_secrets() -> None:
 
 
 @pytest.fixture
-def settled() -> Iterator[None]:
-    """Avoid garbage collection of Airflow's heap, which takes about 0.2 seconds, during a test."""
+def settled() -> None:
+    """Exempt what other tests have imported, too, from garbage collection during a test."""
     gc.collect()
     gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")

@@ -83,14 +83,14 @@ BROKEN: dict[str, tuple[bytes, type[ImportStatusError]]] = {
     "status of two digits": (b"HTTP/1.1 20 OK\r\n\r\n", ImportUnavailableError),
     "status of no digits": (b"HTTP/1.1 abc OK\r\n\r\n", ImportUnavailableError),
     "another version": (b"HTTP/9.9 200 OK\r\n\r\n", ImportStatusError),
-    "chunk length that is none": (
+    "invalid chunk length": (
         OK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n" + BODY,
         ImportUnavailableError,
     ),
     "chunks without an end": (OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{}", ImportUnavailableError),
     "transfer-encoding gzip": (OK + b"Transfer-Encoding: gzip\r\n\r\n" + GZIPPED, ImportStatusError),
     "gzip that breaks off": (OK + b"Content-Encoding: gzip\r\n\r\n" + GZIPPED[:-9], ImportUnavailableError),
-    "gzip that is none": (OK + b"Content-Encoding: gzip\r\n\r\n" + BODY, ImportUnavailableError),
+    "invalid gzip": (OK + b"Content-Encoding: gzip\r\n\r\n" + BODY, ImportUnavailableError),
     "gzip twice": (OK + b"Content-Encoding: gzip, gzip\r\n\r\n" + GZIPPED, ImportProtocolError),
     "brotli, which was not asked for": (OK + b"Content-Encoding: br\r\n\r\nxxx", ImportProtocolError),
     "zstd, which was not asked for": (OK + b"Content-Encoding: zstd\r\n\r\nxxx", ImportProtocolError),
@@ -165,8 +165,9 @@ def test_a_compression_bomb_is_decompressed_only_up_to_the_limit(
 ) -> None:
     """512 MiB compressed to half a megabyte; the output of zlib is counted."""
     packer = zlib.compressobj(wbits=31 if coding == "gzip" else 15)
-    zeros = b" " * 1024 * 1024
-    bomb = b"".join(packer.compress(zeros) for _ in range(512)) + packer.flush()
+    # After a full flush the same block can follow any number of times. Nobody reads as far as the checksum.
+    first, block = (packer.compress(b" " * 1024 * 1024) + packer.flush(zlib.Z_FULL_FLUSH) for _ in range(2))
+    bomb = first + block * 511 + packer.flush()
     head = OK + f"Content-Encoding: {coding}\r\n\r\n".encode()
     largest = _counted(monkeypatch)
     conn_id = connect("thalamus", host=serve(lambda _: [head, bomb]).url)

@@ -15,11 +15,12 @@ import pytest
 
 from airflow_provider_importstatus.exceptions import ImportSettingsError
 from airflow_provider_importstatus.hooks.lookup import hook_for
-from airflow_provider_importstatus.protocol import credentials
 from airflow_provider_importstatus.triggers.import_status import ImportStatusTrigger
 
 from ..network.servers import Seen, Server, answer
 from .tasks import VENDORS, Connect, TaskInstance, fired, resume, run, sensor
+
+pytestmark = pytest.mark.usefixtures("no_refresh_delays")
 
 SIGNED = "https://storage.example/MARKER-path/report.csv?X-Amz-Signature=MARKER-signature"
 CREDENTIAL_HEADERS = (
@@ -118,12 +119,6 @@ SCRIPTS = {
     "login-401": says(401),
     "login-500": says(500),
 }
-
-
-@pytest.fixture(autouse=True)
-def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let processes that are refused together by Clear not wait for each other."""
-    monkeypatch.setattr(credentials, "MAX_REFRESH_DELAY", 0.0)
 
 
 def planted(case: str, server: Server, connect: Connect) -> str:
