@@ -6,7 +6,6 @@ https://docs.zilliant.com/apidocs/get-the-import-status
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -72,20 +71,14 @@ class ZilliantHook(ImportStatusHook):
 
     def static_credential(self, settings: ConnectionSettings) -> Credential | None:
         """Return the token response that the connection contains, if any."""
-        response = settings.get_str("token_response")
-        if not response:
+        text = settings.get_str("token_response")
+        if not text:
             return None
         try:
-            access_token = json.loads(response)["access_token"]
-        except (ValueError, LookupError, TypeError):
-            access_token = None
-        if not isinstance(access_token, str) or not access_token:
-            raise settings.error(
-                "token_response",
-                "is not a JSON object with an access_token",
-                "paste Salesforce's complete response",
-            )
-        return _credential(response.encode(), access_token, obtained_at=0.0)
+            return _credential(Response(200, body=text.encode()))
+        except ImportProtocolError:
+            fact = "is not a JSON object with an access_token"
+            raise settings.error("token_response", fact, "paste Salesforce's complete response") from None
 
     def authenticate(self, settings: ConnectionSettings) -> Flow[Credential]:
         """Request a token response from Salesforce. Zilliant requires all of it, not only the access token.
@@ -100,9 +93,7 @@ class ZilliantHook(ImportStatusHook):
             "client_id": settings.get_str("client_id"),
             "client_secret": settings.get_str("client_secret"),
         }
-        response = yield form_request(self.token_url(settings), fields)
-        token = access_token(parse_token_response(response, LOGIN), LOGIN)
-        return _credential(response.body, token, response.received_at)
+        return _credential((yield form_request(self.token_url(settings), fields)))
 
     def token_url(self, settings: ConnectionSettings) -> str:
         """Return the connection's extra `token_url`, or Salesforce's."""
@@ -141,9 +132,10 @@ class ZilliantHook(ImportStatusHook):
         return _to_status(import_id, combined, status, report, response)
 
 
-def _credential(token_response: bytes, access_token: str, obtained_at: float) -> Credential:
-    encoded = base64.b64encode(token_response).decode()
-    return Credential(encoded, obtained_at=obtained_at, secrets=(access_token,))
+def _credential(response: Response) -> Credential:
+    token = access_token(parse_token_response(response, LOGIN), LOGIN)
+    encoded = base64.b64encode(response.body).decode()
+    return Credential(encoded, obtained_at=response.received_at, secrets=(token,))
 
 
 def _read_state(
