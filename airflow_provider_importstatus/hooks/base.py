@@ -146,7 +146,7 @@ class ImportStatusHook(BaseHook):
 
     @settings.setter
     def settings(self, settings: ConnectionSettings) -> None:
-        self._reading = Reading(settings)
+        self._keep(settings)
 
     @property
     def credentials(self) -> CredentialCache:
@@ -198,14 +198,16 @@ class ImportStatusHook(BaseHook):
 
         :param or_keep: whether to keep the latest settings if Airflow is unreachable
         """
-        previous = self._reading
         try:
             settings = self.read_settings()
         except ImportUnavailableError:
-            if previous is None or not or_keep:
+            if self._reading is None or not or_keep:
                 raise
-            settings = previous.settings
-        self._reading = previous.again(settings) if previous else Reading(settings)
+            settings = self._reading.settings
+        return self._keep(settings)
+
+    def _keep(self, settings: ConnectionSettings) -> Reading:
+        self._reading = self._reading.again(settings) if self._reading else Reading(settings)
         return self._reading
 
     def read_settings(self) -> ConnectionSettings:
