@@ -28,6 +28,7 @@ __all__ = [
     "first_delay",
     "on_this_clock",
     "resume_delay",
+    "timeout_error",
 ]
 
 #: The scheduler fails a task that comes back sooner (seen on Airflow 3.3.2), in seconds.
@@ -150,23 +151,17 @@ class Wait:
 
     def check_deadlines(self, now: float) -> GaveUp | None:
         """Return the end of the wait if a deadline has passed."""
-        if self.execution_deadline is not None and now >= self.execution_deadline:
-            return self.out_of_execution_timeout()
-        return self.out_of_timeout() if now >= self.deadline else None
+        limit = self.execution_deadline
+        is_of_task = limit is not None and now >= limit
+        if not is_of_task and now < self.deadline:
+            return None
+        return GaveUp(timeout_error(self.last, self.last_error, is_of_task=is_of_task, is_seen=self.seen))
 
     @property
     def ends(self) -> float:
         """The earlier of the two deadlines."""
         limit = self.execution_deadline
         return self.deadline if limit is None else min(self.deadline, limit)
-
-    def out_of_execution_timeout(self) -> GaveUp:
-        """Return the end of a wait whose task's ``execution_timeout`` has expired."""
-        return GaveUp(AirflowTaskTimeout(f"The task's execution_timeout has expired. {self._last_known()}"))
-
-    def out_of_timeout(self) -> GaveUp:
-        """Return the end of a wait whose sensor's ``timeout`` has expired."""
-        return GaveUp(AirflowSensorTimeout(f"The sensor's timeout has expired. {self._last_known()}"))
 
     def next_interval(self, now: float) -> float:
         """Return the seconds to the next poll, by the schedule alone."""
@@ -222,10 +217,23 @@ class Wait:
             return ended
         return PollAgain(min(max(self.next_interval(now), at_least), at_most, self.ends - now))
 
-    def _last_known(self) -> str:
-        known = describe(self.last) if self.last else _UNKNOWN[self.seen]
-        last_error = f" The latest poll failed: {self.last_error}" if self.last_error else ""
-        return f"{known}{last_error} Only this wait has ended: the import may still be running at the vendor."
+
+def timeout_error(
+    last: ImportStatus | None, last_error: str | None = None, *, is_of_task: bool, is_seen: bool = False
+) -> BaseException:
+    """Return the error for a wait whose time is up, with what was last known of the import.
+
+    :param last: the latest status, if any
+    :param last_error: the error of the latest poll, if it failed
+    :param is_of_task: whether the task's ``execution_timeout`` has expired; if not, the sensor's ``timeout``
+    :param is_seen: whether the import was found
+    """
+    known = describe(last) if last else _UNKNOWN[is_seen]
+    latest = f" The latest poll failed: {last_error}" if last_error else ""
+    rest = f"{known}{latest} Only this wait has ended: the import may still be running at the vendor."
+    if is_of_task:
+        return AirflowTaskTimeout(f"The task's execution_timeout has expired. {rest}")
+    return AirflowSensorTimeout(f"The sensor's timeout has expired. {rest}")
 
 
 def first_delay(wait: Wait, deferred_at: float | None, now: float) -> float:

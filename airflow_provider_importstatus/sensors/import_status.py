@@ -44,6 +44,7 @@ from airflow_provider_importstatus.polling.schedule import (
     Outcome,
     PollAgain,
     Wait,
+    timeout_error,
 )
 from airflow_provider_importstatus.polling.validation import (
     check_hook_params,
@@ -425,10 +426,9 @@ class ImportStatusSensor(BaseSensorOperator):
 
     def _database_timeout(self, context: Context) -> BaseException:
         """Return the error for a wait whose trigger could not report its end."""
-        wait = Wait(0.0, 0.0, last=self._last_published(context))
         limit = self.execution_timeout
-        is_execution_timeout = limit is not None and limit.total_seconds() < self.timeout
-        return (wait.out_of_execution_timeout() if is_execution_timeout else wait.out_of_timeout()).error
+        is_of_task = limit is not None and limit.total_seconds() < self.timeout
+        return timeout_error(self._last_published(context), is_of_task=is_of_task)
 
     def _last_published(self, context: Context) -> ImportStatus | None:
         ti: Any = context["ti"]
