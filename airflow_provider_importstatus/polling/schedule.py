@@ -136,7 +136,7 @@ class Wait:
         self.seen, self.last, self.last_error = True, status, None
         if status.state.is_terminal:
             return Finished(status)
-        return self._go_on(now)
+        return self.go_on(now)
 
     def on_error(self, error: ImportStatusError, now: float) -> PollAgain | GaveUp:
         """Record a failed poll and return the outcome."""
@@ -156,6 +156,12 @@ class Wait:
         if not is_of_task and now < self.deadline:
             return None
         return GaveUp(timeout_error(self.last, self.last_error, is_of_task=is_of_task, is_seen=self.seen))
+
+    def go_on(self, now: float, at_least: float = 0.0, at_most: float = math.inf) -> PollAgain | GaveUp:
+        """Return when to poll again, or the end of the wait if a deadline has passed."""
+        if ended := self.check_deadlines(now):
+            return ended
+        return PollAgain(min(max(self.next_interval(now), at_least), at_most, self.ends - now))
 
     @property
     def ends(self) -> float:
@@ -179,7 +185,7 @@ class Wait:
         self._recover()
         if now - self.first_poll_at >= self.not_found_grace:
             return GaveUp(_with(error, f"not_found_grace ({self.not_found_grace:.0f} s) has expired."))
-        return self._go_on(now)
+        return self.go_on(now)
 
     def _vanished(self, error: ImportNotFoundError, now: float) -> PollAgain | GaveUp:
         # An import that was found before is probably hidden by an outage.
@@ -195,8 +201,8 @@ class Wait:
         away = _requested_pause(error)
         self.failing_since, self.away_until = since + away, now + away if away else None
         if error.postponed_for is not None:
-            return self._go_on(now, at_most=error.postponed_for)
-        return self._go_on(now, at_least=away)
+            return self.go_on(now, at_most=error.postponed_for)
+        return self.go_on(now, at_least=away)
 
     def _failing_since(self, now: float, shared: float | None) -> float:
         """Return when the outage began, shifted by the time that the vendor asked to wait.
@@ -211,11 +217,6 @@ class Wait:
             # An outage that began before this wait must not end it sooner.
             since = min(since, max(shared, self.first_poll_at))
         return min(since, now)
-
-    def _go_on(self, now: float, at_least: float = 0.0, at_most: float = math.inf) -> PollAgain | GaveUp:
-        if ended := self.check_deadlines(now):
-            return ended
-        return PollAgain(min(max(self.next_interval(now), at_least), at_most, self.ends - now))
 
 
 def timeout_error(

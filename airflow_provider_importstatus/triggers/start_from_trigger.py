@@ -60,8 +60,9 @@ def reason_not_to_start(sensor: ImportStatusSensor) -> str | None:
         return "the task has an on_execute_callback"
     if sensor._pre_execute_hook or _overrides(sensor, "pre_execute"):
         return "the task has a pre_execute hook"
-    if _overrides(sensor, "execute"):
-        return "its class overrides execute"
+    for method in ("execute", "poke"):
+        if _overrides(sensor, method):
+            return f"its class overrides {method}"
     return next(_unrenderable(sensor), None)
 
 
