@@ -185,7 +185,7 @@ class ImportStatusHook(BaseHook):
         """
         from airflow_provider_importstatus.transports.authenticated_session import AuthenticatedSession
 
-        return AuthenticatedSession(self.bound, SyncClient(self).credential_for, USER_AGENT)
+        return AuthenticatedSession(self.bound, SyncClient(self).credential, USER_AGENT)
 
     def bound(self) -> Self:
         """Return a copy that is bound to one reading of the connection. It may call Airflow."""
