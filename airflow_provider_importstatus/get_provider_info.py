@@ -86,6 +86,7 @@ def get_provider_info() -> Form:
                         "Token request encoding",
                         "multipart or urlencoded. Empty: multipart, as in TAO's documentation.",
                     ),
+                    "share_token": share_token(),
                 },
             ),
             connection_type(
@@ -118,6 +119,7 @@ def get_provider_info() -> Form:
                         "An existing response of the token URL, the complete JSON object. No login takes"
                         " place then: username, password, client ID and client secret are not needed.",
                     ),
+                    "share_token": share_token(),
                 },
             ),
             connection_type(
@@ -185,6 +187,14 @@ def connection_type(
             ),
         },
     }
+
+
+def share_token() -> Form:
+    """Return a form field for vendors whose processes may share a token or have one each."""
+    return text(
+        "Share token",
+        "true: all processes share one token, in an encrypted Airflow Variable. Empty: each process logs in.",
+    )
 
 
 def text(label: str, help_text: str) -> Form:

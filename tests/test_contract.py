@@ -239,11 +239,20 @@ class TestTheMetadata:
         [
             pytest.param("clear", {"access_token"}, id="clear"),
             pytest.param(
-                "tao_advance", {"api_prefix", "token_url", "token_request_encoding"}, id="tao_advance"
+                "tao_advance",
+                {"api_prefix", "token_url", "token_request_encoding", "share_token"},
+                id="tao_advance",
             ),
             pytest.param(
                 "zilliant",
-                {"client_id", "client_secret", "token_url", "x_forwarded_host", "token_response"},
+                {
+                    "client_id",
+                    "client_secret",
+                    "token_url",
+                    "x_forwarded_host",
+                    "token_response",
+                    "share_token",
+                },
                 id="zilliant",
             ),
             pytest.param("thalamus", {"touchpoint", "token"}, id="thalamus"),

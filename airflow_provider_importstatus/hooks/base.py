@@ -47,6 +47,8 @@ class ImportStatusHook(BaseHook):
     default_host: ClassVar[str] = ""
     #: An id that no import has; `probe` polls it.
     no_import: ClassVar[str] = "00000000-0000-0000-0000-000000000000"
+    #: Whether a login revokes the tokens of earlier ones: `test_connection` then prefers the shared token.
+    login_revokes_tokens: ClassVar[bool] = False
     #: What `test_connection` advises to check.
     advice: ClassVar[Advice] = Advice()
 

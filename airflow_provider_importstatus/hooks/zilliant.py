@@ -12,6 +12,7 @@ from typing import Any
 from airflow_provider_importstatus.exceptions import ImportNotFoundError, ImportProtocolError
 from airflow_provider_importstatus.hooks.base import ImportStatusHook
 from airflow_provider_importstatus.hooks.connection_form import Advice
+from airflow_provider_importstatus.protocol.credentials import token_variable_name
 from airflow_provider_importstatus.protocol.flow import Flow, send_authenticated
 from airflow_provider_importstatus.protocol.messages import (
     Credential,
@@ -98,6 +99,13 @@ class ZilliantHook(ImportStatusHook):
     def token_url(self, settings: ConnectionSettings) -> str:
         """Return the connection's extra `token_url`, or Salesforce's."""
         return settings.get_str("token_url", LOGIN_URL)
+
+    def shared_token_name(self, settings: ConnectionSettings) -> str | None:
+        """Return the name of the token response that processes share if the connection says so."""
+        if not settings.share_token:
+            return None
+        owner = (self.token_url(settings), settings.get_str("login"), settings.get_str("client_id"))
+        return token_variable_name(self.conn_type, settings.base_url, *owner)
 
     def apply_auth(self, request: Request, credential: Credential) -> Request:
         """Return the request with the token response and, if configured, the OAuth host."""

@@ -114,8 +114,8 @@ class CredentialCache:
                 # The process that revoked it stores another; after five minutes, any process may request one.
                 raise ImportUnavailableError(
                     f"{vendor.hook_name} rejected a token that is younger than five minutes: {need.reason}."
-                    " If this persists, either a permission is missing or another application requests"
-                    f" tokens with the secret of connection {vendor.settings.conn_id!r}."
+                    " If this persists, either a permission is missing or another application revokes"
+                    f" the tokens of connection {vendor.settings.conn_id!r}."
                 )
         credential = yield from authenticate_once(vendor, now)
         return (yield from self._share(name, credential, expected=shared, now=now))
@@ -174,9 +174,14 @@ def login_rejection_name(vendor: Vendor) -> str:
     return f"importstatus_login_{settings.conn_type}_{fingerprint}"
 
 
-def token_variable_name(vendor: str, base_url: str, secret: str) -> str:
-    """Return the name of the Variable for a secret at a base URL, derived from both but revealing neither."""
-    fingerprint = sha256(f"{base_url}\n{secret}".encode()).hexdigest()[:16]
+def token_variable_name(vendor: str, base_url: str, *owner: str) -> str:
+    """Return the name of the Variable for a token, derived from these texts but revealing none of them.
+
+    :param vendor: the connection type
+    :param base_url: where the token is sent: a token for one host must not reach another
+    :param owner: whose token it is; no password that a person chose, which could be guessed from the digest
+    """
+    fingerprint = sha256("\n".join((base_url, *owner)).encode()).hexdigest()[:16]
     return f"importstatus_token_{vendor}_{fingerprint}"
 
 

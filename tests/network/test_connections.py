@@ -269,6 +269,16 @@ def test_a_shared_token_is_never_replaced_by_a_test(
     assert sandbox.requests("clear")["token"] == 0
 
 
+@pytest.mark.parametrize("vendor", ["tao_advance", "zilliant"])
+def test_a_login_that_revokes_nothing_is_tested_although_processes_share_a_token(
+    sandbox: Sandbox, connect: Connect, vendor: str
+) -> None:
+    """Otherwise a wrong password would pass the test until the shared token expires."""
+    assert outcome(connect(vendor, extra={"share_token": "true"}))[0] is True
+    assert sandbox.requests(vendor)["token"] == 1
+    assert outcome(connect(vendor, "wrong", password="wrong", extra={"share_token": "true"}))[0] is False
+
+
 def test_without_a_shared_token_the_client_secret_is_tested(sandbox: Sandbox, connect: Connect) -> None:
     assert outcome(connect("clear"))[0] is True
     assert (sandbox.requests("clear")["token"], sandbox.requests("clear")["status"]) == (1, 1)
