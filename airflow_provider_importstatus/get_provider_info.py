@@ -103,6 +103,7 @@ def get_provider_info() -> Form:
                         "Token request encoding",
                         "multipart or urlencoded. Empty: multipart, as in TAO's documentation.",
                     ),
+                    "share_token": share_token(),
                 },
             ),
             connection_type(
@@ -135,6 +136,7 @@ def get_provider_info() -> Form:
                         "An existing response of the token URL, the complete JSON object. No login takes"
                         " place then: username, password, client ID and client secret are not needed.",
                     ),
+                    "share_token": share_token(),
                 },
             ),
             connection_type(
@@ -202,6 +204,14 @@ def connection_type(
             ),
         },
     }
+
+
+def share_token() -> Form:
+    """Return a form field for vendors whose processes may share a token or have one each."""
+    return text(
+        "Share token",
+        "true: all processes share one token, in an encrypted Airflow Variable. Empty: each process logs in.",
+    )
 
 
 def text(label: str, help_text: str) -> Form:

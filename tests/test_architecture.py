@@ -12,6 +12,8 @@ import pytest
 
 import airflow_provider_importstatus
 
+from .vendors import VENDOR_MODULES
+
 PACKAGE = "airflow_provider_importstatus"
 HOME = Path(airflow_provider_importstatus.__file__).parent
 
@@ -134,7 +136,7 @@ def test_a_pure_module_needs_neither_airflow_nor_a_network_library(path: Path) -
     assert foreign == set()
 
 
-@pytest.mark.parametrize("vendor", ["clear", "tao", "zilliant", "thalamus"])
+@pytest.mark.parametrize("vendor", VENDOR_MODULES.values())
 def test_a_vendors_hook_imports_the_protocol_and_what_hooks_share(vendor: str) -> None:
     path = HOME / "hooks" / f"{vendor}.py"
     wrong = {

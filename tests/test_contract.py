@@ -22,9 +22,6 @@ import airflow_provider_importstatus
 from airflow_provider_importstatus.get_provider_info import get_provider_info
 from airflow_provider_importstatus.hooks.base import ImportStatusHook
 from airflow_provider_importstatus.hooks.clear import ClearHook
-from airflow_provider_importstatus.hooks.tao import TaoAdvanceHook
-from airflow_provider_importstatus.hooks.thalamus import ThalamusHook
-from airflow_provider_importstatus.hooks.zilliant import ZilliantHook
 from airflow_provider_importstatus.sensors.import_status import (
     ClearImportSensor,
     ImportStatusSensor,
@@ -32,6 +29,9 @@ from airflow_provider_importstatus.sensors.import_status import (
     ThalamusImportSensor,
     ZilliantImportSensor,
 )
+
+from .conftest import VENDORS
+from .vendors import HOOKS
 
 PACKAGE = "airflow_provider_importstatus"
 INFO: Any = get_provider_info()
@@ -100,25 +100,20 @@ def test_the_package_is_typed() -> None:
     assert (HOME / "py.typed").is_file()
 
 
-HOOKS = [
-    pytest.param(ClearHook, "clear", id="clear"),
-    pytest.param(TaoAdvanceHook, "tao_advance", id="tao_advance"),
-    pytest.param(ZilliantHook, "zilliant", id="zilliant"),
-    pytest.param(ThalamusHook, "thalamus", id="thalamus"),
-]
+EVERY_HOOK = [pytest.param(hook, conn_type, id=conn_type) for conn_type, hook in HOOKS.items()]
 
 
-@pytest.mark.parametrize(("hook", "conn_type"), HOOKS)
+@pytest.mark.parametrize(("hook", "conn_type"), EVERY_HOOK)
 def test_a_hook_has_its_connection_type(hook: type[ImportStatusHook], conn_type: str) -> None:
     assert (hook.conn_type, hook.default_conn_name) == (conn_type, f"{conn_type}_default")
 
 
-@pytest.mark.parametrize(("hook", "conn_type"), HOOKS)
+@pytest.mark.parametrize(("hook", "conn_type"), EVERY_HOOK)
 def test_a_hook_uses_its_default_connection(hook: type[ImportStatusHook], conn_type: str) -> None:
     assert hook().conn_id == f"{conn_type}_default"
 
 
-@pytest.mark.parametrize(("hook", "conn_type"), HOOKS)
+@pytest.mark.parametrize(("hook", "conn_type"), EVERY_HOOK)
 def test_the_metadata_names_the_hook(hook: type[ImportStatusHook], conn_type: str) -> None:
     known = {entry["connection-type"]: entry for entry in INFO["connection-types"]}
     entry = known[conn_type]
@@ -210,6 +205,13 @@ def test_the_default_of_deferrable_is_airflows(monkeypatch: pytest.MonkeyPatch) 
 
 
 class TestTheMetadata:
+    def test_the_sandbox_plays_the_vendors_in_the_metadata(self) -> None:
+        assert list(VENDORS) == list(HOOKS)
+
+    def test_the_metadata_names_the_module_of_every_hook(self) -> None:
+        named = {name for entry in INFO["hooks"] for name in entry["python-modules"]}
+        assert named == {ImportStatusHook.__module__, *(hook.__module__ for hook in HOOKS.values())}
+
     def test_the_metadata_matches_airflows_schema(self) -> None:
         schema = json.loads((Path(airflow.__file__).parent / "provider_info.schema.json").read_text())
         jsonschema.validate(get_provider_info(), schema)
@@ -239,11 +241,20 @@ class TestTheMetadata:
         [
             pytest.param("clear", {"access_token"}, id="clear"),
             pytest.param(
-                "tao_advance", {"api_prefix", "token_url", "token_request_encoding"}, id="tao_advance"
+                "tao_advance",
+                {"api_prefix", "token_url", "token_request_encoding", "share_token"},
+                id="tao_advance",
             ),
             pytest.param(
                 "zilliant",
-                {"client_id", "client_secret", "token_url", "x_forwarded_host", "token_response"},
+                {
+                    "client_id",
+                    "client_secret",
+                    "token_url",
+                    "x_forwarded_host",
+                    "token_response",
+                    "share_token",
+                },
                 id="zilliant",
             ),
             pytest.param("thalamus", {"touchpoint", "token"}, id="thalamus"),

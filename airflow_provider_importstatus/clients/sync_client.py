@@ -51,16 +51,14 @@ class SyncClient(Generic[H]):
                 continue
         raise edited_too_often(self._hook.conn_id)
 
-    def credential_for(self, hook: H, rejected: Credential | None) -> tuple[H, Credential]:
-        """Return a credential, and the hook with the settings that it belongs to."""
+    def credential(self, rejected: Credential | None) -> tuple[H, Credential]:
+        """Return a credential other than the rejected one, and the hook whose settings it belongs to."""
         need = NeedCredential(rejected, "see the response to your own request", insists=True)
-        for _ in range(MAX_READINGS):
-            try:
-                with requests_transport.Session(hook.settings, USER_AGENT) as session:
-                    return hook, self._perform(hook, session, need)
-            except ConnectionEdited:
-                hook = self._hook.bound()
-        raise edited_too_often(self._hook.conn_id)
+
+        def flow_of(hook: H) -> Flow[tuple[H, Credential]]:
+            return hook, (yield need)
+
+        return self.run(flow_of)
 
     def _perform(self, hook: H, session: requests_transport.Session, effect: Effect) -> Any:
         match effect:

@@ -1,7 +1,8 @@
 """Tokens and login rejections shared between processes in Airflow Variables.
 
 Clear revokes a token when another is requested with the same client secret, so all processes that use the
-secret must share one. Variables are encrypted, and the name of this one makes Airflow mask its value.
+secret must share one; with the extra `share_token`, processes do so with other vendors, too. Variables are
+encrypted, and the name of this one makes Airflow mask its value.
 Salesforce locks a user after a few rejected logins, so a rejected login is not repeated by other processes.
 """
 
@@ -73,6 +74,7 @@ def store_token(name: str, credential: Credential, expected: Credential | None =
         return stored
     data = {
         "value": credential.value,
+        "secrets": credential.secrets,
         "obtained_at": credential.obtained_at,
         "expires_at": credential.expires_at,
     }
@@ -114,9 +116,11 @@ def _credential(text: str) -> Credential | None:
         data = json.loads(text)
         value, obtained_at, expires_at = data["value"], float(data["obtained_at"]), data.get("expires_at")
         expires_at = None if expires_at is None else float(expires_at)
+        secrets = tuple(data.get("secrets", ()))
     except (ValueError, LookupError, TypeError, AttributeError, OverflowError):
         return None
-    return Credential(value, obtained_at, expires_at) if isinstance(value, str) and value else None
+    is_valid = value and all(isinstance(text, str) for text in (value, *secrets))
+    return Credential(value, obtained_at, expires_at, secrets) if is_valid else None
 
 
 def _write(name: str, data: Mapping[str, Any], description: str) -> str | None:

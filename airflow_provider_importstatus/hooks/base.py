@@ -47,6 +47,8 @@ class ImportStatusHook(BaseHook):
     default_host: ClassVar[str] = ""
     #: An id that no import has; `probe` polls it.
     no_import: ClassVar[str] = "00000000-0000-0000-0000-000000000000"
+    #: Whether a login revokes the tokens of earlier ones: `test_connection` then prefers the shared token.
+    login_revokes_tokens: ClassVar[bool] = False
     #: What `test_connection` advises to check.
     advice: ClassVar[Advice] = Advice()
 
@@ -146,7 +148,7 @@ class ImportStatusHook(BaseHook):
 
     @settings.setter
     def settings(self, settings: ConnectionSettings) -> None:
-        self._reading = Reading(settings)
+        self._keep(settings)
 
     @property
     def credentials(self) -> CredentialCache:
@@ -185,7 +187,7 @@ class ImportStatusHook(BaseHook):
         """
         from airflow_provider_importstatus.transports.authenticated_session import AuthenticatedSession
 
-        return AuthenticatedSession(self.bound, SyncClient(self).credential_for, USER_AGENT)
+        return AuthenticatedSession(self.bound, SyncClient(self).credential, USER_AGENT)
 
     def bound(self) -> Self:
         """Return a copy that is bound to one reading of the connection. It may call Airflow."""
@@ -198,14 +200,16 @@ class ImportStatusHook(BaseHook):
 
         :param or_keep: whether to keep the latest settings if Airflow is unreachable
         """
-        previous = self._reading
         try:
             settings = self.read_settings()
         except ImportUnavailableError:
-            if previous is None or not or_keep:
+            if self._reading is None or not or_keep:
                 raise
-            settings = previous.settings
-        self._reading = previous.again(settings) if previous else Reading(settings)
+            settings = self._reading.settings
+        return self._keep(settings)
+
+    def _keep(self, settings: ConnectionSettings) -> Reading:
+        self._reading = self._reading.again(settings) if self._reading else Reading(settings)
         return self._reading
 
     def read_settings(self) -> ConnectionSettings:

@@ -74,6 +74,7 @@ class ClearHook(ImportStatusHook):
     default_conn_name = "clear_default"
     hook_name = "Clear One Integration"
     default_host = "https://api.clear.in"
+    login_revokes_tokens = True
     advice = Advice(
         refusal="Check {login}, and {access_token} if it is filled in. Otherwise the shared token may have"
         " been revoked: the next wait requests another, a test does not.",

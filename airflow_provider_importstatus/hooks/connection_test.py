@@ -101,9 +101,10 @@ class ConnectionTest:
     def _first_credential(self) -> Flow[Credential]:
         settings = self._hook.settings
         credential = self._hook.static_credential(settings)
-        if credential is None and (name := self._hook.shared_token_name(settings)):
+        if credential is None and self._hook.login_revokes_tokens:
             settings.require("password")
-            if shared := token_store.load_token(name):
+            name = self._hook.shared_token_name(settings)
+            if name and (shared := token_store.load_token(name)):
                 return shared if shared.is_fresh(time.time()) else PLACEHOLDER_CREDENTIAL
         if credential is None:
             credential = yield from self._hook.authenticate(settings)

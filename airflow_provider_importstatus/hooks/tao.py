@@ -13,7 +13,7 @@ from urllib3.filepost import encode_multipart_formdata
 from airflow_provider_importstatus.exceptions import ImportNotFoundError, ImportProtocolError
 from airflow_provider_importstatus.hooks.base import ImportStatusHook
 from airflow_provider_importstatus.hooks.connection_form import Advice
-from airflow_provider_importstatus.protocol.credentials import refresh_at
+from airflow_provider_importstatus.protocol.credentials import refresh_at, token_variable_name
 from airflow_provider_importstatus.protocol.flow import Flow, send_authenticated
 from airflow_provider_importstatus.protocol.messages import (
     Credential,
@@ -85,6 +85,13 @@ class TaoAdvanceHook(ImportStatusHook):
     def token_url(self, settings: ConnectionSettings) -> str:
         """Return the connection's extra `token_url`, or the deployment's token endpoint."""
         return settings.get_str("token_url") or f"{settings.base_url}{_prefix(settings)}/v1/oauth2/tokens"
+
+    def shared_token_name(self, settings: ConnectionSettings) -> str | None:
+        """Return the name of the token that processes share if the connection says so."""
+        if not settings.share_token:
+            return None
+        owner = (self.token_url(settings), settings.get_str("login"))
+        return token_variable_name(self.conn_type, settings.base_url, *owner)
 
     def apply_auth(self, request: Request, credential: Credential) -> Request:
         """Return the request with the token."""

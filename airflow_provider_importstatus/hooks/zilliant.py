@@ -6,13 +6,13 @@ https://docs.zilliant.com/apidocs/get-the-import-status
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from airflow_provider_importstatus.exceptions import ImportNotFoundError, ImportProtocolError
 from airflow_provider_importstatus.hooks.base import ImportStatusHook
 from airflow_provider_importstatus.hooks.connection_form import Advice
+from airflow_provider_importstatus.protocol.credentials import token_variable_name
 from airflow_provider_importstatus.protocol.flow import Flow, send_authenticated
 from airflow_provider_importstatus.protocol.messages import (
     Credential,
@@ -72,20 +72,14 @@ class ZilliantHook(ImportStatusHook):
 
     def static_credential(self, settings: ConnectionSettings) -> Credential | None:
         """Return the token response that the connection contains, if any."""
-        response = settings.get_str("token_response")
-        if not response:
+        text = settings.get_str("token_response")
+        if not text:
             return None
         try:
-            access_token = json.loads(response)["access_token"]
-        except (ValueError, LookupError, TypeError):
-            access_token = None
-        if not isinstance(access_token, str) or not access_token:
-            raise settings.error(
-                "token_response",
-                "is not a JSON object with an access_token",
-                "paste Salesforce's complete response",
-            )
-        return _credential(response.encode(), access_token, obtained_at=0.0)
+            return _credential(Response(200, body=text.encode()))
+        except ImportProtocolError:
+            fact = "is not a JSON object with an access_token"
+            raise settings.error("token_response", fact, "paste Salesforce's complete response") from None
 
     def authenticate(self, settings: ConnectionSettings) -> Flow[Credential]:
         """Request a token response from Salesforce. Zilliant requires all of it, not only the access token.
@@ -100,13 +94,18 @@ class ZilliantHook(ImportStatusHook):
             "client_id": settings.get_str("client_id"),
             "client_secret": settings.get_str("client_secret"),
         }
-        response = yield form_request(self.token_url(settings), fields)
-        token = access_token(parse_token_response(response, LOGIN), LOGIN)
-        return _credential(response.body, token, response.received_at)
+        return _credential((yield form_request(self.token_url(settings), fields)))
 
     def token_url(self, settings: ConnectionSettings) -> str:
         """Return the connection's extra `token_url`, or Salesforce's."""
         return settings.get_str("token_url", LOGIN_URL)
+
+    def shared_token_name(self, settings: ConnectionSettings) -> str | None:
+        """Return the name of the token response that processes share if the connection says so."""
+        if not settings.share_token:
+            return None
+        owner = (self.token_url(settings), settings.get_str("login"), settings.get_str("client_id"))
+        return token_variable_name(self.conn_type, settings.base_url, *owner)
 
     def apply_auth(self, request: Request, credential: Credential) -> Request:
         """Return the request with the token response and, if configured, the OAuth host."""
@@ -141,9 +140,10 @@ class ZilliantHook(ImportStatusHook):
         return _to_status(import_id, combined, status, report, response)
 
 
-def _credential(token_response: bytes, access_token: str, obtained_at: float) -> Credential:
-    encoded = base64.b64encode(token_response).decode()
-    return Credential(encoded, obtained_at=obtained_at, secrets=(access_token,))
+def _credential(response: Response) -> Credential:
+    token = access_token(parse_token_response(response, LOGIN), LOGIN)
+    encoded = base64.b64encode(response.body).decode()
+    return Credential(encoded, obtained_at=response.received_at, secrets=(token,))
 
 
 def _read_state(

@@ -28,6 +28,7 @@ __all__ = [
     "first_delay",
     "on_this_clock",
     "resume_delay",
+    "timeout_error",
 ]
 
 #: The scheduler fails a task that comes back sooner (seen on Airflow 3.3.2), in seconds.
@@ -135,7 +136,7 @@ class Wait:
         self.seen, self.last, self.last_error = True, status, None
         if status.state.is_terminal:
             return Finished(status)
-        return self._go_on(now)
+        return self.go_on(now)
 
     def on_error(self, error: ImportStatusError, now: float) -> PollAgain | GaveUp:
         """Record a failed poll and return the outcome."""
@@ -150,23 +151,23 @@ class Wait:
 
     def check_deadlines(self, now: float) -> GaveUp | None:
         """Return the end of the wait if a deadline has passed."""
-        if self.execution_deadline is not None and now >= self.execution_deadline:
-            return self.out_of_execution_timeout()
-        return self.out_of_timeout() if now >= self.deadline else None
+        limit = self.execution_deadline
+        is_of_task = limit is not None and now >= limit
+        if not is_of_task and now < self.deadline:
+            return None
+        return GaveUp(timeout_error(self.last, self.last_error, is_of_task=is_of_task, is_seen=self.seen))
+
+    def go_on(self, now: float, at_least: float = 0.0, at_most: float = math.inf) -> PollAgain | GaveUp:
+        """Return when to poll again, or the end of the wait if a deadline has passed."""
+        if ended := self.check_deadlines(now):
+            return ended
+        return PollAgain(min(max(self.next_interval(now), at_least), at_most, self.ends - now))
 
     @property
     def ends(self) -> float:
         """The earlier of the two deadlines."""
         limit = self.execution_deadline
         return self.deadline if limit is None else min(self.deadline, limit)
-
-    def out_of_execution_timeout(self) -> GaveUp:
-        """Return the end of a wait whose task's ``execution_timeout`` has expired."""
-        return GaveUp(AirflowTaskTimeout(f"The task's execution_timeout has expired. {self._last_known()}"))
-
-    def out_of_timeout(self) -> GaveUp:
-        """Return the end of a wait whose sensor's ``timeout`` has expired."""
-        return GaveUp(AirflowSensorTimeout(f"The sensor's timeout has expired. {self._last_known()}"))
 
     def next_interval(self, now: float) -> float:
         """Return the seconds to the next poll, by the schedule alone."""
@@ -184,7 +185,7 @@ class Wait:
         self._recover()
         if now - self.first_poll_at >= self.not_found_grace:
             return GaveUp(_with(error, f"not_found_grace ({self.not_found_grace:.0f} s) has expired."))
-        return self._go_on(now)
+        return self.go_on(now)
 
     def _vanished(self, error: ImportNotFoundError, now: float) -> PollAgain | GaveUp:
         # An import that was found before is probably hidden by an outage.
@@ -200,8 +201,8 @@ class Wait:
         away = _requested_pause(error)
         self.failing_since, self.away_until = since + away, now + away if away else None
         if error.postponed_for is not None:
-            return self._go_on(now, at_most=error.postponed_for)
-        return self._go_on(now, at_least=away)
+            return self.go_on(now, at_most=error.postponed_for)
+        return self.go_on(now, at_least=away)
 
     def _failing_since(self, now: float, shared: float | None) -> float:
         """Return when the outage began, shifted by the time that the vendor asked to wait.
@@ -217,15 +218,23 @@ class Wait:
             since = min(since, max(shared, self.first_poll_at))
         return min(since, now)
 
-    def _go_on(self, now: float, at_least: float = 0.0, at_most: float = math.inf) -> PollAgain | GaveUp:
-        if ended := self.check_deadlines(now):
-            return ended
-        return PollAgain(min(max(self.next_interval(now), at_least), at_most, self.ends - now))
 
-    def _last_known(self) -> str:
-        known = describe(self.last) if self.last else _UNKNOWN[self.seen]
-        last_error = f" The latest poll failed: {self.last_error}" if self.last_error else ""
-        return f"{known}{last_error} Only this wait has ended: the import may still be running at the vendor."
+def timeout_error(
+    last: ImportStatus | None, last_error: str | None = None, *, is_of_task: bool, is_seen: bool = False
+) -> BaseException:
+    """Return the error for a wait whose time is up, with what was last known of the import.
+
+    :param last: the latest status, if any
+    :param last_error: the error of the latest poll, if it failed
+    :param is_of_task: whether the task's ``execution_timeout`` has expired; if not, the sensor's ``timeout``
+    :param is_seen: whether the import was found
+    """
+    known = describe(last) if last else _UNKNOWN[is_seen]
+    latest = f" The latest poll failed: {last_error}" if last_error else ""
+    rest = f"{known}{latest} Only this wait has ended: the import may still be running at the vendor."
+    if is_of_task:
+        return AirflowTaskTimeout(f"The task's execution_timeout has expired. {rest}")
+    return AirflowSensorTimeout(f"The sensor's timeout has expired. {rest}")
 
 
 def first_delay(wait: Wait, deferred_at: float | None, now: float) -> float:

@@ -11,7 +11,14 @@ from unicodedata import category
 from airflow_provider_importstatus.exceptions import ImportSettingsError
 from airflow_provider_importstatus.polling.policy import Action, Policy
 
-__all__ = ["check_hook_params", "check_seconds", "read_import_id", "read_policy", "read_seconds"]
+__all__ = [
+    "check_hook_params",
+    "check_seconds",
+    "is_reference",
+    "read_import_id",
+    "read_policy",
+    "read_seconds",
+]
 
 #: Maximum length of an import_id; no vendor's ids are nearly as long.
 MAX_IMPORT_ID = 500
@@ -88,7 +95,7 @@ def check_seconds(**values: timedelta | float | None) -> None:
 def check_hook_params(hook_params: Any) -> None:
     """Raise an error at parse time for values that are not JSON or look like secrets."""
     if hook_params is None or not isinstance(hook_params, Mapping):
-        if hook_params is None or isinstance(hook_params, str) or _is_reference(hook_params):
+        if hook_params is None or isinstance(hook_params, str) or is_reference(hook_params):
             return
         raise ValueError(f"hook_params is of type {type(hook_params).__name__}. Give a dictionary.")
     for name, value in hook_params.items():
@@ -101,12 +108,12 @@ def check_hook_params(hook_params: Any) -> None:
         raise ValueError(f"hook_params is not plain JSON: {error}.") from None
 
 
-def _is_reference(value: Any) -> bool:
+def is_reference(value: Any) -> bool:
+    """Return whether the value is a task's result (an XComArg), which Airflow resolves at run time."""
     return hasattr(value, "resolve")
 
 
 def _placeholder(value: Any) -> str:
-    # XComArgs are resolved to JSON at run time.
-    if _is_reference(value):
+    if is_reference(value):
         return ""
     raise TypeError(f"a value is of type {type(value).__name__}")

@@ -1,7 +1,12 @@
-"""Credential handling: obtaining, caching, sharing between processes, and replacing credentials."""
+"""Credential handling: obtaining, caching, sharing between processes, and replacing credentials.
+
+A poll takes the first of these that was neither rejected nor has expired: the cached credential, the one in
+the connection, the one that other processes share, and a new one, for which it logs in.
+"""
 
 from __future__ import annotations
 
+import math
 import random
 from hashlib import sha256
 
@@ -27,6 +32,7 @@ __all__ = [
 ]
 
 #: Minimum age of a shared token before another is requested, in seconds: Clear allows one in five minutes.
+#: With any vendor, it limits the logins of processes whose tokens are all rejected.
 MIN_TOKEN_AGE = 300.0
 #: Pause after a rejected login, in seconds: Salesforce locks users after a few rejected logins.
 REJECTED_LOGIN_PAUSE = 60.0
@@ -47,16 +53,16 @@ class CredentialCache:
         self.current: Credential | None = None
         #: Our own credential, while one that another process stored is tried first.
         self._spare: Credential | None = None
-        #: The name that our credential was stored under, and when to read it back once more.
-        self._stored: tuple[str, float] | None = None
+        #: When to read our stored credential back once more.
+        self._confirm_at = math.inf
         #: Whether the latest attempt failed: the connection may have been edited since.
         self._has_failed = False
 
     def usable(self, rejected: Credential | None, now: float) -> Credential | None:
         """Return the current credential if it is neither rejected nor expired."""
         current = self.current
-        is_usable = current and current != rejected and current.is_fresh(now)
-        return current if is_usable and not self._needs_confirmation(now) else None
+        is_usable = current and current != rejected and current.is_fresh(now) and now < self._confirm_at
+        return current if is_usable else None
 
     def credential(self, vendor: Vendor, need: NeedCredential, now: float) -> Flow[Credential]:
         """Return the current credential, or its replacement if it was rejected or has expired.
@@ -64,11 +70,10 @@ class CredentialCache:
         :raises ConnectionEdited: the connection differs from the one that `vendor` is bound to
         :raises ImportAuthError: with the vendor's message, if there is no other credential to try
         """
+        if now >= self._confirm_at:
+            yield from self._confirm(vendor)
         if usable := self.usable(need.rejected, now):
             return usable
-        if self._stored and self._needs_confirmation(now):
-            yield from self._confirm(self._stored[0])
-            return (yield from self.credential(vendor, need, now))
         if (need.rejected or self._has_failed) and (yield ReloadConnection()) != vendor.settings:
             raise ConnectionEdited
         self._has_failed = True
@@ -109,20 +114,16 @@ class CredentialCache:
                 # The process that revoked it stores another; after five minutes, any process may request one.
                 raise ImportUnavailableError(
                     f"{vendor.hook_name} rejected a token that is younger than five minutes: {need.reason}."
-                    " If this persists, either a permission is missing or another application requests"
-                    f" tokens with the secret of connection {vendor.settings.conn_id!r}."
+                    " If this persists, either a permission is missing or another application revokes"
+                    f" the tokens of connection {vendor.settings.conn_id!r}."
                 )
         credential = yield from authenticate_once(vendor, now)
         return (yield from self._share(name, credential, expected=shared, now=now))
 
-    def _needs_confirmation(self, now: float) -> bool:
-        return self._stored is not None and now >= self._stored[1]
-
-    def _confirm(self, name: str) -> Flow[None]:
+    def _confirm(self, vendor: Vendor) -> Flow[None]:
         """Switch to a credential that another process stored over ours."""
-        self._stored, own = None, self.current
-        other = (yield from _read_back(name, own, None)) if own else None
-        if other:
+        self._confirm_at, own, name = math.inf, self.current, vendor.shared_token_name(vendor.settings)
+        if own and name and (other := (yield from _read_back(name, own))):
             self.current, self._spare = other, own
 
     def _share(self, name: str, own: Credential, expected: Credential | None, now: float) -> Flow[Credential]:
@@ -131,20 +132,19 @@ class CredentialCache:
         if other is None:
             other = yield from _read_back(name, own, expected, after=READ_BACK_DELAY)
         self._spare = own if other else None
-        self._stored = (name, now + CONFIRM_DELAY)
+        self._confirm_at = now + CONFIRM_DELAY
         return other or own
 
 
 def _read_back(
-    name: str, own: Credential, expected: Credential | None, after: float = 0.0
+    name: str, own: Credential, expected: Credential | None = None, after: float = 0.0
 ) -> Flow[Credential | None]:
     """Return the credential that another process stored over ours: Variables have no compare-and-set."""
     try:
         found: Credential | None = yield LoadSharedToken(name, after)
     except ImportUnavailableError:
         return None
-    is_other = found is not None and found != own and found != expected
-    return found if is_other else None
+    return None if found in (own, expected) else found
 
 
 def authenticate_once(vendor: Vendor, now: float) -> Flow[Credential]:
@@ -174,9 +174,14 @@ def login_rejection_name(vendor: Vendor) -> str:
     return f"importstatus_login_{settings.conn_type}_{fingerprint}"
 
 
-def token_variable_name(vendor: str, base_url: str, secret: str) -> str:
-    """Return the name of the Variable for a secret at a base URL, derived from both but revealing neither."""
-    fingerprint = sha256(f"{base_url}\n{secret}".encode()).hexdigest()[:16]
+def token_variable_name(vendor: str, base_url: str, *owner: str) -> str:
+    """Return the name of the Variable for a token, derived from these texts but revealing none of them.
+
+    :param vendor: the connection type
+    :param base_url: where the token is sent: a token for one host must not reach another
+    :param owner: whose token it is; no password that a person chose, which could be guessed from the digest
+    """
+    fingerprint = sha256("\n".join((base_url, *owner)).encode()).hexdigest()[:16]
     return f"importstatus_token_{vendor}_{fingerprint}"
 
 

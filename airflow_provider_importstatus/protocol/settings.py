@@ -88,6 +88,14 @@ class ConnectionSettings:
             return True
         return False if text.lower() in _FALSE else text
 
+    @property
+    def share_token(self) -> bool:
+        """Whether processes share one token, where that is a choice."""
+        text = str(self.extra.get("share_token") or "").strip().lower()
+        if text not in _TRUE | _FALSE | {""}:
+            raise self.error("share_token", "is neither true nor false", "give one of them")
+        return text in _TRUE
+
     def get_str(self, name: str, default: str = "") -> str:
         """Return a field or an extra as stripped text; `default` if it is empty."""
         value = getattr(self, name) if name in ("login", "password") else self.extra.get(name)

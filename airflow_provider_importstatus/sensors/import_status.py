@@ -8,15 +8,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 # Going through common.compat would load three more modules.
 try:
-    from airflow.sdk import BaseSensorOperator
+    from airflow.sdk import BaseSensorOperator, PokeReturnValue
 except ImportError:  # Airflow 2.11
-    from airflow.sensors.base import BaseSensorOperator  # type: ignore[no-redef,import-not-found]
+    from airflow.sensors.base import (  # type: ignore[no-redef,import-not-found]
+        BaseSensorOperator,
+        PokeReturnValue,
+    )
 try:
     from airflow.sdk.configuration import conf
 except ImportError:  # Airflow 2.11 to 3.1
@@ -49,6 +53,7 @@ from airflow_provider_importstatus.polling.schedule import (
     Outcome,
     PollAgain,
     Wait,
+    timeout_error,
 )
 from airflow_provider_importstatus.polling.validation import (
     check_hook_params,
@@ -82,6 +87,22 @@ DURATIONS = (
     "poke_interval",
     "timeout",
 )
+
+
+@dataclass
+class _Polls:
+    """The polls of a wait on a worker.
+
+    :param hook: returns the hook, which keeps its credential between polls
+    :param memory: what the polls of a rescheduled task remember
+    :param next_poll: when to poll again after the latest poll, until that is acted upon
+    """
+
+    wait: Wait
+    reporter: StatusReporter
+    hook: Callable[[], ImportStatusHook]
+    memory: PollMemory | None
+    next_poll: PollAgain | None = None
 
 
 class _LazyAttribute:
@@ -150,6 +171,7 @@ class ImportStatusSensor(BaseSensorOperator):
     wants_start_from_trigger = False
     start_from_trigger = _LazyAttribute(False, _starts_from_trigger)
     start_trigger_args = _LazyAttribute(None, _start_trigger_args)
+    _polls: _Polls | None = None
 
     def __init__(
         self,
@@ -213,21 +235,28 @@ class ImportStatusSensor(BaseSensorOperator):
             )
         return super().partial(**kwargs)
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def execute(self, context: Context) -> Any:
         """Poll until the import has ended and return its status; between polls sleep, reschedule or defer."""
         with self._ends_as_configured():
-            self.import_id = read_import_id(self.import_id)
-            wait, memory = self._begin(context)
-            # Not cached on errors: the next poll tries to read the connection again.
-            hook = cache(self._hook)
-            reporter = StatusReporter(wait, self.log)
-            while True:
-                outcome = self._poll(hook, reporter, context)
-                if isinstance(outcome, Finished):
-                    return self._finish(outcome.status, context)
-                if isinstance(outcome, GaveUp):
-                    raise outcome.error
-                self._pause(outcome, wait, memory)
+            self._polls = polls = self._begin(context)
+            while not (done := self.poke(context)):
+                self._pause(polls)
+            return done.xcom_value if isinstance(done, PokeReturnValue) else None
+
+    def poke(self, context: Context) -> bool | PokeReturnValue:
+        """Poll once: done if the import has ended and the policy accepts it, with the status as the value.
+
+        Any other end of the wait is raised; a transient error is none. `execute` calls this for each poll on
+        a worker. While a task is deferred, the trigger polls instead.
+        """
+        polls = self._polls = self._polls or self._begin(context)
+        outcome = self._poll(polls, context)
+        if isinstance(outcome, Finished):
+            return PokeReturnValue(True, self._finish(outcome.status, context))
+        if isinstance(outcome, GaveUp):
+            raise outcome.error
+        polls.next_poll = outcome
+        return False
 
     def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """End the task according to the trigger's event, and return the last status."""
@@ -282,20 +311,22 @@ class ImportStatusSensor(BaseSensorOperator):
         if ignored:
             start_from_trigger.warn(self.task_id, ignored)
 
-    def _begin(self, context: Context) -> tuple[Wait, PollMemory | None]:
+    def _begin(self, context: Context) -> _Polls:
+        self.import_id = read_import_id(self.import_id)
         now = time.time()
         first_poll_at, memory = self._earlier_polls(context)
         began = first_poll_at or now
         wait = Wait(first_poll_at=began, deadline=began + self.timeout, **self.schedule())
         if first_poll_at and memory:
             memory.recall(wait)
-        return wait, memory
+        # Not cached on errors: the next poll tries to read the connection again.
+        return _Polls(wait, StatusReporter(wait, self.log), cache(self._hook), memory)
 
     def _earlier_polls(self, context: Context) -> tuple[float | None, PollMemory | None]:
         """Return the time of a rescheduled task's first poll, and the memory of its polls."""
-        if self.deferrable or not self.reschedule:
+        ti: Any = context.get("ti")
+        if ti is None or self.deferrable or not self.reschedule:
             return None, None
-        ti: Any = context["ti"]
         # Airflow 2.11 has no such method, but keeps a rescheduled task's first start date.
         get_first_date = getattr(ti, "get_first_reschedule_date", None)
         try:
@@ -316,26 +347,29 @@ class ImportStatusSensor(BaseSensorOperator):
         hook.check_conn_type(self.conn_type)
         return hook
 
-    def _poll(
-        self, hook: Callable[[], ImportStatusHook], reporter: StatusReporter, context: Context
-    ) -> Outcome:
+    def _poll(self, polls: _Polls, context: Context) -> Outcome:
         result: ImportStatus | ImportStatusError
         try:
-            result = hook().get_import_status(self.import_id)
+            result = polls.hook().get_import_status(self.import_id)
         except ImportStatusError as error:
             result = error
+        reporter = polls.reporter
         outcome = reporter.record(result, time.time())
         if not isinstance(outcome, Finished) and (latest := reporter.due) and self._publish(context, latest):
             reporter.written = latest
         return outcome
 
-    def _pause(self, outcome: PollAgain, wait: Wait, memory: PollMemory | None) -> None:
+    def _pause(self, polls: _Polls) -> None:
         """Sleep until the next poll, or raise the exception that defers or reschedules the task."""
+        # An overridden poke may not have polled.
+        outcome, polls.next_poll = polls.next_poll or polls.wait.go_on(time.time()), None
+        if isinstance(outcome, GaveUp):
+            raise outcome.error
         if self.deferrable:
-            self._defer(wait)
+            self._defer(polls.wait)
         if self.reschedule:
-            if memory:
-                memory.keep(wait)
+            if polls.memory:
+                polls.memory.keep(polls.wait)
             delay = max(outcome.delay, MIN_RESUME_DELAY)
             raise AirflowRescheduleException(datetime.now(UTC) + timedelta(seconds=delay))
         time.sleep(outcome.delay)
@@ -405,10 +439,9 @@ class ImportStatusSensor(BaseSensorOperator):
 
     def _database_timeout(self, context: Context) -> BaseException:
         """Return the error for a wait whose trigger could not report its end."""
-        wait = Wait(0.0, 0.0, last=self._last_published(context))
         limit = self.execution_timeout
-        is_execution_timeout = limit is not None and limit.total_seconds() < self.timeout
-        return (wait.out_of_execution_timeout() if is_execution_timeout else wait.out_of_timeout()).error
+        is_of_task = limit is not None and limit.total_seconds() < self.timeout
+        return timeout_error(self._last_published(context), is_of_task=is_of_task)
 
     def _last_published(self, context: Context) -> ImportStatus | None:
         ti: Any = context["ti"]

@@ -40,7 +40,7 @@ class AuthenticatedSession(Session, Generic[V]):
     def __init__(
         self,
         snapshot: Callable[[], V],
-        credential: Callable[[V, Credential | None], tuple[V, Credential]],
+        credential: Callable[[Credential | None], tuple[V, Credential]],
         user_agent: str,
     ) -> None:
         super().__init__(snapshot().settings, user_agent)
@@ -69,7 +69,7 @@ class AuthenticatedSession(Session, Generic[V]):
         vendor = self._snapshot()
         if not _is_own(request, vendor):
             return self._send(request, vendor.settings, kwargs)
-        vendor, credential = self._credential(vendor, None)
+        vendor, credential = self._credential(None)
         if not _is_own(request, vendor):
             return self._send(request, vendor.settings, kwargs)
         reply = self._send(_authenticated(request, vendor, credential), vendor.settings, kwargs)
@@ -78,7 +78,7 @@ class AuthenticatedSession(Session, Generic[V]):
         credential.is_accepted = credential.is_accepted or not is_rejected
         if not is_rejected or not _rewind(request):
             return reply
-        vendor, credential = self._credential(vendor, credential)
+        vendor, credential = self._credential(credential)
         # The connection may have been edited: its new credential must not go to the old host.
         if not _is_own(request, vendor):
             return reply

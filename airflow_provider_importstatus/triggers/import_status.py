@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -106,10 +105,22 @@ class ImportStatusTrigger(BaseTrigger):
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class and the arguments that recreate this trigger, without secrets."""
-        names = inspect.signature(ImportStatusTrigger.__init__).parameters.keys() - {"self"}
         return (
             f"{type(self).__module__}.{type(self).__qualname__}",
-            {name: getattr(self, name) for name in sorted(names)},
+            {
+                "conn_id": self.conn_id,
+                "import_id": self.import_id,
+                "hook_params": self.hook_params,
+                "wait": self.wait,
+                "deferred_at": self.deferred_at,
+                "timeout": self.timeout,
+                "execution_timeout": self.execution_timeout,
+                "conn_type": self.conn_type,
+                "end_from_trigger": self.end_from_trigger,
+                "on_partial": self.on_partial,
+                "max_failed_rows": self.max_failed_rows,
+                "do_xcom_push": self.do_xcom_push,
+            },
         )
 
     def get_template_env(self, dag: Any = None) -> Environment:

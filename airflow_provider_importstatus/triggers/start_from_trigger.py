@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow import __version__ as airflow_version
 
+from airflow_provider_importstatus.polling.validation import is_reference
 from airflow_provider_importstatus.version_compat import is_airflow
 
 if TYPE_CHECKING:
@@ -59,8 +60,9 @@ def reason_not_to_start(sensor: ImportStatusSensor) -> str | None:
         return "the task has an on_execute_callback"
     if sensor._pre_execute_hook or _overrides(sensor, "pre_execute"):
         return "the task has a pre_execute hook"
-    if _overrides(sensor, "execute"):
-        return "its class overrides execute"
+    for method in ("execute", "poke"):
+        if _overrides(sensor, method):
+            return f"its class overrides {method}"
     return next(_unrenderable(sensor), None)
 
 
@@ -147,7 +149,7 @@ def _are_there_listeners() -> bool:
 
 
 def _unrenderable(sensor: ImportStatusSensor) -> Iterator[str]:
-    if _is_reference(sensor.import_id):
+    if is_reference(sensor.import_id):
         if why := _reference_problem(sensor.import_id):
             yield f"import_id is {why}"
     else:
@@ -157,7 +159,7 @@ def _unrenderable(sensor: ImportStatusSensor) -> Iterator[str]:
 
 
 def _unrenderable_in(name: str, value: Any, dag: Any) -> Iterator[str]:
-    if _is_reference(value):
+    if is_reference(value):
         yield f"{name} is the result of another task"
     elif isinstance(value, str) and (why := _template_problem(value, dag)):
         yield f"{name} is a template {why}"
@@ -191,10 +193,6 @@ def _template_problem(text: str, dag: Any) -> str | None:
     return f"with {', '.join(unknown)}, which only a worker can render" if unknown else None
 
 
-def _is_reference(value: Any) -> bool:
-    return hasattr(value, "resolve")
-
-
 def _reference_problem(value: Any) -> str | None:
     from airflow.sdk.definitions.mappedoperator import MappedOperator
     from airflow.sdk.definitions.xcom_arg import PlainXComArg
@@ -209,6 +207,6 @@ def _reference_problem(value: Any) -> str | None:
 
 def _without_reference(import_id: Any) -> Any:
     # The triggerer receives references unresolved, and resolves this dictionary itself.
-    if _is_reference(import_id):
+    if is_reference(import_id):
         return {"task_id": import_id.operator.task_id, "key": import_id.key}
     return import_id

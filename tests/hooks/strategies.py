@@ -3,176 +3,25 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import UTC
 from typing import Any
 
 from hypothesis import strategies as st
 
-from airflow_provider_importstatus.hooks.base import ImportStatusHook
-from airflow_provider_importstatus.hooks.clear import ClearHook
-from airflow_provider_importstatus.hooks.tao import TaoAdvanceHook
-from airflow_provider_importstatus.hooks.thalamus import ThalamusHook
-from airflow_provider_importstatus.hooks.zilliant import ZilliantHook
 from airflow_provider_importstatus.protocol.messages import Response
-from airflow_provider_importstatus.protocol.settings import ConnectionSettings
 from airflow_provider_importstatus.status import ImportState, ImportStatus, RowCounts, StageStatus
 
+from ..vendors import VENDOR_MODULES
+from ..vendors.samples import PASSWORD as PASSWORD
+from ..vendors.samples import Vendor as Vendor
 from .playing import NOW
 
-
-@dataclass(frozen=True)
-class Vendor:
-    """A vendor, a connection to it, and its real responses.
-
-    :param login: the response to a login, with `TOKEN` as the token
-    :param answers: responses to a poll
-    :param is_success: whether a value is a success state of the vendor, including partial success
-    """
-
-    hook: type[ImportStatusHook]
-    settings: ConnectionSettings
-    login: dict[str, Any]
-    answers: tuple[dict[str, Any], ...]
-    is_success: Callable[[str], bool]
-
-
-TOKEN, PASSWORD, SECRET = "Zq-issued/token+1=", "Zq-password/1+2", "Zq-extra-secret"
-
-
-def _clear(word: str, *activities: str, **changes: Any) -> dict[str, Any]:
-    listed = [
-        {
-            "stage": "INGESTION",
-            "ingestionTemplate": "PURCHASE",
-            "status": activity,
-            "errorReportPreSign": "https://s3.example/report.csv?X-Amz-Signature=5ig",
-            "errorMessage": "3 rows are wrong",
-            "activityId": "a-1",
-        }
-        for activity in activities
-    ]
-    result = {"workflowStatus": word, "taskId": "1", "activityStatusList": listed, "message": "NA"}
-    return {
-        "status": 200,
-        "success": True,
-        "message": "Status of taskId 1",
-        "result": result,
-        "error": None,
-        "metadata": None,
-        **changes,
-    }
-
-
-def _thalamus(state: Any, **changes: Any) -> dict[str, Any]:
-    sample = {
-        "id": 1,
-        "creationDate": 1757507096000,
-        "modificationDate": 1757507205000,
-        "rows": 576,
-        "rowsOk": 576,
-        "rowsWithErrors": 0,
-        "rowsSkipped": 0,
-        "rowsRollbacked": 0,
-        "rowsRollbackedWithErrors": 0,
-        "percentageProcessed": 0,
-        "url": "https://s3.example/x.xlsx",
-        "stateInternationalizableKey": None,
-    }
-    return {**sample, "state": state, **changes}
-
-
-def _letters(text: str) -> str:
-    return "".join(filter(str.isalpha, text.rpartition(".")[2])).upper()
-
-
-VENDORS = {
-    "clear": Vendor(
-        ClearHook,
-        ConnectionSettings("c", "clear", host="clear.example", login="integration", password=PASSWORD),
-        {"access_token": TOKEN, "valid_till": "2027-01-15T09:00:00+00:00"},
-        (
-            _clear("CREATED"),
-            _clear("PROCESSING", "SUCCESS"),
-            _clear("SUCCESS", "SUCCESS", "SUCCESS"),
-            _clear("SUCCESS", "SUCCESS", "PARTIAL_SUCCESS", "FAILURE"),
-            _clear("FAILED", "FAILURE"),
-            _clear("SUCCESS", result=None),
-            _clear("SUCCESS", status=403, success=False, result=None),
-            _clear(
-                "SUCCESS", success=False, error={"code": "E1", "message": "no", "validationErrors": ["a"]}
-            ),
-        ),
-        lambda word: word.strip().upper() == "SUCCESS",
-    ),
-    "tao_advance": Vendor(
-        TaoAdvanceHook,
-        ConnectionSettings("t", "tao_advance", host="tao.example", login="client", password=PASSWORD),
-        {"access_token": TOKEN, "token_type": "Bearer", "expires_in": 3600},
-        (
-            {"result": {"status": "pending", "fileLine": 1, "messages": []}},
-            {"result": {"status": "processed", "fileLine": 2, "messages": []}},
-            {"result": {"status": "processed", "fileLine": 2, "messages": ["line 2: bad", {"line": 3}]}},
-            {"result": {"status": "failed", "fileLine": 0, "messages": ["no header"]}},
-            {"message": "Reference ID not found. File not found in pending bucket."},
-        ),
-        lambda word: word.strip().lower() == "processed",
-    ),
-    "zilliant": Vendor(
-        ZilliantHook,
-        ConnectionSettings(
-            "z",
-            "zilliant",
-            host="zilliant.example",
-            login="user",
-            password=PASSWORD,
-            extra={"client_id": "app", "client_secret": SECRET},
-        ),
-        {"access_token": TOKEN, "instance_url": "https://i.example", "token_type": "Bearer"},
-        (
-            {"status": "RUNNING", "startDate": "2021-09-28T13:09:25Z", "stopDate": None},
-            {
-                "status": "SUCCEEDED",
-                "startDate": "2021-09-28T13:09:25Z",
-                "stopDate": "2021-09-28T13:16:06Z",
-                "clientErrorCallingService": False,
-                "entityImportId": "2587c81c",
-            },
-            {"status": "FAILED", "startDate": "2021-09-28T13:09:25Z", "stopDate": "2021-09-28T13:16:06Z"},
-            {"status": "SUCCESS", "processedRows": 5, "message": "5 rows"},
-            {"status": "PARTIAL_SUCCESS", "processedRows": 5, "failedRows": 2, "message": "2 of 5 rows"},
-            {"status": "FAILED", "failedRows": 5, "message": "no rows"},
-        ),
-        lambda word: word.strip().upper() in ("SUCCEEDED", "PARTIAL_SUCCESS"),
-    ),
-    "thalamus": Vendor(
-        ThalamusHook,
-        ConnectionSettings(
-            "th",
-            "thalamus",
-            host="thalamus.example",
-            login="user",
-            password=PASSWORD,
-            extra={"touchpoint": "shop", "token": SECRET},
-        ),
-        {},
-        (
-            _thalamus("WAITING"),
-            _thalamus("Processing", percentageProcessed=50),
-            _thalamus("PROCESSED"),
-            _thalamus(3, rowsWithErrors=2),
-            _thalamus("PROCESSED", rowsRollbacked=1),
-            _thalamus("X", stateInternationalizableKey="import.state.processed"),
-            _thalamus("CONFIGURATION_PENDING"),
-            _thalamus("CANCELED"),
-            _thalamus(4),
-            {"errors": {"ProcessorInfo": "InvalidID"}},
-            {"errors": {"partnerDataSource": ["TouchpointCodeRequired", "InvalidTouchpointCode"]}},
-        ),
-        lambda word: _letters(word) == "PROCESSED" or word.rpartition(".")[2].strip() == "3",
-    ),
+VENDORS: dict[str, Vendor] = {
+    vendor: importlib.import_module(f"..vendors.{module}", __package__).VENDOR
+    for vendor, module in VENDOR_MODULES.items()
 }
 
 scalars = (

@@ -19,11 +19,9 @@ from airflow_provider_importstatus.hooks import connection_form
 from airflow_provider_importstatus.hooks.base import ImportStatusHook
 from airflow_provider_importstatus.hooks.clear import ClearHook
 from airflow_provider_importstatus.hooks.connection_form import Advice
-from airflow_provider_importstatus.hooks.tao import TaoAdvanceHook
-from airflow_provider_importstatus.hooks.thalamus import ThalamusHook
-from airflow_provider_importstatus.hooks.zilliant import ZilliantHook
 
-HOOKS: list[type[ImportStatusHook]] = [ClearHook, TaoAdvanceHook, ZilliantHook, ThalamusHook]
+from ..vendors import HOOKS
+
 FIFTH_VENDOR = Path(__file__).parents[1] / "fifth_vendor"
 COMMON = {"timeout", "transfer_timeout", "verify", "proxy", "max_concurrency"}
 ENTRIES: dict[str, dict[str, Any]] = {
@@ -40,7 +38,7 @@ types = [name for name, hook in manager.hooks.items() if hook]
 shown = {name: {"extras": {}, "standard": manager.field_behaviours.get(name)} for name in types}
 for key, info in manager.connection_form_widgets.items():
     _, conn_type, name = key.split("__", 2)
-    if conn_type in ("clear", "tao_advance", "zilliant", "thalamus", "acme"):
+    if conn_type in OURS:
         label, description = info.field.args[0], info.field.kwargs["description"]
         shown[conn_type]["extras"][name] = [label, description, info.is_sensitive]
 """
@@ -52,7 +50,7 @@ for hook in HookMetaService.hook_meta_data():
     extras = {
         name: [field["schema"]["title"], field["description"], field["schema"].get("format") == "password"]
         for name, field in (hook.extra_fields or {}).items()
-        if hook.connection_type in ("clear", "tao_advance", "zilliant", "thalamus", "acme")
+        if hook.connection_type in OURS
     }
     fields = hook.standard_fields.model_dump() if hook.standard_fields else None
     shown[hook.connection_type] = {"extras": extras, "standard": fields}
@@ -65,7 +63,7 @@ def shown() -> dict[str, Any]:
     code = SHOWN_BY_AIRFLOW_2 if IS_AIRFLOW_2 else SHOWN_BY_AIRFLOW_3
     # A process of its own: Airflow 3.1 puts stand-ins for other libraries into sys.modules.
     done = subprocess.run(
-        [sys.executable, "-c", f"{code}\nimport json\nprint(json.dumps(shown))"],
+        [sys.executable, "-c", f"OURS = {[*ENTRIES, 'acme']}\n{code}\nimport json\nprint(json.dumps(shown))"],
         env={**os.environ, "PYTHONPATH": str(FIFTH_VENDOR)},
         capture_output=True,
         text=True,
@@ -120,7 +118,7 @@ def test_a_custom_vendor_adds_fields() -> None:
     assert {"login": "ada", "oven": "2"}.items() <= placeholders.items()
 
 
-@pytest.mark.parametrize("hook", HOOKS)
+@pytest.mark.parametrize("hook", HOOKS.values())
 def test_airflow_before_3_2_finds_the_methods_in_the_class_itself(hook: type[ImportStatusHook]) -> None:
     """It does not find inherited ones."""
     assert {"get_connection_form_widgets", "get_ui_field_behaviour"} <= vars(hook).keys()
@@ -131,7 +129,7 @@ def test_airflow_before_3_2_finds_the_methods_in_the_class_itself(hook: type[Imp
 
 
 @pytest.mark.skipif(find_spec("flask_appbuilder") is not None, reason="the form's libraries are installed")
-@pytest.mark.parametrize("hook", HOOKS)
+@pytest.mark.parametrize("hook", HOOKS.values())
 def test_without_the_form_libraries_the_import_error_names_the_missing_one(
     hook: type[ImportStatusHook],
 ) -> None:
@@ -155,7 +153,7 @@ def test_every_field_has_a_help_text(vendor: str) -> None:
     assert [name for name, field in fields.items() if not field["description"].endswith(".")] == []
 
 
-@pytest.mark.parametrize("hook", HOOKS)
+@pytest.mark.parametrize("hook", HOOKS.values())
 @pytest.mark.parametrize("about", Advice.__slots__)
 def test_error_messages_name_fields_of_the_form(hook: type[ImportStatusHook], about: str) -> None:
     named = re.findall(r"{(\w+)}", getattr(hook.advice, about))

@@ -19,7 +19,7 @@ from airflow_provider_importstatus.sandbox.vendors.tao import CREDENTIALS as TAO
 
 from ..fifth_vendor import acme_server
 from ..fifth_vendor.acme_importstatus import AcmeHook
-from .cases import READY, VENDORS, Connect, Serve
+from .cases import READY, VENDORS, WITH_LOGIN, Connect, Serve
 from .servers import Seen, answer
 
 Outcome = tuple[bool, str]
@@ -153,15 +153,20 @@ def test_a_404_that_is_not_from_the_vendor_is_a_wrong_host(
     assert (host in words, "Check Host" in words) == (True, True), words
 
 
-@pytest.mark.parametrize("vendor", VENDORS)
 @pytest.mark.parametrize(
-    ("kind", "said"), [("503", "busy or down"), ("redirect", "not followed"), ("404", "404")]
+    ("vendor", "kind", "said"),
+    [
+        (vendor, kind, said)
+        for vendor in VENDORS
+        for kind, said in (("503", "busy or down"), ("redirect", "not followed"))
+    ]
+    # A 404 to the poll is valid for TAO and Zilliant: here it is the response to the login.
+    + [(vendor, "404", "404") for vendor in ("clear", "thalamus", *WITH_LOGIN)],
 )
 @pytest.mark.usefixtures("connections")
 def test_a_vendor_outage_is_reported(sandbox: Sandbox, vendor: str, kind: str, said: str) -> None:
     sandbox.fault(vendor, "*", kind, times=None)
     is_right, words = outcome(f"{vendor}_default")
-    # A 404 to the poll would be valid for TAO and Zilliant: here it is the response to the login.
     assert (is_right, said in words) == (False, True), words
 
 
@@ -175,17 +180,24 @@ def test_thalamus_is_asked_for_the_user_if_an_unknown_id_is_not_reported_as_inva
     assert (sandbox.requests("thalamus")["status"], sandbox.requests("thalamus")["me"]) == (1, 1)
 
 
+def conn_fields(vendor: str) -> dict[str, Any]:
+    """Return the fields of a vendor's extras in its form."""
+    entries = {entry["connection-type"]: entry for entry in get_provider_info()["connection-types"]}  # type: ignore[attr-defined]
+    fields: dict[str, Any] = entries[vendor]["conn-fields"]
+    return fields
+
+
 @pytest.mark.parametrize("vendor", VENDORS)
 @pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 500])
-def test_echoed_secrets_are_not_reported(connect: Connect, serve: Serve, vendor: str, status: int) -> None:
-    secrets = {
-        "clear": ["clear-secret-0", "ready-clear-token"],
-        "tao_advance": ["tao-secret-0"],
-        "zilliant": ["zilliant-secret-0", "app-secret-0", "ready-access-token"],
-        "thalamus": ["thalamus-secret-0", "api-token-0"],
-    }[vendor]
-    extra = {"client_secret": "app-secret-0"} if vendor == "zilliant" else {}
-    extra |= {"token": "api-token-0"} if vendor == "thalamus" else {}
+def test_echoed_secrets_are_not_reported(
+    sandbox: Sandbox, connect: Connect, serve: Serve, vendor: str, status: int
+) -> None:
+    secret_fields = [
+        name for name, field in conn_fields(vendor).items() if field["schema"].get("format") == "password"
+    ]
+    usual = sandbox.connections[f"{vendor}_default"]["extra"]
+    extra = {name: f"{name}-secret-0" for name in secret_fields if name in usual}
+    secrets = ["password-secret-0", *extra.values(), "ready-clear-token", "ready-access-token"]
 
     def echo(seen: Seen) -> list[bytes | float]:
         return answer(f"{seen.headers} {seen.body.decode()} {' '.join(secrets)}", status)
@@ -208,8 +220,7 @@ def test_empty_form_fields_count_as_missing(
     connect: Connect, request_token: Callable[[], str], vendor: str
 ) -> None:
     """Airflow 3 saves null for empty fields."""
-    entries = {entry["connection-type"]: entry for entry in get_provider_info()["connection-types"]}  # type: ignore[attr-defined]
-    empty = dict.fromkeys(entries[vendor]["conn-fields"])
+    empty = dict.fromkeys(conn_fields(vendor))
     needed = {
         "clear": ["access_token"],
         "zilliant": ["client_id", "client_secret", "token_url", "x_forwarded_host"],
@@ -267,6 +278,16 @@ def test_a_shared_token_is_never_replaced_by_a_test(
     is_right, words = outcome(connect("clear"))
     assert (is_right, said in words, "Access token" in words) == (False, True, True), words
     assert sandbox.requests("clear")["token"] == 0
+
+
+@pytest.mark.parametrize("vendor", ["tao_advance", "zilliant"])
+def test_a_login_that_revokes_nothing_is_tested_although_processes_share_a_token(
+    sandbox: Sandbox, connect: Connect, vendor: str
+) -> None:
+    """Otherwise a wrong password would pass the test until the shared token expires."""
+    assert outcome(connect(vendor, extra={"share_token": "true"}))[0] is True
+    assert sandbox.requests(vendor)["token"] == 1
+    assert outcome(connect(vendor, "wrong", password="wrong", extra={"share_token": "true"}))[0] is False
 
 
 def test_without_a_shared_token_the_client_secret_is_tested(sandbox: Sandbox, connect: Connect) -> None:

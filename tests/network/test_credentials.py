@@ -9,7 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import Variable
 
+from airflow_provider_importstatus.clients import token_store
 from airflow_provider_importstatus.exceptions import (
     ImportAuthError,
     ImportSettingsError,
@@ -17,6 +19,7 @@ from airflow_provider_importstatus.exceptions import (
 )
 from airflow_provider_importstatus.hooks.lookup import hook_for
 from airflow_provider_importstatus.protocol import credentials
+from airflow_provider_importstatus.protocol.messages import Credential
 from airflow_provider_importstatus.sandbox import Sandbox
 from airflow_provider_importstatus.sandbox.vendors.clear import CREDENTIALS as CLEAR
 from airflow_provider_importstatus.sandbox.vendors.tao import CREDENTIALS as TAO_ADVANCE
@@ -317,3 +320,50 @@ def test_a_young_token_that_clear_rejects_is_not_replaced(
     with pytest.raises(ImportUnavailableError, match="younger than five minutes"):
         poll(conn_id, import_id)
     assert sandbox.requests("clear")["token"] == 0
+
+
+# Other vendors' tokens are shared where the connection says so.
+
+
+@pytest.mark.parametrize("vendor", ["tao_advance", "zilliant"])
+def test_a_token_of_another_process_saves_the_login(
+    sandbox: Sandbox, connect: Connect, poll: Poll, monkeypatch: pytest.MonkeyPatch, vendor: str
+) -> None:
+    conn_id = connect(vendor, extra={"share_token": "true"})
+    written: dict[str, str] = {}
+    monkeypatch.setattr(Variable, "set", lambda name, text, **_: written.update({name: text}))
+    import_id = sandbox.submit(vendor, seconds=0)
+    assert poll(conn_id, import_id).state is ImportState.SUCCEEDED
+    ((name, text),) = written.items()
+    monkeypatch.setenv(f"AIRFLOW_VAR_{name.upper()}", text)
+    assert poll(conn_id, import_id).state is ImportState.SUCCEEDED
+    assert sandbox.requests(vendor)["token"] == 1
+
+
+def test_the_secrets_in_a_shared_credential_are_secrets_in_other_processes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of Zilliant's token response, vendors may echo the access token alone."""
+    written: dict[str, str] = {}
+    monkeypatch.setattr(Variable, "set", lambda name, text, **_: written.update({name: text}))
+    mine = Credential("encoded", obtained_at=5.0, expires_at=6.0, secrets=("the-access-token",))
+    token_store.store_token("importstatus_token_x", mine)
+    monkeypatch.setenv("AIRFLOW_VAR_IMPORTSTATUS_TOKEN_X", written["importstatus_token_x"])
+    loaded = token_store.load_token("importstatus_token_x")
+    assert loaded
+    assert (loaded.all_secrets, loaded.obtained_at, loaded.expires_at) == (mine.all_secrets, 5.0, 6.0)
+
+
+def test_a_shared_token_of_an_earlier_release_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = json.dumps({"value": "token", "obtained_at": 5.0, "expires_at": None})
+    monkeypatch.setenv("AIRFLOW_VAR_IMPORTSTATUS_TOKEN_X", stored)
+    assert token_store.load_token("importstatus_token_x") == Credential("token")
+
+
+@pytest.mark.parametrize(
+    "data", [{}, {"value": ""}, {"value": 5}, {"value": "t", "secrets": [5]}, {"value": "t", "secrets": 5}]
+)
+def test_an_invalid_shared_token_is_an_error(monkeypatch: pytest.MonkeyPatch, data: dict[str, Any]) -> None:
+    monkeypatch.setenv("AIRFLOW_VAR_IMPORTSTATUS_TOKEN_X", json.dumps({"obtained_at": 5.0, **data}))
+    with pytest.raises(ImportUnavailableError, match="does not contain a valid token"):
+        token_store.load_token("importstatus_token_x")

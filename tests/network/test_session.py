@@ -359,12 +359,12 @@ class Readings:
     def session(self) -> AuthenticatedSession[Any]:
         return AuthenticatedSession(lambda: self.now, self._credential, USER_AGENT)
 
-    def _credential(self, vendor: Any, refused: Credential | None) -> tuple[Any, Credential]:
+    def _credential(self, refused: Credential | None) -> tuple[Any, Credential]:
         if refused:
-            self.now = vendor = self._after
-        given = vendor.static_credential(vendor.settings)
+            self.now = self._after
+        given = self.now.static_credential(self.now.settings)
         assert given
-        return vendor, given
+        return self.now, given
 
 
 @pytest.fixture

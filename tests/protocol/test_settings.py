@@ -104,6 +104,30 @@ def test_certificates_are_verified_by_default() -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "share_token"),
+    [
+        pytest.param(True, True, id="true"),
+        pytest.param(False, False, id="false"),
+        pytest.param(" True ", True, id="text True, spaces"),
+        pytest.param("false", False, id="text false"),
+        pytest.param("no", False, id="no"),
+        pytest.param(1, True, id="1"),
+        pytest.param("0", False, id="text 0"),
+        pytest.param("", False, id="empty"),
+        pytest.param(None, False, id="null"),
+    ],
+)
+def test_share_token_is_read_leniently(value: Any, share_token: bool) -> None:
+    assert extra(share_token=value).share_token is share_token
+
+
+@pytest.mark.parametrize("value", ["maybe", 2, ["true"]], ids=repr)
+def test_any_other_share_token_is_rejected_by_name(value: Any) -> None:
+    with pytest.raises(ImportSettingsError, match="share_token is neither true nor false"):
+        assert extra(share_token=value).share_token
+
+
+@pytest.mark.parametrize(
     ("value", "timeout"),
     [
         pytest.param(None, 30.0, id="null"),
@@ -124,6 +148,7 @@ def test_timeout_is_read_leniently(value: Any, timeout: float) -> None:
         ("max_concurrency", 16),
         ("proxy", None),
         ("verify", True),
+        ("share_token", False),
     ],
 )
 def test_a_missing_extra_has_its_default(name: str, default: Any) -> None:

@@ -278,6 +278,17 @@ def test_a_subclass_with_its_own_execute_runs_on_a_worker() -> None:
 
 
 @since_3_3
+def test_a_subclass_with_its_own_poke_starts_on_a_worker() -> None:
+    class Checked(ImportStatusSensor):
+        def poke(self, context: Any) -> Any:
+            return super().poke(context)
+
+    with pytest.warns(UserWarning, match="start_from_trigger is ignored because its class overrides poke"):
+        task = Checked(task_id="wait", conn_id="a", import_id="7", **BOTH)
+    assert (task.start_from_trigger, task.end_from_trigger) == (False, True)
+
+
+@since_3_3
 def test_triggerer_queues_start_the_task_on_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__TRIGGERER__QUEUES_ENABLED", "True")
     (text,) = warned(sensor)

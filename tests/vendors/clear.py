@@ -1,0 +1,52 @@
+"""A connection to Clear, and responses to its polls."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_importstatus.hooks.clear import ClearHook
+from airflow_provider_importstatus.protocol.settings import ConnectionSettings
+
+from .samples import PASSWORD, TOKEN, Vendor
+
+
+def _clear(word: str, *activities: str, **changes: Any) -> dict[str, Any]:
+    listed = [
+        {
+            "stage": "INGESTION",
+            "ingestionTemplate": "PURCHASE",
+            "status": activity,
+            "errorReportPreSign": "https://s3.example/report.csv?X-Amz-Signature=5ig",
+            "errorMessage": "3 rows are wrong",
+            "activityId": "a-1",
+        }
+        for activity in activities
+    ]
+    result = {"workflowStatus": word, "taskId": "1", "activityStatusList": listed, "message": "NA"}
+    return {
+        "status": 200,
+        "success": True,
+        "message": "Status of taskId 1",
+        "result": result,
+        "error": None,
+        "metadata": None,
+        **changes,
+    }
+
+
+VENDOR = Vendor(
+    ClearHook,
+    ConnectionSettings("c", "clear", host="clear.example", login="integration", password=PASSWORD),
+    {"access_token": TOKEN, "valid_till": "2027-01-15T09:00:00+00:00"},
+    (
+        _clear("CREATED"),
+        _clear("PROCESSING", "SUCCESS"),
+        _clear("SUCCESS", "SUCCESS", "SUCCESS"),
+        _clear("SUCCESS", "SUCCESS", "PARTIAL_SUCCESS", "FAILURE"),
+        _clear("FAILED", "FAILURE"),
+        _clear("SUCCESS", result=None),
+        _clear("SUCCESS", status=403, success=False, result=None),
+        _clear("SUCCESS", success=False, error={"code": "E1", "message": "no", "validationErrors": ["a"]}),
+    ),
+    lambda word: word.strip().upper() == "SUCCESS",
+)
