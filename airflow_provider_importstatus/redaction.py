@@ -119,9 +119,9 @@ def _spellings(secrets: tuple[str, ...]) -> tuple[str, ...]:
     """Return all spellings of the secrets, longest first: a short secret may be part of a longer one."""
     found: dict[str, None] = {}
     for secret in secrets:
-        # As it is, and as what `_unescape` makes of it in JSON: a backslash of its own may get lost there.
-        for written in (secret, _unescape(json.dumps(secret)[1:-1])):
-            for _ in range(MAX_ESCAPES):
+        # As it is, in JSON, and as what `_unescape` makes of that: a backslash of its own may get lost there.
+        for written in (secret, json.dumps(secret)[1:-1]):
+            for _ in range(MAX_ESCAPES + 1):
                 found |= dict.fromkeys((written, storable(written), written.replace(" ", "+")))
                 written = _unescape(written)
     return tuple(sorted((each for each in found if len(each) >= MIN_SECRET), key=len, reverse=True))

@@ -233,3 +233,9 @@ def test_redact_secrets_redacts_encoded_secrets(echo: str) -> None:
 
 def test_a_short_secret_does_not_redact_ordinary_words() -> None:
     assert redact_secrets("the test", ("test",)) == "the test"
+
+
+@pytest.mark.parametrize("secret", ["hunter2\\/\\", "hunter2\\", 'hunter2"\\'], ids=repr)
+def test_a_secret_with_backslashes_at_its_end_is_redacted_in_json(secret: str) -> None:
+    """Its last backslash and the quotation mark after it look like an escaped quotation mark."""
+    assert redact_secrets(json.dumps({"you": secret}), (secret,)) == '{"you": "***"}'

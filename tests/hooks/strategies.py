@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import importlib
 import json
 from collections.abc import Iterator
 from datetime import UTC
@@ -14,15 +13,8 @@ from hypothesis import strategies as st
 from airflow_provider_importstatus.protocol.messages import Response
 from airflow_provider_importstatus.status import ImportState, ImportStatus, RowCounts, StageStatus
 
-from ..vendors import VENDOR_MODULES
-from ..vendors.samples import PASSWORD as PASSWORD
-from ..vendors.samples import Vendor as Vendor
+from ..vendors import SAMPLES
 from .playing import NOW
-
-VENDORS: dict[str, Vendor] = {
-    vendor: importlib.import_module(f"..vendors.{module}", __package__).VENDOR
-    for vendor, module in VENDOR_MODULES.items()
-}
 
 scalars = (
     st.none()
@@ -143,7 +135,7 @@ counts = st.none() | st.integers(min_value=0, max_value=2**63 - 1)
 states = st.sampled_from(ImportState)
 import_statuses = st.builds(
     ImportStatus,
-    vendor=st.sampled_from(sorted(VENDORS)),
+    vendor=st.sampled_from(sorted(SAMPLES)),
     import_id=st.text(min_size=1, max_size=500) | st.just("😀" * 500),
     state=states,
     vendor_state=texts,

@@ -18,8 +18,9 @@ from airflow_provider_importstatus.protocol.messages import Response
 from airflow_provider_importstatus.status import ImportState, ImportStatus, StageStatus
 from airflow_provider_importstatus.transports.body import MAX_BODY
 
+from ..vendors import SAMPLES
+from ..vendors.samples import Vendor
 from .playing import NOW
-from .strategies import VENDORS, Vendor
 from .test_properties import poll
 
 MIB = 1024 * 1024
@@ -47,25 +48,6 @@ TEXTS = {
     "escape sequences": "\x1b[",
     "at signs": "https://@",
     "blanks": " ",
-}
-PLACES = {
-    "clear": (
-        '{"success": true, "result": {"workflowStatus": "SUCCESS", "activityStatusList": %s}}',
-        '{"success": true, "result": {"workflowStatus": "FAILED", "message": %s}}',
-        '{"success": true, "result": {"workflowStatus": "SUCCESS", "taskId": %s}}',
-        '{"success": false, "error": %s}',
-    ),
-    "tao_advance": (
-        '{"result": {"status": "processed", "messages": %s}}',
-        '{"result": {"status": %s, "messages": []}}',
-    ),
-    "zilliant": ('{"status": "FAILED", "message": %s}', '{"status": "RUNNING", "entityImportId": %s}'),
-    "thalamus": (
-        '{"errors": %s}',
-        '{"errors": {"ProcessorInfo": %s}}',
-        '{"state": "PROCESSED", "url": %s}',
-        '{"state": %s, "url": ""}',
-    ),
 }
 ANYWHERE = ("%s", "<html>%s")
 
@@ -116,38 +98,38 @@ def assert_bounded(work: Counter[str]) -> None:
     assert work["_activity_state"] <= 110_000
 
 
-every_vendor = pytest.mark.parametrize("vendor", VENDORS)
+every_vendor = pytest.mark.parametrize("vendor", SAMPLES)
 
 
 @every_vendor
 @pytest.mark.parametrize("item", ITEMS.values(), ids=ITEMS)
 def test_a_list_of_one_mebibyte_is_cheap(vendor: str, item: str) -> None:
-    for place in (*PLACES[vendor], *ANYWHERE):
-        assert_bounded(end_of(VENDORS[vendor], place % listed(item, MIB))[1])
+    for place in (*SAMPLES[vendor].hostile, *ANYWHERE):
+        assert_bounded(end_of(SAMPLES[vendor], place % listed(item, MIB))[1])
 
 
 @every_vendor
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 def test_a_text_of_one_mebibyte_is_cheap(vendor: str, text: str) -> None:
-    for place in (*PLACES[vendor], *ANYWHERE):
+    for place in (*SAMPLES[vendor].hostile, *ANYWHERE):
         for status in (200, 500):
             body = place % json.dumps(text * (MIB // len(text)))
-            assert_bounded(end_of(VENDORS[vendor], body, status)[1])
+            assert_bounded(end_of(SAMPLES[vendor], body, status)[1])
 
 
 @every_vendor
 @pytest.mark.parametrize("item", ["{}", '""', ITEMS["links"]], ids=["objects", "texts", "links"])
 def test_the_largest_response_is_cheap(vendor: str, item: str) -> None:
-    for place in PLACES[vendor]:
-        assert_bounded(end_of(VENDORS[vendor], place % listed(item, MAX_BODY - 200))[1])
+    for place in SAMPLES[vendor].hostile:
+        assert_bounded(end_of(SAMPLES[vendor], place % listed(item, MAX_BODY - 200))[1])
 
 
 @every_vendor
 def test_a_response_is_parsed_once(vendor: str) -> None:
-    for answer in VENDORS[vendor].answers:
+    for answer in SAMPLES[vendor].answers:
         response = Response(200, {}, json.dumps(answer).encode())
         with counted() as work, suppress(ImportStatusError):
-            poll(VENDORS[vendor], [response])
+            poll(SAMPLES[vendor], [response])
         assert work["json_body.parse"] == 1
 
 
@@ -161,7 +143,7 @@ def clear_with(activities: list[Any], **result: Any) -> str:
 
 
 def clear(*args: Any, **result: Any) -> ImportStatus:
-    end = end_of(VENDORS["clear"], clear_with(*args, **result))[0]
+    end = end_of(SAMPLES["clear"], clear_with(*args, **result))[0]
     assert isinstance(end, ImportStatus)
     return end
 
@@ -193,14 +175,19 @@ def test_omitted_activities_and_messages_are_counted() -> None:
 )
 def test_omitted_messages_are_counted(messages: list[Any], more: int) -> None:
     body = json.dumps({"result": {"status": "processed", "messages": messages}})
-    status = end_of(VENDORS["tao_advance"], body)[0]
+    status = end_of(SAMPLES["tao_advance"], body)[0]
     assert (len(status.messages), status.more_messages) == (20, more)
 
 
-@pytest.mark.parametrize("place", [*PLACES["clear"][:2], PLACES["tao_advance"][0]])
-def test_an_oversized_list_is_a_protocol_error(place: str) -> None:
-    vendor = "tao_advance" if place in PLACES["tao_advance"] else "clear"
-    end, _ = end_of(VENDORS[vendor], place % listed("1" if "activity" not in place else "{}", MIB))
+@pytest.mark.parametrize(
+    ("vendor", "place"),
+    [
+        *(("clear", place) for place in SAMPLES["clear"].hostile[:2]),
+        ("tao_advance", SAMPLES["tao_advance"].hostile[0]),
+    ],
+)
+def test_an_oversized_list_is_a_protocol_error(vendor: str, place: str) -> None:
+    end, _ = end_of(SAMPLES[vendor], place % listed("1" if "activity" not in place else "{}", MIB))
     assert (type(end), end.retryable) == (ImportProtocolError, True)
 
 
@@ -215,7 +202,7 @@ def test_a_roster_with_fifty_thousand_faulty_lines_is_read() -> None:
     messages = [f"line {number}: column 'e-mail' [3] has no @ in it, {{given}}" for number in range(50_000)]
     body = json.dumps({"result": {"status": "failed", "fileLine": 50_000, "messages": messages}})
     assert len(body) < MAX_BODY
-    status = end_of(VENDORS["tao_advance"], body)[0]
+    status = end_of(SAMPLES["tao_advance"], body)[0]
     assert (status.state, status.more_messages) == (ImportState.FAILED, 49_980)
 
 

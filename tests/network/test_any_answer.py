@@ -24,7 +24,8 @@ from airflow_provider_importstatus.exceptions import (
 )
 from airflow_provider_importstatus.status import ImportState, ImportStatus
 
-from ..hooks.strategies import VENDORS, bodies, encoded, json_values, places, with_other
+from ..hooks.strategies import bodies, encoded, json_values, places, with_other
+from ..vendors import SAMPLES
 from .cases import GOING_ON, READY, WITH_LOGIN, Connect, KeepPolling, Poll, Serve
 from .servers import Seen, Server, answer
 
@@ -35,7 +36,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptio
 TIMEOUT, PATIENCE = 5.0, 30.0
 TOKEN_RESPONSE = {"access_token": "Zq-token", "token_type": "Bearer", "expires_in": 3600}
 
-every_vendor = pytest.mark.parametrize("vendor", VENDORS)
+every_vendor = pytest.mark.parametrize("vendor", SAMPLES)
 any_answers = settings(
     deadline=None,
     derandomize=True,
@@ -230,12 +231,12 @@ def _ended(poll: Callable[[], ImportStatus]) -> ImportStatus | ImportStatusError
 @any_answers
 @given(data=st.data())
 def test_the_outcome_of_any_response_can_be_stored(polls: Any, vendor: str, data: st.DataObject) -> None:
-    first, second = (data.draw(raw_answers(VENDORS[vendor].answers)) for _ in range(2))
+    first, second = (data.draw(raw_answers(SAMPLES[vendor].answers)) for _ in range(2))
     ended = polls(vendor, first, second)
     _assert_storable(ended)
     if isinstance(ended, ImportStatus) and ended.state in (ImportState.SUCCEEDED, ImportState.PARTIAL):
         good = [raw.body for raw in (first, second) if 200 <= raw.status < 300]
-        assert any(VENDORS[vendor].is_success(word) for body in good for word in _words(body))
+        assert any(SAMPLES[vendor].is_success(word) for body in good for word in _words(body))
 
 
 SURROGATE, PAGE = (
@@ -288,7 +289,7 @@ def test_broken_http_is_not_a_request_error(polls: Any, vendor: str, name: str) 
 def test_the_outcome_of_any_login_response_can_be_stored(
     connect: Connect, vendor_server: Server, poll: Poll, vendor: str, data: st.DataObject
 ) -> None:
-    raw = data.draw(raw_answers((VENDORS[vendor].login,)))
+    raw = data.draw(raw_answers((SAMPLES[vendor].login,)))
     vendor_server.script.answers = {"poll": answer(GOING_ON), "login": [raw.sent]}  # type: ignore[attr-defined]
     url = vendor_server.url
     number = next(_numbers)
@@ -318,7 +319,7 @@ _numbers = count()
 def test_a_stalled_response_is_abandoned(
     connect: Connect, serve: Serve, poll: Poll, vendor: str, sent: int
 ) -> None:
-    whole = simple(encoded(VENDORS[vendor].answers[0])).sent
+    whole = simple(encoded(SAMPLES[vendor].answers[0])).sent
     login = answer(json.dumps(TOKEN_RESPONSE))
     server = serve(lambda seen: login if "token" in seen.target else [whole[:sent], PATIENCE])
     conn_id = connect(vendor, host=server.url, extra={**READY.get(vendor, {}), "timeout": 0.2})

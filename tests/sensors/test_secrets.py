@@ -18,6 +18,8 @@ from airflow_provider_importstatus.hooks.lookup import hook_for
 from airflow_provider_importstatus.triggers.import_status import ImportStatusTrigger
 
 from ..network.servers import Seen, Server, answer
+from ..vendors import SAMPLES
+from ..vendors.samples import SECRET
 from .tasks import VENDORS, Connect, TaskInstance, fired, resume, run, sensor
 
 pytestmark = pytest.mark.usefixtures("no_refresh_delays")
@@ -30,14 +32,19 @@ CREDENTIAL_HEADERS = (
     "x-clear-client-secret",
 )
 PLANTED: dict[str, dict[str, Any]] = {
-    "clear": {"password": "MARKER-client-secret"},
+    **{
+        name: {
+            "password": "MARKER-password",
+            "extra": {
+                extra: f"MARKER-{extra}" for extra, value in vendor.settings.extra.items() if value == SECRET
+            },
+        }
+        for name, vendor in SAMPLES.items()
+    },
     "clear-ready": {"extra": {"access_token": "MARKER-access-token"}},
-    "tao_advance": {"password": "MARKER-client-secret"},
-    "zilliant": {"password": "MARKER-password", "extra": {"client_secret": "MARKER-app-secret"}},
     "zilliant-ready": {
         "extra": {"token_response": {"access_token": "MARKER-token", "signature": "MARKER-s"}}
     },
-    "thalamus": {"password": "MARKER-password", "extra": {"token": "MARKER-token"}},
 }
 TOKEN = {"access_token": "MARKER-issued-token", "expires_in": 3600, "signature": "MARKER-salesforce"}
 

@@ -49,4 +49,10 @@ VENDOR = Vendor(
         _clear("SUCCESS", success=False, error={"code": "E1", "message": "no", "validationErrors": ["a"]}),
     ),
     lambda word: word.strip().upper() == "SUCCESS",
+    (
+        '{"success": true, "result": {"workflowStatus": "SUCCESS", "activityStatusList": %s}}',
+        '{"success": true, "result": {"workflowStatus": "FAILED", "message": %s}}',
+        '{"success": true, "result": {"workflowStatus": "SUCCESS", "taskId": %s}}',
+        '{"success": false, "error": %s}',
+    ),
 )

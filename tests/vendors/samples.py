@@ -19,6 +19,7 @@ class Vendor:
     :param login: the response to a login, with `TOKEN` as the token
     :param answers: responses to a poll
     :param is_success: whether a value is a success state of the vendor, including partial success
+    :param hostile: responses with any JSON value at ``%s``, each of which the hook reads
     """
 
     hook: type[ImportStatusHook]
@@ -26,3 +27,4 @@ class Vendor:
     login: dict[str, Any]
     answers: tuple[dict[str, Any], ...]
     is_success: Callable[[str], bool]
+    hostile: tuple[str, ...]

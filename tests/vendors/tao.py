@@ -19,4 +19,8 @@ VENDOR = Vendor(
         {"message": "Reference ID not found. File not found in pending bucket."},
     ),
     lambda word: word.strip().lower() == "processed",
+    (
+        '{"result": {"status": "processed", "messages": %s}}',
+        '{"result": {"status": %s, "messages": []}}',
+    ),
 )

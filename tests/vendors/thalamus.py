@@ -57,4 +57,10 @@ VENDOR = Vendor(
         {"errors": {"partnerDataSource": ["TouchpointCodeRequired", "InvalidTouchpointCode"]}},
     ),
     lambda word: _letters(word) == "PROCESSED" or word.rpartition(".")[2].strip() == "3",
+    (
+        '{"errors": %s}',
+        '{"errors": {"ProcessorInfo": %s}}',
+        '{"state": "PROCESSED", "url": %s}',
+        '{"state": %s, "url": ""}',
+    ),
 )

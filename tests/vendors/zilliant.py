@@ -33,4 +33,8 @@ VENDOR = Vendor(
         {"status": "FAILED", "failedRows": 5, "message": "no rows"},
     ),
     lambda word: word.strip().upper() in ("SUCCEEDED", "PARTIAL_SUCCESS"),
+    (
+        '{"status": "FAILED", "message": %s}',
+        '{"status": "RUNNING", "entityImportId": %s}',
+    ),
 )
