@@ -13,8 +13,9 @@ from .pollers import Job, Pollers
 
 #: Processes that start at once, and processes that start when a token is stored.
 CROWD, WAVE = 20, 5
-#: Most logins of a crowd: only those that are under way when the first token is stored, usually 1 to 3.
-FEW = CROWD // 2
+#: Most logins of a crowd, those under way when the first token is stored: usually 2 to 6, but more on
+#: a slow machine.
+FEW = CROWD * 3 // 4
 #: Age in seconds from which a rejection indicates a revocation.
 OLD = 600.0
 
