@@ -48,9 +48,9 @@ class Site(NamedTuple):
 
     def start(self, kind: str, waits: int) -> dict[Run, int]:
         """Start that many waits; return their runs, each with the number of its first import."""
+        firsts = range(0, waits, TASKS)
         return {
-            self.airflow.trigger(f"deferred_{kind}", {"first": first}): first
-            for first in range(0, waits, TASKS)
+            self.airflow.trigger(f"deferred_{kind}", {"first": first}, PATIENCE): first for first in firsts
         }
 
     def wait_until_deferred(self, waits: int) -> None:

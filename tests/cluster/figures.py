@@ -21,18 +21,20 @@ class Meter:
     def lines(self, waits: int) -> Iterator[str]:
         """Return what was used since the last call: CPU seconds by process, and rows written by table."""
         now = self._read()
-        cpu, rows = (_minus(after, before) for after, before in zip(now, self._before, strict=True))
+        cpu, rows, database = (_minus(after, before) for after, before in zip(now, self._before, strict=True))
         self._before = now
         total = sum(cpu.values())
         yield f"  CPU: {total:.0f} s, {total / waits:.2f} s a wait ({_listed(cpu)})"
         written = dict(sorted(rows.items(), key=lambda row: row[1], reverse=True)[:MOST_WRITTEN])
-        yield f"  rows written: {sum(rows.values()):.0f}, of them {_listed(written)}"
+        yield f"  rows inserted and updated: {sum(rows.values()):.0f} ({_listed(written)})"
+        yield f"  {_listed(database)}"
 
-    def _read(self) -> tuple[dict[str, float], dict[str, float]]:
-        rows = self._cluster.query(
-            "SELECT relname, n_tup_ins + n_tup_upd + n_tup_del FROM pg_stat_user_tables"
+    def _read(self) -> tuple[dict[str, float], ...]:
+        rows = self._cluster.query("SELECT relname, n_tup_ins + n_tup_upd FROM pg_stat_user_tables")
+        ((commits, rollbacks),) = self._cluster.query(
+            "SELECT xact_commit, xact_rollback FROM pg_stat_database WHERE datname = current_database()"
         )
-        return self._cluster.cpu(), dict(rows)
+        return self._cluster.cpu(), dict(rows), {"transactions": commits, "rolled back": rollbacks}
 
 
 def spread(name: str, seconds: Iterable[float]) -> str:

@@ -146,6 +146,7 @@ def test_no_import_has_two_pollers(ended: Ended) -> None:
     """A wait that moves to the other triggerer polls once before its interval has passed."""
     for task, wait in ended.waits.items():
         polls = [at for at in ended.polls[wait.import_id] if at >= ended.all_waited_at]
+        assert polls, task  # At least the one that saw the end.
         hasty = [second for first, second in pairwise(polls) if second - first < TOO_SOON]
         assert not [at for at in hasty if at < ended.killed_at], task
         assert len(hasty) <= 1, task
