@@ -12,7 +12,7 @@ from statistics import median
 from typing import NamedTuple
 
 from bench.figures import Figure
-from bench.site import INTERVAL, PATIENCE, Site, site
+from bench.site import PATIENCE, Site, site
 
 __all__ = ["measure"]
 
@@ -21,9 +21,9 @@ KINDS = {"idle": "nothing", "unchanged": "ours", "moving": "ours", "http": "http
 WAITS = 200
 ROUNDS = 3
 #: Seconds of a round.
-LENGTH = 180.0
-#: Seconds after the start of the waits until their first statuses are written.
-SETTLING = 2 * INTERVAL
+LENGTH = 100.0
+#: Seconds until the first statuses are written, if that is limited to one a second.
+SETTLING = float(WAITS)
 A_DAY = 24 * 3600.0
 
 
