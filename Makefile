@@ -9,14 +9,14 @@ VENV ?= .venv
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help check demo demo-up test test-scale test-ui test-fast lint types bench clean
+.PHONY: help check demo demo-up test test-scale test-cluster test-ui test-fast lint types bench bench-rest clean
 
 # Another Airflow version is another stamp, so it is installed.
 INSTALLED := $(VENV)/airflow-$(AIRFLOW_VERSION).installed
 BIN := $(VENV)/bin
 
 help: ## Say what there is
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 14
 
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -40,7 +40,7 @@ demo-up: $(INSTALLED) ## The same, and leave Airflow running until Ctrl-C
 # Tests with a real Airflow mostly wait: groups of them run beside all others.
 test: PROCESSES = 4
 test: $(INSTALLED) postgresql ## Run all tests, those with a real Airflow too
-	$(PYTEST) $(PARALLEL) --ignore tests/scale --ignore tests/ui
+	$(PYTEST) $(PARALLEL) $(addprefix --ignore tests/,cluster scale ui)
 
 # As root on Debian it is got; elsewhere this says what to do.
 .PHONY: postgresql
@@ -51,6 +51,23 @@ postgresql:
 
 test-scale: $(INSTALLED) ## Run the tests with many waits, two triggerers and a shared token: minutes
 	$(PYTEST) tests/scale
+
+# Celery brings packages that nothing else here needs: a venv of its own.
+CLUSTER_VENV := .venv-cluster
+# The provider 3.26.0 cannot be imported with Celery 5.7.
+CLUSTER := apache-airflow-providers-celery==3.26.0 'celery<5.7' redis==8.1.0
+
+test-cluster: postgresql redis ## Run a thousand waits in a cluster (PostgreSQL, Celery, Redis): 20 minutes
+	@$(MAKE) -s VENV=$(CLUSTER_VENV) $(CLUSTER_VENV)/airflow-$(AIRFLOW_VERSION).installed
+	@$(CLUSTER_VENV)/bin/uv pip install --python $(CLUSTER_VENV)/bin/python --quiet $(CLUSTER)
+	$(CLUSTER_VENV)/bin/python -m pytest tests/cluster
+
+# As root on Debian it is got; elsewhere this says what to do.
+.PHONY: redis
+redis:
+	@command -v redis-server >/dev/null || \
+	  { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -yqq redis-server; } || \
+	  { echo "The test in a cluster needs Redis: put its redis-server on the PATH."; exit 1; }
 
 test-ui: $(INSTALLED) chromium ## Run the tests in a browser; pictures go to .screenshots
 	$(PYTEST) tests/ui
@@ -66,7 +83,7 @@ chromium:
 
 test-fast: PROCESSES = 3
 test-fast: $(INSTALLED) ## Run all tests that need no running Airflow
-	$(PYTEST) $(PARALLEL) $(addprefix --ignore tests/,deployment postgres scale ui zero_worker)
+	$(PYTEST) $(PARALLEL) $(addprefix --ignore tests/,cluster deployment postgres scale ui zero_worker)
 
 lint: $(INSTALLED) ## Check style and formatting
 	$(BIN)/ruff check .
@@ -79,10 +96,16 @@ types: $(INSTALLED) ## Check the types of package and tests
 BENCH_VENV := .venv-bench
 BESIDE := apache-airflow-providers-http==6.3.0 apache-airflow-providers-databricks==7.23.0
 
-bench: ## Measure what waits cost, beside other providers' triggers and a bare loop
+bench: bench-venv ## Measure what waits cost, beside other providers' triggers and a bare loop
+	@$(BENCH_VENV)/bin/python -m bench
+
+bench-rest: bench-venv postgresql ## Measure whole Airflows with hundreds of waits that just wait: 20 minutes
+	@$(BENCH_VENV)/bin/python -m bench rest two_thousand
+
+.PHONY: bench-venv
+bench-venv:
 	@$(MAKE) -s VENV=$(BENCH_VENV) $(BENCH_VENV)/airflow-$(AIRFLOW_VERSION).installed
 	@$(BENCH_VENV)/bin/uv pip install --python $(BENCH_VENV)/bin/python --quiet $(BESIDE)
-	@$(BENCH_VENV)/bin/python -m bench
 
 clean: ## Remove what these targets made
 	rm -rf .venv* .bench .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis .screenshots

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -30,7 +29,6 @@ LENGTH = 40.0
 IDLE = 20.0
 #: Seconds until the executor has cleaned up finished tasks.
 SETTLING = 5.0
-TICKS = os.sysconf("SC_CLK_TCK")
 CONFIG = {
     # A poking wait occupies a worker: each needs its own.
     "core": {"parallelism": WAITS},
@@ -87,21 +85,10 @@ def _wait(airflow: Deployment, server: StandIn, dag_id: str, length: float = 0.0
 
 
 def _cost(airflow: Deployment, act: Callable[[], None]) -> Cost:
-    began, cpu, starts = time.monotonic(), _cpu(airflow), _starts(airflow)
+    began, cpu, starts = time.monotonic(), sum(airflow.cpu().values()), _starts(airflow)
     act()
     time.sleep(SETTLING)
-    return Cost(time.monotonic() - began, _cpu(airflow) - cpu, _starts(airflow) - starts)
-
-
-def _cpu(airflow: Deployment) -> float:
-    """Return the CPU seconds of all processes so far, including reaped children."""
-    ticks = 0
-    for pid in airflow.alive():
-        with suppress(OSError):  # It has ended: its time counts for its parent.
-            # A process name may contain parentheses, so it ends at the last one.
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            ticks += sum(map(int, fields[11:15]))
-    return ticks / TICKS
+    return Cost(time.monotonic() - began, sum(airflow.cpu().values()) - cpu, _starts(airflow) - starts)
 
 
 def _starts(airflow: Deployment) -> int:

@@ -46,7 +46,7 @@ class StandIn:
 
     @property
     def counts(self) -> Counter[str]:
-        """Return the number of `polls`, `logins` and TCP `connections` since the last reset."""
+        """Return the number of `polls`, `imports`, `logins` and TCP `connections` since the last reset."""
         self._pipe.send(None)
         return self._pipe.recv()
 
@@ -58,11 +58,21 @@ class Vendors:
     :param seconds: seconds after the last reset before which no import ends
     :param revoke_after: number of polls after which all tokens are revoked once; 0 for never
     :param refusal: HTTP status of every response about an import; 0 to respond normally
+    :param apart: seconds between the ends of two imports, whose ids are numbers from 0
+    :param moving: whether TAO's row count is another with each poll
     """
 
-    def __init__(self, polls: int = 1, seconds: float = 0.0, revoke_after: int = 0, refusal: int = 0) -> None:
+    def __init__(
+        self,
+        polls: int = 1,
+        seconds: float = 0.0,
+        revoke_after: int = 0,
+        refusal: int = 0,
+        apart: float = 0.0,
+        moving: bool = False,
+    ) -> None:
         self.polls, self.revoke_after, self.refusal = polls, revoke_after, refusal
-        self.over_at = time.monotonic() + seconds
+        self.over_at, self.apart, self.moving = time.monotonic() + seconds, apart, moving
         self.counts: Counter[str] = Counter()
         self.seen: Counter[str] = Counter()
         self.tokens: set[str] = set()
@@ -93,7 +103,8 @@ class Vendors:
         if self.counts["polls"] == self.revoke_after:
             self.tokens.clear()
         word = "processed" if self._is_over(request.path) else "pending"
-        return _json({"result": {"status": word, "fileLine": 120, "messages": []}})
+        lines = 120 + (self.seen[request.path] if self.moving else 0)
+        return _json({"result": {"status": word, "fileLine": lines, "messages": []}})
 
     def _databricks(self, run_id: int) -> web.Response:
         is_over = self._is_over(str(run_id))
@@ -102,7 +113,9 @@ class Vendors:
 
     def _is_over(self, name: str) -> bool:
         self.seen[name] += 1
-        return self.seen[name] >= self.polls and time.monotonic() >= self.over_at
+        self.counts["imports"] = len(self.seen)
+        over_at = self.over_at + self.apart * int(name.rpartition("/")[2])
+        return self.seen[name] >= self.polls and time.monotonic() >= over_at
 
 
 def _json(data: dict[str, Any]) -> web.Response:

@@ -14,17 +14,28 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 import requests
 
 from demo import configuration
-from demo.processes import exit_on_signal, processes_of, signals
+from demo.processes import cpu_seconds, exit_on_signal, processes_of, signals
 from demo.rest import Rest, Run
 
 T = TypeVar("T")
 
+
+@dataclass(frozen=True)
+class Component:
+    """A process of Airflow: the arguments of the `airflow` command, and environment variables of its own."""
+
+    arguments: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+#: Of each one is started, and with the names of these.
 COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 # In seconds. Enough for all but the triggerer of 3.3.2, which waits 10 seconds after its triggers have ended.
 GRACE = 4
@@ -51,6 +62,7 @@ class Deployment:
     :param env: additional environment variables of its processes
     :param config: settings by section and key, which take precedence over the defaults
     :param triggerers: number of triggerers
+    :param workers: number of Celery workers, if `config` names the CeleryExecutor and its broker
     :param bin_dir: the directory of the `airflow` command, by default that of the running Python
     """
 
@@ -63,6 +75,7 @@ class Deployment:
         env: Mapping[str, str] | None = None,
         config: Mapping[str, Mapping[str, object]] | None = None,
         triggerers: int = 1,
+        workers: int = 0,
         bin_dir: Path | None = None,
     ) -> None:
         self.home = home.resolve()
@@ -79,7 +92,8 @@ class Deployment:
         self._settings = configuration.merged(defaults, config or {})
         self.url = str(self._settings["api"]["base_url"])
         self.api = Rest(self.url)
-        self._further_triggerers = triggerers - 1
+        self._components = self._choose_components(triggerers, workers)
+        self._spent: dict[str, float] = {}
         self._exits = ExitStack()
 
     def __enter__(self) -> Deployment:
@@ -97,15 +111,12 @@ class Deployment:
         """Create the home and its database, and start all components."""
         self._clear_home()
         configuration.write(self.home / "airflow.cfg", self._settings)
-        self._spawn("db-migrate", "db", "migrate").wait(timeout=120)
+        self._spawn("db-migrate", Component(("db", "migrate"))).wait(timeout=120)
         if self.processes["db-migrate"].returncode:
             self.check()
         del self.processes["db-migrate"]
-        for name in COMPONENTS:
-            self._spawn(name, name)
-        for number, port in enumerate(configuration.free_ports(self._further_triggerers), start=2):
-            self._env["AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT"] = str(port)
-            self._spawn(f"triggerer-{number}", "triggerer")
+        for name, component in self._components.items():
+            self._spawn(name, component)
 
     def wait_until_ready(self, timeout: float = 120) -> None:
         """Return once all components are healthy; otherwise raise an error that names the missing ones."""
@@ -157,12 +168,25 @@ class Deployment:
 
         return str(self.wait_for(end, f"end of {run.dag_id}, {run.run_id},", timeout))
 
+    def kill(self, name: str) -> None:
+        """Kill a component, as a machine does that fails."""
+        process = self.processes.pop(name)
+        self._spent[name] = self._spent.get(name, 0.0) + cpu_seconds(process.pid)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
     def replace(self, name: str) -> None:
         """Kill a component, and start a new one in its place."""
-        old = self.processes[name]
-        os.killpg(old.pid, signal.SIGKILL)
-        old.wait()
-        self._spawn(name, name)
+        self.kill(name)
+        self._spawn(name, self._components[name])
+
+    def cpu(self) -> dict[str, float]:
+        """Return the CPU seconds of each component so far, killed ones included."""
+        return {
+            name: self._spent.get(name, 0.0)
+            + (cpu_seconds(self.processes[name].pid) if name in self.processes else 0.0)
+            for name in self._components
+        }
 
     def check(self) -> None:
         """Raise if a component has died."""
@@ -215,11 +239,24 @@ class Deployment:
         self.home.mkdir(mode=0o700, parents=True)  # Its airflow.cfg holds secrets.
         self.logs.mkdir()
 
-    def _spawn(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
+    def _choose_components(self, triggerers: int, workers: int) -> dict[str, Component]:
+        chosen = {name: Component((name,)) for name in COMPONENTS}
+        # Each listens on a port of its own for those who read its logs.
+        for number, port in enumerate(configuration.free_ports(triggerers - 1), start=2):
+            env = {"AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(port)}
+            chosen[f"triggerer-{number}"] = Component(("triggerer",), env)
+        for number, port in enumerate(configuration.free_ports(workers), start=1):
+            name, env = f"worker-{number}", {"AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(port)}
+            # Two of one host need names, and files for their pids.
+            own = ("--celery-hostname", f"{name}@%h", "--pid", str(self.home / f"{name}.pid"))
+            chosen[name] = Component(("celery", "worker", *own), env)
+        return chosen
+
+    def _spawn(self, name: str, component: Component) -> subprocess.Popen[bytes]:
         with (self.logs / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
-                [self._airflow, *arguments],
-                env=self._env,
+                [self._airflow, *component.arguments],
+                env={**self._env, **component.env},
                 cwd=self.home,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -11,6 +11,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import psutil
+
 
 def processes_of(home: Path) -> list[int]:
     """Return the pids of all other processes with this AIRFLOW_HOME; an empty list without /proc."""
@@ -21,6 +23,18 @@ def processes_of(home: Path) -> list[int]:
             if wanted in path.read_bytes().split(b"\0"):
                 found.append(int(path.parent.name))
     return [pid for pid in found if pid != os.getpid()]
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU seconds of a process and all that it started, so far."""
+    seconds = 0.0
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        for one in (*process.children(recursive=True), process):
+            with suppress(psutil.NoSuchProcess):  # It has ended: its time counts for its parent, read later.
+                # All four: user and system, its own and of the children that have ended.
+                seconds += sum(one.cpu_times()[:4])
+    return seconds
 
 
 def exit_on_signal(number: int, _: FrameType | None) -> None:

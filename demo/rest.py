@@ -42,8 +42,9 @@ class Rest:
         return dict(self._call("GET", "monitor/health"))
 
     def knows(self, dag_id: str) -> bool:
-        """Return whether the DAG has been parsed."""
-        return self._find(f"dags/{dag_id}") is not None
+        """Return whether the DAG can be run."""
+        # Its details are read from the parsed DAG, which is stored after its row.
+        return self._find(f"dags/{dag_id}/details") is not None
 
     def unpause(self, dag_id: str) -> None:
         """Unpause a DAG."""

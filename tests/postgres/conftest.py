@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from demo import configuration
+from demo.postgres import Postgres, postgres
 
-from .cluster import Postgres, postgres
 from .pollers import Pollers, pollers
 
 DAGS = Path(__file__).parent / "dags"

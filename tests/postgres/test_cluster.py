@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import socket
 
-import psycopg2
+import psutil
 import pytest
 
-from .cluster import Postgres, postgres
+from demo.postgres import Postgres, postgres
 
 
 def test_a_database_takes_what_is_stored(server: Postgres) -> None:
-    url = server.create_database("tried").replace("+psycopg2", "")
-    connection = psycopg2.connect(url)
-    with connection, connection.cursor() as cursor:
-        cursor.execute("SELECT '{\"a\": 1}'::jsonb -> 'a'")
-        assert cursor.fetchone() == (1,)
-    connection.close()
+    server.create_database("tried")
+    assert server.query("tried", "SELECT '{\"a\": 1}'::jsonb -> 'a'") == [(1,)]
+
+
+def test_its_first_process_is_known(server: Postgres) -> None:
+    assert psutil.Process(server.pid).name() == "postgres"
 
 
 def test_a_cluster_is_removed_after_its_block() -> None:

@@ -12,10 +12,10 @@ import pytest
 
 from airflow_provider_importstatus.sandbox import Sandbox
 from demo.deployment import Deployment
+from demo.postgres import Postgres
 from demo.rest import Run
 from tests.network.servers import Server
 
-from .cluster import Postgres
 from .conftest import DAGS
 from .dags.cases import CASES, ERRORS, HEALTHY, Case
 from .hostile import HostileVendors

@@ -10,10 +10,12 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import psycopg2
 
 from demo.configuration import free_ports
 
@@ -30,16 +32,34 @@ class PostgresError(RuntimeError):
 
 @dataclass(frozen=True)
 class Postgres:
-    """A running cluster."""
+    """A running cluster; its files are in `home`."""
 
     programs: Path
+    home: Path
     port: int
     password: str
+
+    @property
+    def data(self) -> Path:
+        """Return the directory of its databases."""
+        return self.home / "data"
+
+    @property
+    def pid(self) -> int:
+        """Return the process that started all others."""
+        return int((self.data / "postmaster.pid").read_text().split()[0])
 
     def create_database(self, name: str) -> str:
         """Create an empty database; return its SQLAlchemy URL."""
         self._run("createdb", name)
         return f"postgresql+psycopg2://{USER}:{self.password}@127.0.0.1:{self.port}/{name}"
+
+    def query(self, database: str, sql: str) -> list[tuple[Any, ...]]:
+        """Return the rows that a query finds in a database."""
+        where = {"host": "127.0.0.1", "port": self.port, "user": USER, "password": self.password}
+        with closing(psycopg2.connect(dbname=database, **where)) as connection, connection.cursor() as cursor:
+            cursor.execute(sql)
+            return list(cursor.fetchall())
 
     def is_ready(self) -> bool:
         """Return whether it accepts connections."""
@@ -56,13 +76,13 @@ class Postgres:
 @contextmanager
 def postgres() -> Iterator[Postgres]:
     """Start a cluster for a `with` block."""
-    server = Postgres(_programs(), free_ports(1)[0], secrets.token_hex(16))
     home = Path(tempfile.mkdtemp(prefix="postgres-"))
+    server = Postgres(_programs(), home, free_ports(1)[0], secrets.token_hex(16))
     try:
-        _initialise(server, home)
-        process = _start(server, home)
+        _initialise(server)
+        process = _start(server)
         try:
-            _wait_until_ready(server, process, home)
+            _wait_until_ready(server, process)
             yield server
         finally:
             _stop(process)
@@ -81,7 +101,8 @@ def _programs() -> Path:
     return Path(initdb).resolve().parent
 
 
-def _initialise(server: Postgres, home: Path) -> None:
+def _initialise(server: Postgres) -> None:
+    home = server.home
     password_file = home / "password"
     password_file.write_text(server.password)
     if os.getuid() == 0:
@@ -92,7 +113,7 @@ def _initialise(server: Postgres, home: Path) -> None:
         server.programs / "initdb",
         *arguments,
         f"--pwfile={password_file}",
-        home / "data",
+        server.data,
     ]
     with (home / "initdb.log").open("wb") as log:
         code = subprocess.run(
@@ -102,9 +123,10 @@ def _initialise(server: Postgres, home: Path) -> None:
         raise PostgresError(f"initdb failed ({code}):\n{(home / 'initdb.log').read_text(errors='replace')}")
 
 
-def _start(server: Postgres, home: Path) -> subprocess.Popen[bytes]:
+def _start(server: Postgres) -> subprocess.Popen[bytes]:
+    home = server.home
     options = ("listen_addresses=127.0.0.1", f"unix_socket_directories={home}", *QUICK)
-    command: list[str | Path] = [server.programs / "postgres", "-D", home / "data", "-p", str(server.port)]
+    command: list[str | Path] = [server.programs / "postgres", "-D", server.data, "-p", str(server.port)]
     with (home / "postgres.log").open("wb") as log:
         return subprocess.Popen(
             [*command, *(part for option in options for part in ("-c", option))],
@@ -122,11 +144,11 @@ def _as_ordinary_user() -> dict[str, Any]:
     return {"user": "postgres", "group": "postgres", "extra_groups": []} if os.getuid() == 0 else {}
 
 
-def _wait_until_ready(server: Postgres, process: subprocess.Popen[bytes], home: Path) -> None:
+def _wait_until_ready(server: Postgres, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + 60
     while not server.is_ready():
         if process.poll() is not None or time.monotonic() > deadline:
-            log = (home / "postgres.log").read_text(errors="replace")
+            log = (server.home / "postgres.log").read_text(errors="replace")
             raise PostgresError(f"PostgreSQL does not take connections. Its log:\n{log}")
         time.sleep(0.1)
 
