@@ -18,7 +18,8 @@ __all__ = ["RESULT_KEY", "XCOM_KEY", "LatestStatus", "StatusReporter"]
 RESULT_KEY = "return_value"
 #: XCom key of the latest status.
 XCOM_KEY = "import_status"
-#: Seconds between two log lines when nothing changes.
+#: Seconds between two log lines while nothing but counters, progress or stages changes. A line for each poll
+#: would cost more than the poll (measured on Airflow 3.3.2).
 LOG_INTERVAL = 300.0
 #: Seconds between two writes of the XCom while only counters, progress or stages change. A write costs a
 #: triggerer fifty times as much CPU as a poll (measured on Airflow 3.3.2).
@@ -98,20 +99,17 @@ class StatusReporter:
 
     def _is_due(self, latest: LatestStatus) -> bool:
         written = self.written
-        if written is None or latest.next_poll_at is None or self.has_new_state:
-            return True
-        if latest.status.messages != written.status.messages:
+        if written is None or latest.next_poll_at is None or _is_news(latest.status, written.status):
             return True
         interval = UNCHANGED_INTERVAL if latest.status == written.status else COUNTERS_INTERVAL
         return latest.polled_at - written.polled_at >= interval
 
     def log_status(self, status: ImportStatus, now: float) -> None:
-        """Log the status if it has changed, or if nothing was logged for a while."""
-        has_changed = status != self.logged
+        """Log the status if state or messages have changed, or if nothing was logged for a while."""
         if self.last_error:
             self.log.log(logging.INFO, "The vendor responds again.")
-        if has_changed or self.last_error or now - self.logged_at >= LOG_INTERVAL:
-            level = logging.WARNING if has_changed and self._needs_attention(status) else logging.INFO
+        if _is_news(status, self.logged) or self.last_error or now - self.logged_at >= LOG_INTERVAL:
+            level = logging.WARNING if self._needs_attention(status) else logging.INFO
             self.log.log(level, "%s%s", describe(status), _ADVICE.get(status.state, ""))
             self.logged_at = now
         self.logged, self.last_error = status, None
@@ -132,6 +130,13 @@ _ADVICE = {
     ImportState.BLOCKED: " It continues only after somebody takes action in the vendor's system.",
     ImportState.UNKNOWN: " This state is unknown to the provider; the wait continues until its timeout.",
 }
+
+
+def _is_news(status: ImportStatus, previous: ImportStatus | None) -> bool:
+    """Return whether more than counters, progress or stages has changed."""
+    return previous is None or any(
+        getattr(status, name) != getattr(previous, name) for name in ("state", "vendor_state", "messages")
+    )
 
 
 def _state_of(latest: LatestStatus | None) -> tuple[ImportState, str] | None:

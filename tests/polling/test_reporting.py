@@ -59,6 +59,18 @@ def test_an_unchanged_status_is_logged_every_five_minutes(progress: StatusReport
     assert log.levels == [logging.INFO] * 12
 
 
+def test_counters_are_logged_every_five_minutes(progress: StatusReporter, log: Log) -> None:
+    for since in range(0, 900, 10):
+        progress.log_status(status(progress=since / 900), NOW + since)
+    assert len(log.lines) == 3
+
+
+def test_new_messages_are_logged(progress: StatusReporter, log: Log) -> None:
+    progress.log_status(status(), NOW)
+    progress.log_status(status(messages=("Row 7 has no date.",)), NOW + 1)
+    assert len(log.lines) == 2
+
+
 def test_a_changed_status_is_logged(progress: StatusReporter, log: Log) -> None:
     progress.log_status(status("queued"), NOW)
     progress.log_status(status("running"), NOW + 1)
