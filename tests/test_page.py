@@ -4,14 +4,29 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
+from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.api_fastapi.auth.managers.models.batch_apis import IsAuthorizedDagRequest
+from airflow.api_fastapi.auth.managers.models.resource_details import DagDetails
+from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
+from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+from airflow.api_fastapi.common.db.common import SessionDep
+from airflow.api_fastapi.core_api.security import GetUserDep, PermittedXComFilter, ReadableXComFilterDep
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
 
-from airflow_provider_importstatus.ui import query
+from airflow_provider_importstatus.status import ImportState
+from airflow_provider_importstatus.ui import endpoint, query
 from airflow_provider_importstatus.ui.query import Filters
+
+from .page_database import IS_BY_TRY, add_run, add_task, add_wait, database
 
 GOOD: dict[str, Any] = {
     "vendor": "clear",
@@ -29,6 +44,9 @@ GOOD: dict[str, Any] = {
     "polled_at": "2026-01-02T03:04:07+00:00",
     "next_poll_at": "2026-01-02T03:05:07+00:00",
 }
+#: Ask the endpoint with filters for its answer, or for the ids of its imports.
+Ask = Callable[..., Any]
+Listed = Callable[..., list[str]]
 INSTANTS = ("started_at", "finished_at", "polled_at", "next_poll_at")
 JUNK: list[Any] = [
     *(None, True, 7, -1, 0.5, 1e308, float("nan"), float("inf"), 10**400),
@@ -104,7 +122,7 @@ TEXTS = ("dag_id", "run_id", "task_id", "vendor", "state", "text")
 @pytest.mark.parametrize("value", ["\x00", "a\x00b", "\ud83d"], ids=repr)
 def test_unstorable_text_is_not_sent_to_the_database(name: str, value: str) -> None:
     filters: dict[str, Any] = {name: value}
-    statement = query.page(["d"], Filters(**filters), 1)
+    statement = query.overview(["d"], Filters(**filters))
     for dialect in (postgresql.dialect(), sqlite.dialect()):  # type: ignore[no-untyped-call]
         compiled = statement.compile(dialect=dialect)
         asked = json.dumps([str(one) for one in compiled.params.values()], ensure_ascii=False)
@@ -114,5 +132,270 @@ def test_unstorable_text_is_not_sent_to_the_database(name: str, value: str) -> N
 
 
 def test_unusual_storable_text_is_sent_to_the_database() -> None:
-    compiled = query.page(["d"], Filters(vendor="süß 😀"), 1).compile()
+    compiled = query.overview(["d"], Filters(task_id="süß 😀")).compile()
     assert "süß 😀" in compiled.params.values()
+
+
+@pytest.fixture
+def session() -> Iterator[Session]:
+    with database() as session:
+        yield session
+
+
+class AskedDags(SimpleAuthManager):
+    """Airflow's simple auth manager, which notes what it is asked, and hides the DAGs named `secret`."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[str]] = []
+
+    def batch_is_authorized_dag(self, requests: Sequence[IsAuthorizedDagRequest], **_: Any) -> bool:
+        dag_ids = sorted(str(request["details"] and request["details"].id) for request in requests)
+        self.asked.append(dag_ids)
+        return "secret" not in dag_ids
+
+    def is_authorized_dag(self, *, details: DagDetails | None = None, **_: Any) -> bool:
+        self.asked.append([str(details and details.id)])
+        return self.asked[-1] != ["secret"]
+
+
+@pytest.fixture
+def manager() -> AskedDags:
+    return AskedDags()
+
+
+@pytest.fixture
+def ask(session: Session, manager: AskedDags, monkeypatch: pytest.MonkeyPatch) -> Ask:
+    """Return a function that asks the endpoint as a user who may read the DAGs a, b and secret."""
+    monkeypatch.setattr(endpoint, "get_auth_manager", lambda: manager)
+    app = FastAPI()
+    app.include_router(endpoint.router)
+    given: dict[Any, Any] = {
+        GetUserDep: lambda: SimpleAuthManagerUser(username="u", role="viewer"),
+        SessionDep: lambda: session,
+        ReadableXComFilterDep: lambda: PermittedXComFilter({"a", "b", "secret"}),
+    }
+    app.dependency_overrides = {kind.__metadata__[0].dependency: value for kind, value in given.items()}
+    client = TestClient(app)
+    return lambda **filters: client.get("/imports", params=filters).json()
+
+
+@pytest.fixture
+def listed(ask: Ask) -> Listed:
+    """Return a function that asks the endpoint for import ids."""
+    return lambda **filters: [one["import_id"] for one in ask(**filters)["imports"]]
+
+
+def test_imports_of_the_last_days_and_all_that_are_waited_for_are_listed(
+    session: Session, listed: Listed
+) -> None:
+    for number, (days, state) in enumerate(
+        [(100, "deferred"), (100, None), (40, "success"), (8, "failed"), (6, "success")], 1
+    ):
+        add_wait(session, add_run(session, number, due=days), import_id=f"{days} {state}", state=state)
+    waited_for = ["100 None", "100 deferred"]
+    assert listed() == [*waited_for, "6 success"]
+    assert listed(days="30") == [*waited_for, "6 success", "8 failed"]
+    assert listed(days="all") == [*waited_for, "6 success", "8 failed", "40 success"]
+
+
+@pytest.mark.parametrize(
+    "state", ["running", "deferred", "up_for_reschedule", "up_for_retry", "queued", "scheduled"]
+)
+def test_every_unfinished_task_waits(session: Session, listed: Listed, state: str) -> None:
+    add_wait(session, add_run(session, 1, due=100), state=state)
+    assert listed() == ["7"]
+    assert listed(state="waiting") == ["7"]
+
+
+def test_a_backfill_is_as_new_as_its_runs(session: Session, listed: Listed) -> None:
+    add_wait(session, add_run(session, 1, due=100), import_id="old")
+    add_wait(session, add_run(session, 2, due=300, began=1), import_id="backfill")
+    assert listed() == ["backfill"]
+
+
+def test_a_run_that_was_due_recently_is_listed_whatever_its_id(session: Session, listed: Listed) -> None:
+    add_wait(session, add_run(session, 1, due=1), import_id="new")
+    add_wait(session, add_run(session, 2, due=100), import_id="old")
+    assert listed() == ["new"]
+
+
+def test_a_named_run_is_listed_however_old_it_is(session: Session, listed: Listed) -> None:
+    add_wait(session, add_run(session, 1, due=1000), import_id="old")
+    assert listed(dag_id="a", run_id="run_1") == ["old"]
+    assert listed(dag_id="b", run_id="run_1") == []
+
+
+def test_more_imports_than_the_limit_are_reached_by_older(
+    session: Session, listed: Listed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(query, "MAX_IMPORTS", 2)
+    for number in range(1, 6):
+        add_wait(session, add_run(session, number, due=0), import_id=str(number))
+    add_wait(session, add_run(session, 6), import_id="waiting", state="running")
+    assert listed() == ["waiting", "5", "4"]
+    assert listed(before=4) == ["3", "2"]
+    assert listed(before=2) == ["1"]
+
+
+def test_a_named_run_has_no_limit(session: Session, listed: Listed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(query, "MAX_IMPORTS", 2)
+    run = add_run(session, 1)
+    for number in range(5):
+        add_wait(session, run, import_id=str(number), task_id=f"task_{number}")
+    assert listed(dag_id="a", run_id="run_1") == ["0", "1", "2", "3", "4"]
+
+
+def test_statuses_are_filtered(session: Session, listed: Listed) -> None:
+    for number, (vendor, status) in enumerate(
+        [("clear", "failed"), ("thalamus", "failed"), ("clear", "partial")], 1
+    ):
+        add_wait(
+            session,
+            add_run(session, number),
+            vendor=vendor,
+            status=ImportState(status),
+            import_id=f"{vendor} {status}",
+        )
+    assert listed(state="failed") == ["thalamus failed", "clear failed"]
+    assert listed(state="failed", vendor="clear") == ["clear failed"]
+    assert listed(text="S FAI") == ["thalamus failed"]
+    assert len(listed(text="TOLD")) == 3
+
+
+def test_other_tasks_are_not_listed(session: Session, listed: Listed) -> None:
+    run = add_run(session, 1)
+    add_task(session, run, task_id="other", state="running")
+    add_task(session, run, task_id="ended")
+    assert listed() == []
+
+
+# What only some versions of Airflow store: the XComs of each try, beside those of earlier versions.
+if IS_BY_TRY:
+
+    def test_earlier_tries_are_not_listed(session: Session, listed: Listed) -> None:
+        run = add_run(session, 1)
+        add_wait(session, run, import_id="earlier", working_set=None, archived_reason="retry")
+        add_wait(session, run, import_id="last", try_number=2, state="deferred")
+        assert listed() == ["last"]
+
+    def test_statuses_from_before_the_upgrade_are_listed_once(session: Session, listed: Listed) -> None:
+        run = add_run(session, 1)
+        add_wait(session, run, import_id="before", is_of_try=False)
+        assert listed() == ["before"]
+
+    def test_a_status_from_before_the_upgrade_is_not_that_of_a_later_try(
+        session: Session, listed: Listed
+    ) -> None:
+        run = add_run(session, 1)
+        add_wait(session, run, import_id="before", is_of_try=False, working_set=None, archived_reason="clear")
+        add_task(session, run, try_number=2, state="queued")
+        assert listed() == []
+
+
+def plan_of(session: Session, statement: Any) -> list[str]:
+    """Return SQLite's plan for what Airflow sends to it."""
+    connection, sent = session.connection(), []
+    event.listen(connection, "before_cursor_execute", lambda *args: sent.append(args[2:4]))
+    session.execute(statement)
+    (sql, parameters), cursor = sent[0], connection.connection.cursor()
+    return [row[-1] for row in cursor.execute(f"EXPLAIN QUERY PLAN {sql}", parameters)]
+
+
+#: How each table may be read: by the DAG run, by the state, or by its whole key.
+READ_BY = {
+    "task_instance": r"\(dag_id=\? AND run_id=\?\)|\(state=\?\)|\(id=\?\)",
+    "xcom": r"\(dag_run_id=\? AND task_id=\? AND map_index=\? AND key=\?\)",
+    "xcom_v1": r"\(dag_run_id=\? AND task_id=\? AND map_index=\? AND key=\?\)",
+    "xcom_v2": r"\(task_instance_id=\? AND key=\?\)",
+}
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {},
+        {"days": "all"},
+        {"dag_id": "a"},
+        {"text": "7"},
+        {"state": "waiting"},
+        {"dag_id": "a", "run_id": "r"},
+    ],
+    ids=str,
+)
+def test_no_table_is_read_as_a_whole(session: Session, filters: dict[str, Any]) -> None:
+    dag_ids = [f"dag_{number}" for number in range(100)]
+    ids = [add_task(session, add_run(session, 1))]
+    for statement in (query.overview(dag_ids, Filters(**filters)), query.details(ids)):
+        steps = [re.match(r"(SCAN|SEARCH) (\w+)(.*)", line) for line in plan_of(session, statement)]
+        read = [(step[2], step[0]) for step in steps if step and step[2] in READ_BY]
+        assert {"task_instance"} < {table for table, _ in read}
+        assert [step for table, step in read if not re.search(READ_BY[table], step)] == []
+
+
+def test_the_counts_by_state_are_those_of_the_other_filters(session: Session, ask: Ask) -> None:
+    statuses = [
+        ("a", "clear", "failed", "failed"),
+        ("a", "tao", "succeeded", "success"),
+        ("b", "clear", "running", "deferred"),
+    ]
+    for number, (dag_id, vendor, status, state) in enumerate(statuses, 1):
+        add_wait(
+            session,
+            add_run(session, number, dag_id=dag_id),
+            vendor=vendor,
+            status=ImportState(status),
+            state=state,
+        )
+    states = {"failed": 1, "succeeded": 1, "running": 1, "waiting": 1}
+    for state, total in {"": 3, "failed": 1, "waiting": 1, "partial": 0}.items():
+        answer = ask(state=state)
+        assert (answer["states"], answer["total"], len(answer["imports"])) == (states, total, total)
+    answer = ask(vendor="clear", dag_id="b")
+    assert (answer["states"], answer["total"]) == ({"running": 1, "waiting": 1}, 1)
+    assert (answer["dag_ids"], answer["vendors"]) == (["a", "b"], ["clear", "tao"])
+
+
+def test_the_endpoint_takes_every_filter(session: Session, ask: Ask) -> None:
+    add_wait(session, add_run(session, 1))
+    place = {"dag_id": "a", "run_id": "run_1", "task_id": "wait", "map_index": -1}
+    answer = ask(**place, vendor="clear", state="succeeded", text="told", days="30", before=2, page=1)
+    assert [one["import_id"] for one in answer["imports"]] == ["7"]
+    assert ask(days="8")["detail"][0]["loc"] == ["query", "days"]
+
+
+def test_rights_are_asked_for_at_once(session: Session, ask: Ask, manager: AskedDags) -> None:
+    for number, dag_id in enumerate("ab", 1):
+        add_wait(session, add_run(session, number, dag_id=dag_id))
+    assert ask()["total"] == 2
+    assert manager.asked == [["a", "b"]]
+
+
+def test_imports_of_dags_whose_xcoms_are_hidden_are_not_listed_or_counted(session: Session, ask: Ask) -> None:
+    for number, dag_id in enumerate(["a", "secret"], 1):
+        add_wait(session, add_run(session, number, dag_id=dag_id), vendor=dag_id)
+    answer = ask()
+    assert ([one["dag_id"] for one in answer["imports"]], answer["total"]) == (["a"], 1)
+    assert (answer["dag_ids"], answer["vendors"], answer["states"]) == (["a"], ["a"], {"succeeded": 1})
+    assert ask(dag_id="secret")["total"] == 0
+
+
+def test_who_may_read_no_xcom_is_told_so_whatever_the_text(session: Session, ask: Ask) -> None:
+    add_wait(session, add_run(session, 1, dag_id="secret"))
+    for text in ("told", "something else"):
+        assert ask(text=text) == {"detail": "You do not have permission to read XComs."}
+
+
+def test_the_endpoint_says_where_older_imports_begin(
+    session: Session, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (query, endpoint):
+        monkeypatch.setattr(module, "MAX_IMPORTS", 2)
+    for number in range(1, 5):
+        add_wait(session, add_run(session, number), import_id=str(number))
+    newest, older = ask(), ask(before=ask()["older"])
+    assert [one["import_id"] for one in newest["imports"]] == ["4", "3"]
+    assert newest["max_imports"] == 2
+    # The last run of the newest may have been cut.
+    assert [one["import_id"] for one in older["imports"]] == ["3", "2"]
+    last = ask(before=older["older"])
+    assert ([one["import_id"] for one in last["imports"]], last["older"]) == (["2", "1"], 2)

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
+from airflow.api_fastapi.app import get_auth_manager
+from airflow.api_fastapi.auth.managers.models.batch_apis import IsAuthorizedDagRequest
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
 from airflow.api_fastapi.common.db.common import SessionDep
-from airflow.api_fastapi.core_api.security import GetUserDep, ReadableXComFilterDep, requires_access_dag
+from airflow.api_fastapi.core_api.security import GetUserDep, ReadableXComFilterDep
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response, status
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
+from sqlalchemy.orm import Session
 
+from airflow_provider_importstatus.status import ImportState
 from airflow_provider_importstatus.ui import query
-from airflow_provider_importstatus.ui.query import PAGE_SIZE, Filters
+from airflow_provider_importstatus.ui.query import MAX_IMPORTS, Filters
 
 __all__ = ["router"]
 
-#: Maximum page number: databases cannot handle much larger offsets.
-MAX_PAGE = 1_000_000
+PAGE_SIZE = 50
+#: A filter in place of a state: the imports that a task still waits for.
+WAITING = "waiting"
+STATES = frozenset(ImportState)
 
 router = APIRouter()
 router.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
@@ -32,36 +40,84 @@ def imports(
     session: SessionDep,
     readable: ReadableXComFilterDep,
     filters: Annotated[Filters, Depends()],
-    page: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 1,
+    page: Annotated[int, Query(ge=1)] = 1,
 ) -> Response:
-    """Return one page of the imports that the user may see, their total number, and the filters' options."""
-    pairs = session.execute(readable.to_orm(query.dags_and_vendors())).all()
-    dag_ids = {dag_id for dag_id in {dag_id for dag_id, _ in pairs} if _may_read(request, user, dag_id)}
-    if pairs and not dag_ids:
+    """Return one page of the imports that the user may see, how many there are, and the filters' options."""
+    dags = readable.value or set()
+    found = options = session.execute(query.overview(dags, filters)).all()
+    if filters.dag_id and not filters.is_one_run:
+        others = Filters(days=filters.days, before=filters.before)
+        options = session.execute(query.overview(dags, others)).all()
+    dag_ids = _readable_xcoms(session, user, {row.dag_id for row in (*found, *options)})
+    if options and not dag_ids:
         raise HTTPException(status.HTTP_403_FORBIDDEN, "You do not have permission to read XComs.")
-    rows = session.execute(query.page(dag_ids, filters, page))
+    of_any_state = [row for row in found if row.dag_id in dag_ids and _matches(row, filters)]
+    chosen = [row for row in of_any_state if filters.state in (None, "", *_states(row))]
     content = {
-        "imports": [found for row in rows if (found := query.as_json(row))],
-        "total": session.scalar(query.count(dag_ids, filters)),
+        "imports": _details(session, sorted(chosen, key=_rank)[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]),
+        "total": len(chosen),
         "page_size": PAGE_SIZE,
-        "dag_ids": sorted(dag_ids),
-        "vendors": sorted(
-            # Other operators may have written other types, which cannot be sorted.
-            {vendor for dag_id, vendor in pairs if dag_id in dag_ids and vendor and isinstance(vendor, str)}
-        ),
+        "states": Counter(state for row in of_any_state for state in _states(row)),
+        **_limits(found, filters),
+        **_options([row for row in options if row.dag_id in dag_ids]),
     }
     return _unless_unchanged(request, JSONResponse(content))
 
 
-def _may_read(request: Request, user: GetUserDep, dag_id: str) -> bool:
-    # DAG by DAG: users with permissions on single DAGs may lack those on all DAGs.
-    try:
-        requires_access_dag("GET", DagAccessEntity.XCOM, dag_id)(request, user)
-    except HTTPException as error:
-        if error.status_code != status.HTTP_403_FORBIDDEN:
-            raise
-        return False
-    return True
+def _readable_xcoms(session: Session, user: Any, dag_ids: set[str]) -> set[str]:
+    """Return the DAGs whose XComs the user may read: asked at once, and DAG by DAG only if not all are."""
+    teams: dict[str, str] = dict(row.tuple() for row in session.execute(query.teams(dag_ids)))
+    asked = {
+        dag_id: IsAuthorizedDagRequest(
+            method="GET",
+            access_entity=DagAccessEntity.XCOM,
+            details=DagDetails(id=dag_id, team_name=teams.get(dag_id)),
+        )
+        for dag_id in dag_ids
+    }
+    manager = get_auth_manager()
+    if manager.batch_is_authorized_dag(list(asked.values()), user=user):
+        return dag_ids
+    return {dag_id for dag_id, request in asked.items() if manager.is_authorized_dag(**request, user=user)}
+
+
+def _matches(row: Any, filters: Filters) -> bool:
+    return row.has_text and filters.vendor in (None, "", row.vendor)
+
+
+def _states(row: Any) -> list[str]:
+    """Return the values of the state filter that choose an import."""
+    state = row.state if row.state in STATES else ImportState.UNKNOWN
+    return [state, WAITING] if row.is_waited_for else [state]
+
+
+def _rank(row: Any) -> tuple[Any, ...]:
+    # By run: the order by any other time would change with each poll.
+    return not row.is_waited_for, -row.dag_run_id, row.task_id, row.map_index
+
+
+def _details(session: Session, rows: Sequence[Any]) -> list[dict[str, Any]]:
+    details = {row.id: query.as_json(row) for row in session.execute(query.details([row.id for row in rows]))}
+    return [one for row in rows if (one := details.get(row.id))]
+
+
+def _limits(found: Sequence[Any], filters: Filters) -> dict[str, Any]:
+    """Return the limit if it has been reached, and the id of the DAG run that older imports precede."""
+    if filters.is_one_run:
+        return {"max_imports": None, "older": None}
+    runs = [row.dag_run_id for row in found if not row.is_waited_for]
+    is_cut = max(len(runs), len(found) - len(runs)) >= MAX_IMPORTS
+    older = None
+    if len(runs) >= MAX_IMPORTS:
+        # The oldest run may have been cut. One that is larger than the limit has a tab of its own.
+        older = min(runs) if min(runs) == max(runs) else min(runs) + 1
+    return {"max_imports": MAX_IMPORTS if is_cut else None, "older": older}
+
+
+def _options(found: Sequence[Any]) -> dict[str, Any]:
+    # Other operators may have written other types.
+    vendors = {row.vendor for row in found if row.vendor and isinstance(row.vendor, str)}
+    return {"dag_ids": sorted({row.dag_id for row in found}), "vendors": sorted(vendors)}
 
 
 def _unless_unchanged(request: Request, response: Response) -> Response:

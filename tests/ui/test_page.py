@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -73,6 +74,8 @@ def test_an_import_goes_from_queued_to_partial_without_a_reload(
     screenshot(page, "page-running")
     expect(row).to_contain_text("Partial", timeout=TO_BE_SEEN)
     expect(row.get_by_role("img", name="3 rejected")).to_be_visible()
+    expect(row.get_by_role("progressbar")).to_have_count(0)
+    expect(row).to_contain_text(re.compile(r"took \d"))
     screenshot(page, "page-partial")
     assert page.evaluate("window.isTheSame")
 
@@ -101,7 +104,7 @@ def test_a_task_instances_tab_has_the_import_in_full(
     expect(article).to_have_count(1)
     expect(article.get_by_role("row", name="INGESTION")).to_contain_text("Partial")
     expect(article).to_contain_text("120 of 120 rows read")
-    for title in ("Task waits since", "Last poll"):
+    for title in ("Task waits since", "Status"):
         expect(article.locator("dt", has_text=title).locator("+ dd time")).to_have_attribute(
             "datetime", re.compile(r"^2\d{3}-")
         )
@@ -152,6 +155,96 @@ def test_everything_is_reachable_by_keyboard(page: Page, mapped_run: Run) -> Non
     expect(page.get_by_role("searchbox", name="Text")).to_be_focused()
     page.keyboard.press("Tab")
     expect(page.locator("tbody a").first).to_be_focused()
+
+
+def test_the_numbers_by_state_are_filters(page: Page, mapped_run: Run, screenshot: Screenshot) -> None:
+    page.goto(f"plugin/imports?dag_id={mapped_run.dag_id}")
+    numbers = page.get_by_role("group", name="Imports by state").get_by_role("button")
+    expect(numbers).to_have_text(["2 Still waited for", "1 Running", "1 Blocked", "1 Partial"])
+    partial = numbers.filter(has_text="Partial")
+    partial.press("Enter")
+    expect(page.locator("tbody .imports-state")).to_have_text(["Partial"])
+    expect(partial).to_have_attribute("aria-pressed", "true")
+    expect(numbers).to_have_count(4)
+    expect(page).to_have_url(re.compile("state=partial"))
+    screenshot(page, "page-numbers")
+    partial.click()
+    expect(page.locator("tbody tr")).to_have_count(3)
+
+
+def test_the_page_names_its_window_and_offers_others(page: Page, mapped_run: Run) -> None:
+    page.goto("plugin/imports")
+    window = page.locator(".imports-window")
+    expect(window).to_contain_text("Imports still waited for, and those of DAG runs of the last 7 days.")
+    with page.expect_response(re.compile(r"/importstatus/imports\?days=30$")):
+        page.get_by_role("combobox", name="DAG runs of").select_option(label="the last 30 days")
+    expect(window).to_contain_text("DAG runs of the last 30 days")
+    expect(page.get_by_role("row", name=mapped_run.dag_id).first).to_be_visible()
+
+
+def answer_with(page: Page, **changes: Any) -> None:
+    """Change the first of the imports that the endpoint returns; the second is left as it is."""
+
+    def answer(route: Route) -> None:
+        answer = route.fetch().json()
+        answer["imports"][0] |= changes
+        route.fulfill(json=answer)
+
+    page.route(re.compile(r"/importstatus/imports(\?|$)"), answer)
+
+
+def ago(**age: float) -> str:
+    return (datetime.now(UTC) - timedelta(**age)).isoformat()
+
+
+def test_an_old_status_of_a_waiting_task_is_no_alarm(page: Page, mapped_run: Run) -> None:
+    answer_with(
+        page, polled_at=ago(minutes=110), next_poll_at=ago(minutes=109), task_started_at=ago(hours=50)
+    )
+    page.goto(f"plugin/imports?dag_id={mapped_run.dag_id}")
+    row = page.locator("tbody tr").first
+    expect(row).to_contain_text(re.compile(r"as of .*\d+:\d\d.* \(2 hours ago\)"))
+    expect(row).to_contain_text("waiting for 2 d 2 h")
+    expect(row).not_to_contain_text(re.compile("next poll|overdue|due|No status"))
+
+
+def test_a_poll_that_is_ahead_is_named(page: Page, mapped_run: Run) -> None:
+    answer_with(page, polled_at=ago(minutes=180), next_poll_at=ago(minutes=-5, seconds=-30))
+    page.goto(f"plugin/imports?dag_id={mapped_run.dag_id}")
+    row = page.locator("tbody tr").first
+    expect(row).to_contain_text("next poll in 5 minutes")
+    expect(row).not_to_contain_text("No status")
+
+
+def test_a_status_that_is_missing_is_reported(page: Page, mapped_run: Run) -> None:
+    answer_with(page, polled_at=ago(minutes=125), next_poll_at=ago(minutes=124))
+    page.goto(f"plugin/imports?dag_id={mapped_run.dag_id}")
+    expect(page.locator("tbody tr").first).to_contain_text("No status for 2 h 5 min. See the task's log.")
+    expect(page.get_by_text("No status for")).to_have_count(1)
+
+
+def test_a_task_that_no_longer_waits_for_its_import_is_reported(page: Page, mapped_run: Run) -> None:
+    answer_with(page, state="running", is_waited_for=False, task_state="failed", polled_at=ago(hours=5))
+    page.goto(f"plugin/imports?dag_id={mapped_run.dag_id}")
+    row = page.locator("tbody tr").first
+    expect(row).to_contain_text("No longer waited for")
+    expect(row).not_to_contain_text("No status for")
+
+
+@pytest.mark.parametrize(
+    ("stored", "time"),
+    [('"Asia/Tokyo"', "9:30 PM"), ('"America/New_York"', "7:30 AM"), (None, "2:30 PM")],
+)
+def test_times_are_shown_in_the_time_zone_selected_in_airflow(
+    log_in: LogIn, mapped_run: Run, stored: str | None, time: str
+) -> None:
+    page = log_in(locale="en-US", timezone_id="Europe/Helsinki")
+    page.clock.set_fixed_time("2026-01-05T12:40:00Z")
+    if stored:
+        page.add_init_script(f"localStorage.setItem('timezone', '{stored}')")
+    answer_with(page, polled_at="2026-01-05T12:30:00+00:00", next_poll_at=None)
+    page.goto(f"plugin/imports?dag_id={mapped_run.dag_id}")
+    expect(page.locator("tbody tr").first).to_contain_text(f"as of {time} (10 minutes ago)")
 
 
 @pytest.mark.usefixtures("deployment", "fleet", "mapped_run")
@@ -256,9 +349,12 @@ def test_the_page_works_on_a_phone_in_dark_mode(
 def test_a_user_without_imports_sees_what_to_do(log_in: LogIn, screenshot: Screenshot) -> None:
     page = log_in(NEWCOMER)
     page.goto("plugin/imports")
-    expect(page.get_by_role("heading", name="No imports yet")).to_be_visible()
+    expect(page.get_by_role("heading", name="No imports in the last 7 days")).to_be_visible()
     expect(page.get_by_text("Use one of the provider's sensors in a DAG")).to_be_visible()
     screenshot(page, "page-empty")
+    page.get_by_role("button", name="Show those of all time").click()
+    expect(page.get_by_role("heading", name="No imports yet")).to_be_visible()
+    expect(page).to_have_url(re.compile(r"plugin/imports\?days=all$"))
 
 
 @pytest.mark.usefixtures("mapped_run")

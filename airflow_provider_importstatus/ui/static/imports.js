@@ -16,7 +16,12 @@ const SLOWDOWN = 10;
 const TYPING_DELAY = 300;
 /** Maximum number of messages per import in the list; the tab shows all. */
 const LISTED_MESSAGES = 2;
+/** A status is old so many milliseconds after it should have been written: after an hour without news, or with the next poll. */
+const WRITTEN_WITHIN = 3600_000;
+/** Writes wait in line when there are many, and there are none while a vendor does not respond. */
+const WRITE_DELAY = 3600_000;
 const FILTERS = ["vendor", "state", "dag_id", "text"];
+const WINDOWS = { 7: "the last 7 days", 30: "the last 30 days", all: "all time" };
 const VENDORS = { clear: "Clear", tao_advance: "TAO Advance", thalamus: "Thalamus", zilliant: "Zilliant" };
 /** The label of each state, and the Airflow state with its color. */
 const STATES = {
@@ -49,23 +54,66 @@ function ImportsPlugin({ dagId, runId, taskId, mapIndex }) {
 
 function AllImports() {
   const [query, setQuery] = useSearchParams();
-  const chosen = Object.fromEntries([...FILTERS, "page"].map((name) => [name, query.get(name) ?? ""]));
+  const chosen = Object.fromEntries([...FILTERS, "days", "before", "page"].map((name) => [name, query.get(name) ?? ""]));
+  chosen.days = Object.hasOwn(WINDOWS, chosen.days) ? chosen.days : "";
   const { answer, problem } = useImports(chosen);
   const choose = (changes) => {
-    const next = { ...chosen, page: "", ...changes };
+    const next = { ...chosen, before: "", page: "", ...changes };
     setQuery(Object.fromEntries(Object.entries(next).filter(([, value]) => value)), { replace: true });
   };
   const isFiltered = FILTERS.some((name) => chosen[name]);
+  const clear = () => choose(Object.fromEntries(FILTERS.map((name) => [name, ""])));
   return h(
     "main",
     { className: "imports" },
     h("h2", null, "Imports"),
+    h(Window, { answer, choose, chosen }),
+    h(Counts, { answer, choose, chosen }),
     h(Filters, { answer, choose, chosen }),
     h(Problem, { problem }),
     answer === null && !problem && h("p", { role: "status" }, "Loading the imports …"),
-    answer?.total === 0 && (isFiltered ? h(NoMatch, { clear: () => setQuery({}) }) : h(NoImports)),
+    answer?.total === 0 && (isFiltered ? h(NoMatch, { clear }) : h(NoImports, { choose, chosen })),
     answer?.total > 0 && h(List, { imports: answer.imports }),
-    answer?.total > 0 && h(Pages, { answer, choose, page: Number(chosen.page || 1) }),
+    answer?.total > 0 && h(Pages, { answer, choose: ({ page }) => choose({ before: chosen.before, page }), page: Number(chosen.page || 1) }),
+  );
+}
+
+/** Say which imports are listed, and offer others. */
+function Window({ answer, choose, chosen }) {
+  const days = chosen.days || "7";
+  const runs = days === "all" ? "all DAG runs" : `DAG runs of ${WINDOWS[days]}`;
+  const older = answer?.older ?? null;
+  const link = (title, before) => h("button", { onClick: () => choose({ before }), type: "button" }, title);
+  return h(
+    "p",
+    { className: "imports-window" },
+    chosen.before ? `Older imports, of ${runs}. ` : `Imports still waited for, and those of ${runs}. `,
+    answer?.max_imports && `Only the newest ${number(answer.max_imports)} are listed and counted. `,
+    older !== null && link("Older imports", String(older)),
+    chosen.before && link("Newest imports", ""),
+  );
+}
+
+/** The numbers of imports by state; each is a filter. */
+function Counts({ answer, choose, chosen }) {
+  const states = answer?.states ?? {};
+  const titles = [["waiting", "Still waited for"], ...Object.entries(STATES).map(([state, [title]]) => [state, title])];
+  return h(
+    "div",
+    { "aria-label": "Imports by state", className: "imports-counts", role: "group" },
+    titles
+      .filter(([state]) => states[state] || chosen.state === state)
+      .map(([state, title]) => {
+        const isChosen = chosen.state === state;
+        const style = paletteOf(STATES[state]?.[1] ?? "deferred");
+        const toggle = () => choose({ state: isChosen ? "" : state });
+        return h(
+          "button",
+          { "aria-pressed": isChosen, key: state, onClick: toggle, style, type: "button" },
+          h("strong", null, number(states[state] ?? 0)),
+          ` ${title}`,
+        );
+      }),
   );
 }
 
@@ -228,10 +276,13 @@ function Filters({ answer, choose, chosen }) {
   const states = Object.entries(STATES).map(([state, [title]]) => [state, title]);
   const vendors = withChosen(answer?.vendors, chosen.vendor).map((vendor) => [vendor, titleOf(vendor)]);
   const dagIds = withChosen(answer?.dag_ids, chosen.dag_id).map((dagId) => [dagId, dagId]);
-  const select = (name, title, options) => h(Choice, { choose, chosen: chosen[name], key: name, name, options, title });
+  const select = (name, title, options) =>
+    h(Choice, { choose, chosen: chosen[name], key: name, name, options: [["", "All"], ...options], title });
+  const windows = Object.entries(WINDOWS).map(([days, title]) => [days === "7" ? "" : days, title]);
   return h(
     "form",
     { className: "imports-filters", onSubmit: (event) => event.preventDefault(), ref: form, role: "search" },
+    h(Choice, { choose, chosen: chosen.days, name: "days", options: windows, title: "DAG runs of" }),
     select("vendor", "Vendor", vendors),
     select("state", "State", [["waiting", "Still waited for"], ...states]),
     select("dag_id", "DAG", dagIds),
@@ -262,7 +313,6 @@ function Choice({ choose, chosen, name, options, title }) {
     h(
       "select",
       { name, onChange: (event) => choose({ [name]: event.target.value }), value: chosen },
-      h("option", { value: "" }, "All"),
       options.map(([value, words]) => h("option", { key: value, value }, words)),
     ),
   );
@@ -272,19 +322,21 @@ function NoMatch({ clear }) {
   return h("p", null, "No import matches these filters. ", h("button", { onClick: clear, type: "button" }, "Clear the filters"));
 }
 
-function NoImports() {
+function NoImports({ choose, chosen }) {
+  const isAll = chosen.days === "all";
   return h(
     "section",
     { className: "imports-empty" },
-    h("h3", null, "No imports yet"),
+    h("h3", null, isAll ? "No imports yet" : `No imports in ${WINDOWS[chosen.days || 7]}`),
     h("p", null, "An import appears here as soon as a task waits for it. Use one of the provider's sensors in a DAG:"),
     h("pre", null, 'ZilliantImportSensor(task_id="wait", import_id=submit(), deferrable=True)'),
     h("p", null, "You see the imports of DAGs whose XComs you have permission to read."),
+    !isAll && h("button", { onClick: () => choose({ days: "all" }), type: "button" }, "Show those of all time"),
   );
 }
 
 function List({ imports }) {
-  const columns = ["Import", "State", "Progress", "Since", "Next poll", "Messages", "Task"];
+  const columns = ["Import", "State", "Progress", "Duration", "Status", "Messages", "Task"];
   return h(
     "table",
     null,
@@ -302,8 +354,8 @@ function Row({ one }) {
     h("th", { scope: "row" }, h(Name, { one })),
     cell("State", h(State, { one })),
     cell("Progress", h(Bars, { one }) ?? NOTHING),
-    cell("Since", h(When, { instant: one.task_started_at })),
-    cell("Next poll", h(NextPoll, { one })),
+    cell("Duration", h(Duration, { one })),
+    cell("Status", h(StatusAge, { one })),
     cell("Messages", h(Messages, { limit: LISTED_MESSAGES, one })),
     cell("Task", h(TaskLink, { one })),
   );
@@ -337,13 +389,14 @@ function paletteOf(colour) {
 }
 
 function Bars({ one }) {
+  const hasProgress = one.progress !== null && !OVER.includes(one.state);
   const hasRows = ["succeeded", "failed", "skipped"].some((name) => one.rows[name]);
   return h(
     Fragment,
     null,
-    one.progress !== null && h(Progress, { progress: one.progress }),
+    hasProgress && h(Progress, { progress: one.progress }),
     hasRows ? h(Rows, { rows: one.rows }) : one.rows.total !== null && h("span", null, `${number(one.rows.total)} rows`),
-    one.progress === null && !hasRows && one.rows.total === null && NOTHING,
+    !hasProgress && !hasRows && one.rows.total === null && NOTHING,
   );
 }
 
@@ -416,7 +469,6 @@ function Import({ isAlone, one }) {
     ["Import started", one.started_at],
     ["Import ended", one.finished_at],
     ["Task waits since", one.task_started_at],
-    ["Last poll", one.polled_at],
     ["Task ended", one.is_waited_for ? null : one.task_ended_at],
   ];
   const fact = (title, ...children) => h(Fragment, { key: title }, h("dt", null, title), h("dd", null, ...children));
@@ -429,10 +481,11 @@ function Import({ isAlone, one }) {
       null,
       fact("State", h(State, { one })),
       fact("Progress", h(Bars, { one })),
+      fact("Duration", h(Duration, { one })),
+      fact("Status", h(StatusAge, { isExact: true, one })),
       !isAlone && fact("Task", h(TaskLink, { one })),
       fact("Messages", h(Messages, { one })),
       times.filter(([, instant]) => instant).map(([title, instant]) => fact(title, h(When, { instant, isExact: true }))),
-      one.is_waited_for && fact("Next poll", h(NextPoll, { one })),
     ),
     one.stages.length > 0 && h(Stages, { one }),
   );
@@ -485,27 +538,74 @@ function Pages({ answer, choose, page }) {
   );
 }
 
-function When({ instant, isExact = false, words }) {
-  const date = new Date(isText(instant) ? instant : NaN);
-  if (Number.isNaN(date.getTime())) {
+function When({ instant, isExact = false }) {
+  const date = dateOf(instant);
+  if (!date) {
     return NOTHING;
   }
-  const exact = exactly(date);
-  const shown = words ?? relatively(date);
-  return h("time", { dateTime: instant, title: exact }, isExact ? `${exact} (${shown})` : shown);
+  const [exact, relative] = [exactly(date), relatively(date)];
+  return h("time", { dateTime: instant, title: exact }, isExact ? `${exact} (${relative})` : relative);
 }
 
-/** Unchanged statuses are written only once a minute, so a poll that is due may have taken place already. */
-function NextPoll({ one }) {
-  if (!one.is_waited_for || !one.next_poll_at) {
+/** How long an import took, or how long a task has been waiting for it. */
+function Duration({ one }) {
+  if (one.is_waited_for) {
+    return h(Span, { from: one.task_started_at, title: "waiting for" });
+  }
+  if (one.started_at && one.finished_at) {
+    return h(Span, { from: one.started_at, title: "took", to: one.finished_at });
+  }
+  const title = OVER.includes(one.state) ? "took" : "waited for";
+  return h(Span, { from: one.task_started_at, title, to: one.task_ended_at });
+}
+
+function Span({ from, title, to }) {
+  const [begun, ended] = [dateOf(from), to === undefined ? new Date() : dateOf(to)];
+  if (!begun || !ended) {
     return NOTHING;
   }
-  const isDue = isText(one.next_poll_at) && new Date(one.next_poll_at) <= Date.now();
-  return h(When, { instant: one.next_poll_at, words: isDue ? "due" : undefined });
+  const period = `${exactly(begun)} to ${to === undefined ? "now" : exactly(ended)}`;
+  return h("span", { title: period }, `${title} ${durationOf(ended - begun)}`);
+}
+
+/**
+ * How old the last status is. A waiting task polls far more often than it writes a status, so an old one is no reason
+ * for alarm until it is older than any wait leaves it.
+ */
+function StatusAge({ isExact, one }) {
+  const polled = dateOf(one.polled_at);
+  if (!polled) {
+    return NOTHING;
+  }
+  const next = dateOf(one.next_poll_at);
+  const isNextAhead = one.is_waited_for && next > Date.now();
+  const isMissing = one.is_waited_for && Date.now() - Math.max(polled.getTime() + WRITTEN_WITHIN, next ?? 0) > WRITE_DELAY;
+  return h(
+    Fragment,
+    null,
+    h("time", { dateTime: one.polled_at, title: exactly(polled) }, `as of ${isExact ? exactly(polled) : clock(polled)} (${ago(polled)})`),
+    isNextAhead && h("span", { className: "imports-muted" }, "next poll ", h(When, { instant: one.next_poll_at })),
+    isMissing && h("strong", { className: "imports-missing" }, `No status for ${durationOf(Date.now() - polled)}. See the task's log.`),
+  );
+}
+
+function dateOf(instant) {
+  const date = new Date(isText(instant) ? instant : NaN);
+  return Number.isNaN(date.getTime()) ? null : date;
 }
 
 function exactly(date) {
-  const style = { dateStyle: "medium", timeStyle: "long" };
+  return formatted(date, { dateStyle: "medium", timeStyle: "long" });
+}
+
+/** Return the time of day, with the date unless it is today. */
+function clock(date) {
+  const day = { dateStyle: "medium" };
+  const isToday = formatted(date, day) === formatted(new Date(), day);
+  return formatted(date, { ...(isToday ? {} : day), timeStyle: "short" });
+}
+
+function formatted(date, style) {
   try {
     return new Intl.DateTimeFormat(undefined, { ...style, timeZone: selectedTimezone() }).format(date);
   } catch {
@@ -523,6 +623,25 @@ function relatively(date) {
   const seconds = (date - Date.now()) / 1000;
   const [unit, length] = [["day", 86400], ["hour", 3600], ["minute", 60]].find(([, length]) => Math.abs(seconds) >= length) ?? ["second", 1];
   return new Intl.RelativeTimeFormat("en", { numeric: "auto" }).format(Math.round(seconds / length), unit);
+}
+
+/** Return how long ago it was; a clock that is ahead of the browser's makes no future of it. */
+function ago(date) {
+  return date > Date.now() ? "now" : relatively(date);
+}
+
+/** Return a duration in its two largest units, such as "2 h 5 min". */
+function durationOf(milliseconds) {
+  const seconds = Math.max(0, Math.round(milliseconds / 1000));
+  const parts = [
+    [Math.floor(seconds / 86400), "d"],
+    [Math.floor(seconds / 3600) % 24, "h"],
+    [Math.floor(seconds / 60) % 60, "min"],
+    [seconds % 60, "s"],
+  ];
+  const first = parts.findIndex(([count]) => count);
+  const words = parts.slice(first, first + 2).filter(([count]) => count);
+  return first < 0 ? "0 s" : words.map(([count, unit]) => `${count} ${unit}`).join(" ");
 }
 
 function number(count) {
