@@ -394,11 +394,11 @@ def test_the_page_recovers_from_a_network_failure(page: Page, screenshot: Screen
     page.goto("plugin/imports")
     expect(page.locator("tbody tr").first).to_be_visible()
     page.context.set_offline(True)
-    expect(page.get_by_role("alert")).to_contain_text("Airflow does not respond")
+    expect(page.get_by_role("alert")).to_contain_text("Airflow does not respond", timeout=TO_BE_SEEN)
     expect(page.locator("tbody tr").first).to_be_visible()
     screenshot(page, "page-offline")
     page.context.set_offline(False)
-    expect(page.get_by_role("alert")).to_be_empty()
+    expect(page.get_by_role("alert")).to_be_empty(timeout=TO_BE_SEEN)
 
 
 @pytest.mark.usefixtures("mapped_run")
