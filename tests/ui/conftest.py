@@ -112,6 +112,8 @@ def log_in(deployment: Deployment, browser: Browser) -> Iterator[LogIn]:
 
     yield log_in
     for context in contexts:
+        for page in context.pages:
+            page.unroute_all(behavior="ignoreErrors")  # A refresh may be on its way.
         context.close()
     assert errors == []
 

@@ -182,8 +182,31 @@ def test_the_page_names_its_window_and_offers_others(page: Page, mapped_run: Run
     expect(page.get_by_role("row", name=mapped_run.dag_id).first).to_be_visible()
 
 
+@pytest.mark.usefixtures("mapped_run")
+def test_older_imports_than_the_newest_are_reached(page: Page) -> None:
+    older = [2**31 - 1, None]  # An id above all runs, so that the older ones are there.
+
+    def answer(route: Route) -> None:
+        is_older = "before=" in route.request.url
+        limits = {"max_imports": None if is_older else 2000, "older": older[is_older]}
+        route.fulfill(json={**route.fetch().json(), **limits})
+
+    page.route(re.compile(r"/importstatus/imports(\?|$)"), answer)
+    page.goto("plugin/imports")
+    window = page.locator(".imports-window")
+    expect(window).to_contain_text("Only the newest 2,000 are listed and counted.")
+    window.get_by_role("button", name="Older imports").click()
+    expect(window).to_contain_text("Older imports, of DAG runs of the last 7 days.")
+    # Numbers by state choose among the older ones.
+    page.get_by_role("button", name="Partial").click()
+    expect(page).to_have_url(re.compile("state=partial&before=2147483647$"))
+    expect(page.locator("tbody .imports-state").first).to_have_text("Partial")
+    window.get_by_role("button", name="Newest imports").click()
+    expect(window).to_contain_text("Imports still waited for")
+
+
 def answer_with(page: Page, **changes: Any) -> None:
-    """Change the first of the imports that the endpoint returns; the second is left as it is."""
+    """Change the first of the imports that the endpoint returns."""
 
     def answer(route: Route) -> None:
         answer = route.fetch().json()
@@ -371,11 +394,11 @@ def test_the_page_recovers_from_a_network_failure(page: Page, screenshot: Screen
     page.goto("plugin/imports")
     expect(page.locator("tbody tr").first).to_be_visible()
     page.context.set_offline(True)
-    expect(page.get_by_role("alert")).to_contain_text("Airflow does not respond")
+    expect(page.get_by_role("alert")).to_contain_text("Airflow does not respond", timeout=TO_BE_SEEN)
     expect(page.locator("tbody tr").first).to_be_visible()
     screenshot(page, "page-offline")
     page.context.set_offline(False)
-    expect(page.get_by_role("alert")).to_be_empty()
+    expect(page.get_by_role("alert")).to_be_empty(timeout=TO_BE_SEEN)
 
 
 @pytest.mark.usefixtures("mapped_run")

@@ -58,7 +58,9 @@ function AllImports() {
   chosen.days = Object.hasOwn(WINDOWS, chosen.days) ? chosen.days : "";
   const { answer, problem } = useImports(chosen);
   const choose = (changes) => {
-    const next = { ...chosen, before: "", page: "", ...changes };
+    // Another DAG or other days lead to other imports; the other filters choose among the same.
+    const before = "days" in changes || "dag_id" in changes ? "" : chosen.before;
+    const next = { ...chosen, before, page: "", ...changes };
     setQuery(Object.fromEntries(Object.entries(next).filter(([, value]) => value)), { replace: true });
   };
   const isFiltered = FILTERS.some((name) => chosen[name]);
@@ -74,7 +76,7 @@ function AllImports() {
     answer === null && !problem && h("p", { role: "status" }, "Loading the imports …"),
     answer?.total === 0 && (isFiltered ? h(NoMatch, { clear }) : h(NoImports, { choose, chosen })),
     answer?.total > 0 && h(List, { imports: answer.imports }),
-    answer?.total > 0 && h(Pages, { answer, choose: ({ page }) => choose({ before: chosen.before, page }), page: Number(chosen.page || 1) }),
+    answer?.total > 0 && h(Pages, { answer, choose, page: Number(chosen.page || 1) }),
   );
 }
 
