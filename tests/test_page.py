@@ -165,7 +165,7 @@ def manager() -> AskedDags:
 
 @pytest.fixture
 def ask(session: Session, manager: AskedDags, monkeypatch: pytest.MonkeyPatch) -> Ask:
-    """Return a function that asks the endpoint as a user who may read the DAGs a, b and secret."""
+    """Return a function that queries the endpoint for a user with permission on the DAGs a, b and secret."""
     monkeypatch.setattr(endpoint, "get_auth_manager", lambda: manager)
     app = FastAPI()
     app.include_router(endpoint.router)

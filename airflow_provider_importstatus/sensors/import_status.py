@@ -246,8 +246,8 @@ class ImportStatusSensor(BaseSensorOperator):
     def poke(self, context: Context) -> bool | PokeReturnValue:
         """Poll once: done if the import has ended and the policy accepts it, with the status as the value.
 
-        Any other end of the wait is raised; a transient error is none. `execute` calls this for each poll on
-        a worker. While a task is deferred, the trigger polls instead.
+        Return False after a transient error, and raise any other end of the wait. `execute` calls this for
+        each poll on a worker. While a task is deferred, the trigger polls instead.
         """
         polls = self._polls = self._polls or self._begin(context)
         outcome = self._poll(polls, context)

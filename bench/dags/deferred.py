@@ -24,7 +24,7 @@ class Deferred(BaseOperator):
         self.start_trigger_args = StartTriggerArgs(trigger, "resume", kwargs)
 
     def execute(self, context):
-        raise NotImplementedError
+        raise AssertionError(f"{context['task'].task_id} was started on a worker")
 
     def resume(self, context, event):
         raise AssertionError(f"{context['task'].task_id} does not wait any more: {event}")

@@ -18,7 +18,7 @@ const TYPING_DELAY = 300;
 const LISTED_MESSAGES = 2;
 /** A status is old so many milliseconds after it should have been written: after an hour without news, or with the next poll. */
 const WRITTEN_WITHIN = 3600_000;
-/** Writes wait in line when there are many, and there are none while a vendor does not respond. */
+/** A write may be this many milliseconds late: triggerers limit their rate, and nothing is written during an outage. */
 const WRITE_DELAY = 3600_000;
 const FILTERS = ["vendor", "state", "dag_id", "text"];
 const WINDOWS = { 7: "the last 7 days", 30: "the last 30 days", all: "all time" };
