@@ -8,8 +8,11 @@
     * ImportAuthError          the vendor rejected the credential: fix the connection
     * ImportUnavailableError   the vendor or the network is down: wait, or contact the vendor
     * ImportProtocolError      the response cannot be understood: report it to us or to the vendor
+    * SubmissionUncertainError the vendor may have started an import whose id is unknown: look there
+    * SubmittedImportError     as ImportFailedError, for an import that the same task has submitted
 
-The first four are also ``AirflowFailException``: polling again cannot change them, so Airflow does not retry.
+The first four and SubmissionUncertainError are also ``AirflowFailException``, so Airflow does not retry:
+another try cannot change them, or might import the file twice.
 """
 
 from __future__ import annotations
@@ -53,6 +56,8 @@ __all__ = [
     "ImportSettingsError",
     "ImportStatusError",
     "ImportUnavailableError",
+    "SubmissionUncertainError",
+    "SubmittedImportError",
     "TaskDeferralError",
     "error_from_event",
 ]
@@ -109,6 +114,8 @@ class ImportUnavailableError(ImportStatusError):
     retryable = True
     #: Whether this is rate limiting rather than an outage.
     is_rate_limit = False
+    #: Whether the vendor certainly has not received the complete request.
+    is_unsent = False
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -124,6 +131,17 @@ class ImportProtocolError(ImportStatusError):
     def __init__(self, message: str, retryable: bool = True) -> None:
         super().__init__(message)
         self.retryable = retryable
+
+
+class SubmissionUncertainError(ImportStatusError, AirflowFailException):
+    """The vendor may have started an import whose id is unknown. Another try might import the file twice."""
+
+
+class SubmittedImportError(ImportStatusError):
+    """An import that this task has submitted has failed, was cancelled, or was partial and not accepted.
+
+    In contrast to `ImportFailedError` it is retried: another try submits the file again.
+    """
 
 
 #: Errors that a trigger's event may carry, by class name.

@@ -10,10 +10,15 @@ except ImportError:  # Airflow 2.11 and 3.0
 
 from airflow_provider_importstatus.protocol.messages import Credential
 
-__all__ = ["mask_credential"]
+__all__ = ["mask_credential", "mask_url"]
 
 
 def mask_credential(credential: Credential) -> None:
     """Mask a credential in all further log messages. It calls Airflow: never use it on an event loop."""
     for secret in credential.all_secrets:
         mask_secret(secret)
+
+
+def mask_url(url: str) -> None:
+    """Mask path and query of a signed URL: urllib3 logs them at level DEBUG. It calls Airflow, too."""
+    mask_secret("/" + url.partition("://")[2].partition("/")[2])

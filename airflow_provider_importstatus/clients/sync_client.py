@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from airflow_provider_importstatus.clients import metrics, token_store
-from airflow_provider_importstatus.clients.masking import mask_credential
+from airflow_provider_importstatus.clients.masking import mask_credential, mask_url
 from airflow_provider_importstatus.clients.readings import MAX_READINGS, PolledVendor, edited_too_often
 from airflow_provider_importstatus.protocol.flow import ConnectionEdited, Flow
 from airflow_provider_importstatus.protocol.messages import (
@@ -63,7 +63,12 @@ class SyncClient(Generic[H]):
     def _perform(self, hook: H, session: requests_transport.Session, effect: Effect) -> Any:
         match effect:
             case Request():
-                return requests_transport.exchange(effect, session, hook.settings.timeout)
+                settings = hook.settings
+                if effect.is_signed:
+                    mask_url(effect.url)
+                return requests_transport.exchange(
+                    effect, session, settings.timeout, settings.transfer_timeout
+                )
             case NeedCredential():
                 return self._credential(hook, session, effect)
             case ReloadConnection():

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import requests
@@ -20,7 +21,9 @@ from airflow_provider_importstatus.polling.validation import read_import_id
 from airflow_provider_importstatus.protocol.credentials import CredentialCache
 from airflow_provider_importstatus.protocol.flow import Flow
 from airflow_provider_importstatus.protocol.messages import Credential, Request, Response
+from airflow_provider_importstatus.protocol.reports import ErrorReport, SavedReports, save_reports
 from airflow_provider_importstatus.protocol.settings import ConnectionSettings
+from airflow_provider_importstatus.protocol.transfers import SourceFile
 from airflow_provider_importstatus.status import ImportStatus
 from airflow_provider_importstatus.transports.tls import ca_context
 from airflow_provider_importstatus.transports.user_agent import USER_AGENT
@@ -109,6 +112,33 @@ class ImportStatusHook(BaseHook):
         """Poll an import once and return its status."""
         raise NotImplementedError
 
+    def submit(self, file: SourceFile, *_: Any, **__: Any) -> Flow[str]:  # noqa: ARG002 - used by overrides
+        """Submit a file and return the id of its import. Overrides have the vendor's own parameters."""
+        raise ImportSettingsError(
+            f"{self.hook_name} cannot submit files through this provider. Submit with get_conn() in a task of"
+            " your own, and wait with a sensor. Nothing was sent."
+        )
+        yield
+
+    def cancel(self, import_id: str) -> Flow[None]:
+        """Cancel an import."""
+        raise ImportSettingsError(
+            f"{self.hook_name} cannot cancel import {import_id!r}: it has no such call. Nothing was sent."
+        )
+        yield
+
+    @property
+    def can_cancel(self) -> bool:
+        """Whether `cancel` is possible."""
+        return type(self).cancel is not ImportStatusHook.cancel
+
+    def error_reports(self, import_id: str) -> Flow[Sequence[ErrorReport]]:  # noqa: ARG002 - used by overrides
+        """Return the error reports of an import that has ended. The vendor's credential must be able to read
+        those that are not signed.
+        """
+        return ()
+        yield
+
     def probe(self) -> Flow[object]:
         """Send a cheap, read-only request that succeeds only with the right host and credential.
 
@@ -179,6 +209,53 @@ class ImportStatusHook(BaseHook):
         async with shared_client(self.conn_id) as client:
             return await client.poll(client.own(self), import_id)
 
+    def submit_import(self, path: str | os.PathLike[str], **vendor_params: Any) -> str:
+        """Submit a file and return the id of its import. The file is streamed.
+
+        :param path: a local path, or a URI of an object storage that Airflow knows
+        :param vendor_params: see the vendor's `submit`
+        :raises SubmissionUncertainError: the import may have been started
+        :raises ImportStatusError: another subclass for the kind of failure; no import was started
+        """
+        # Needed for submitting and reports only: fsspec takes a while to import.
+        from airflow_provider_importstatus.clients.storage import StoredFile
+
+        self.check_submit_params(vendor_params)
+        file = StoredFile(path)
+        with only_our_errors(self.hook_name):
+            return SyncClient(self).run(lambda hook: hook.submit(file, **vendor_params))
+
+    def cancel_import(self, import_id: str | int) -> None:
+        """Cancel an import.
+
+        :raises ImportSettingsError: the vendor cannot cancel
+        :raises ImportStatusError: another subclass for the kind of failure
+        """
+        import_id = read_import_id(import_id)
+        with only_our_errors(self.hook_name):
+            SyncClient(self).run(lambda hook: hook.cancel(import_id))
+
+    def download_error_reports(self, import_id: str | int, to: str | os.PathLike[str]) -> list[str]:
+        """Store the error reports of an import that has ended, and return their paths.
+
+        A report that cannot be stored is logged and left out.
+
+        :param to: a local folder, or one in an object storage that Airflow knows
+        :raises ImportStatusError: a subclass for the kind of failure, if the vendor cannot be asked
+        """
+        saved = self.save_error_reports(read_import_id(import_id), to)
+        for error in saved.errors:
+            self.log.warning("%s", error)
+        return list(saved.paths)
+
+    def save_error_reports(self, import_id: str, to: str | os.PathLike[str]) -> SavedReports:
+        """Store the error reports of an import below ``<to>/<vendor>/<conn_id>/<import_id>``."""
+        from airflow_provider_importstatus.clients.storage import ReportFolder
+
+        folder = ReportFolder(to, self.vendor, self.conn_id, import_id)
+        with only_our_errors(self.hook_name):
+            return SyncClient(self).run(lambda hook: save_reports(hook, import_id, folder))
+
     def get_conn(self) -> requests.Session:
         """Return a session for the vendor's other calls, such as submitting a file.
 
@@ -244,6 +321,27 @@ class ImportStatusHook(BaseHook):
             raise ImportSettingsError(
                 f"Connection {self.conn_id!r} is of type {self.conn_type!r}; this sensor requires"
                 f" {wanted!r}. ImportStatusSensor accepts any type. Nothing was sent."
+            )
+
+    @property
+    def vendor(self) -> str:
+        """The vendor's name in an `ImportStatus`."""
+        return self.conn_type
+
+    @classmethod
+    def check_submit_params(cls, params: Mapping[str, Any]) -> None:
+        """Check that these are parameters of `submit`.
+
+        :raises ImportSettingsError: with the unknown and the valid names
+        """
+        if cls.submit is ImportStatusHook.submit:
+            return
+        known = [name for name in inspect.signature(cls.submit).parameters if name not in ("self", "file")]
+        if unknown := [name for name in params if name not in known]:
+            valid = f"Valid parameters: {', '.join(known)}." if known else "It has no parameters."
+            raise ImportSettingsError(
+                f"{cls.hook_name}'s submission has no parameter {', '.join(map(repr, unknown))}. {valid}"
+                " Nothing was sent."
             )
 
     @classmethod

@@ -5,7 +5,7 @@ https://docs.cleartax.in/cleartax-docs/gls-api/gls-api-reference/advanced-ingest
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 from urllib.parse import urlencode
@@ -21,7 +21,8 @@ from airflow_provider_importstatus.hooks.base import ImportStatusHook
 from airflow_provider_importstatus.hooks.connection_form import Advice
 from airflow_provider_importstatus.protocol.credentials import refresh_at, token_variable_name
 from airflow_provider_importstatus.protocol.flow import Flow, send_authenticated
-from airflow_provider_importstatus.protocol.messages import Credential, Request, Response
+from airflow_provider_importstatus.protocol.messages import Credential, Request, Response, json_request
+from airflow_provider_importstatus.protocol.reports import ErrorReport
 from airflow_provider_importstatus.protocol.responses import (
     MAX_ITEMS,
     access_token,
@@ -35,6 +36,8 @@ from airflow_provider_importstatus.protocol.responses import (
     too_many,
 )
 from airflow_provider_importstatus.protocol.settings import ConnectionSettings
+from airflow_provider_importstatus.protocol.submission import find_url, read_param, start_import
+from airflow_provider_importstatus.protocol.transfers import SourceFile, Upload
 from airflow_provider_importstatus.status import (
     MAX_STAGES,
     MAX_WORD,
@@ -46,6 +49,16 @@ from airflow_provider_importstatus.status import (
 __all__ = ["ClearHook"]
 
 WHAT, LOGIN = "Clear's ingestion status", "Clear's token request"
+PRESIGN, INGEST = "Clear's pre-signed URL", "Clear's ingestion request"
+
+#: Content types of the upload by file name extension.
+#: https://docs.cleartax.in/cleartax-docs/gls-api/gls-api-reference/advanced-ingestion-api/upload-file-to-storage
+CONTENT_TYPES = {
+    "csv": "text/csv",
+    "xls": "application/vnd.ms-excel",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "zip": "application/zip",
+}
 
 WORKFLOWS = {
     "CREATED": ImportState.QUEUED,
@@ -64,7 +77,7 @@ ACTIVITIES = {
 
 
 class ClearHook(ImportStatusHook):
-    """Polls ingestion workflows of Clear One Integration.
+    """Submits files to Clear One Integration, and polls its ingestion workflows.
 
     :param conn_id: a connection of type ``clear``
     :param integration_id: overrides the connection's integration id
@@ -131,8 +144,45 @@ class ClearHook(ImportStatusHook):
         stated = parse_count(status)
         return stated if stated is not None and stated >= 400 else response.status
 
+    def submit(self, file: SourceFile, template_type: str | None = None) -> Flow[str]:
+        """Upload a file, start its ingestion, and return the taskId.
+
+        https://docs.cleartax.in/cleartax-docs/gls-api/gls-api-reference/advanced-ingestion-api/create-ingestion-activity
+
+        :param file: a csv, xls, xlsx or zip file
+        :param template_type: Clear's templateType: ``SALES``, ``PURCHASE``, ``TDSV2_PR``, ``GENERAL_LEDGER``
+            without a transformation
+        """
+        template = read_param("template_type", template_type, "SALES")
+        extension = _extension(file.name)
+        self._integration()  # Fails before a token is requested.
+        query = urlencode({"filename": file.name})
+        presign = Request("GET", f"/one-integration/action/pre-sign?{query}")
+        response = yield from send_authenticated(self, presign)
+        raise_for_status(response, PRESIGN)
+        url = find_url(response, PRESIGN)
+        upload = Upload(file, CONTENT_TYPES[extension])
+        stored = yield Request("PUT", url, body=upload, is_signed=True)
+        raise_for_status(stored, "Clear's storage")
+        info = {"uploadUrl": url, "filename": file.name, "fileType": extension.upper()}
+        body = {"fileInfo": [info], "templateType": template}
+        ingest = json_request("POST", "/one-integration/api/v1/ingest", body)
+        return (yield from start_import(self, ingest, INGEST, "taskId", "workflowId", "activityId"))
+
+    def error_reports(self, import_id: str) -> Flow[Sequence[ErrorReport]]:
+        """Return the error reports of the activities. Their URLs are valid for an hour."""
+        response, result = yield from self._result(import_id)
+        return [
+            ErrorReport(_to_stage(activity, response).stage, url, is_signed=True)
+            for activity, url in _report_urls(_activities(result))
+        ]
+
     def poll(self, import_id: str) -> Flow[ImportStatus]:
         """Poll the workflow and its activities once and return their status."""
+        response, result = yield from self._result(import_id)
+        return _to_status(import_id, result, response)
+
+    def _result(self, import_id: str) -> Flow[tuple[Response, Mapping[str, Any]]]:
         self._integration()  # Fails before a token is requested.
         query = urlencode({"taskId": import_id})
         response = yield from send_authenticated(
@@ -150,7 +200,7 @@ class ClearHook(ImportStatusHook):
             )
         if not isinstance(result, dict) or envelope.get("success") is False:
             raise ImportProtocolError(f"{WHAT}: no usable result ({response.excerpt()})")
-        return _to_status(import_id, result, response)
+        return response, result
 
     def _integration(self) -> str:
         if self.integration_id is not None:
@@ -177,17 +227,11 @@ def _to_status(import_id: str, result: Mapping[str, Any], response: Response) ->
     word = result.get("workflowStatus")
     if not isinstance(word, str) or not word.strip():
         raise ImportProtocolError(f"{WHAT}: no workflowStatus ({response.excerpt()})")
-    activities = result.get("activityStatusList") or []
-    if not isinstance(activities, list) or not all(isinstance(item, dict) for item in activities):
-        raise ImportProtocolError(f"{WHAT}: activityStatusList is not a list of objects")
-    if len(activities) > MAX_ITEMS:
-        raise too_many()
+    activities = _activities(result)
     state = WORKFLOWS.get(word.strip().upper(), ImportState.UNKNOWN)
     # With SUCCESS, even all rows may be rejected: only the activities show it.
     if state is ImportState.SUCCEEDED and any(_activity_state(each) is not state for each in activities):
         state = ImportState.PARTIAL
-    reports = (activity.get("errorReportPreSign") for activity in activities)
-    urls = (url for url in reports if isinstance(url, str) and url)
     return ImportStatus(
         vendor="clear",
         import_id=import_id,
@@ -201,8 +245,32 @@ def _to_status(import_id: str, result: Mapping[str, Any], response: Response) ->
         ),
         stages=tuple(_to_stage(activity, response) for activity in activities[:MAX_STAGES]),
         more_stages=len(activities[MAX_STAGES:]),
-        error_report_urls=tuple(islice(urls, MAX_STAGES)),
+        error_report_urls=tuple(url for _, url in _report_urls(activities)),
     )
+
+
+def _activities(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    activities = result.get("activityStatusList") or []
+    if not isinstance(activities, list) or not all(isinstance(item, dict) for item in activities):
+        raise ImportProtocolError(f"{WHAT}: activityStatusList is not a list of objects")
+    if len(activities) > MAX_ITEMS:
+        raise too_many()
+    return activities
+
+
+def _report_urls(activities: Iterable[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, Any], str]]:
+    found = ((activity, activity.get("errorReportPreSign")) for activity in activities)
+    return islice(((each, url) for each, url in found if isinstance(url, str) and url), MAX_STAGES)
+
+
+def _extension(name: str) -> str:
+    extension = name.rpartition(".")[2].lower()
+    if extension not in CONTENT_TYPES:
+        raise ImportSettingsError(
+            f"file {name!r} has no extension that Clear accepts. Give a file that ends in one of"
+            f" {', '.join(CONTENT_TYPES)}. Nothing was sent."
+        )
+    return extension
 
 
 def _activity_state(activity: Mapping[str, Any]) -> ImportState:

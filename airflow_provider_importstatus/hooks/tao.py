@@ -5,7 +5,7 @@ https://userguide.taotesting.com/developer-documentation/latest/public/check-upl
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from urllib3.filepost import encode_multipart_formdata
@@ -21,6 +21,7 @@ from airflow_provider_importstatus.protocol.messages import (
     form_request,
     quote_path_segment,
 )
+from airflow_provider_importstatus.protocol.reports import ErrorReport
 from airflow_provider_importstatus.protocol.responses import (
     access_token,
     extract_messages,
@@ -30,16 +31,20 @@ from airflow_provider_importstatus.protocol.responses import (
     read_json,
 )
 from airflow_provider_importstatus.protocol.settings import ConnectionSettings
+from airflow_provider_importstatus.protocol.submission import find_url, start_import
+from airflow_provider_importstatus.protocol.transfers import SourceFile, Upload
 from airflow_provider_importstatus.redaction import is_nothing
 from airflow_provider_importstatus.status import MAX_WORD, ImportState, ImportStatus, RowCounts
 
 __all__ = ["TaoAdvanceHook"]
 
 WHAT, LOGIN = "TAO Advance's upload status", "TAO Advance's token request"
+UPLOAD, DOWNLOAD = "TAO Advance's upload", "TAO Advance's result file"
 #: A gateway's prefix in front of the service's own path. The documentation's own response has it twice.
 DEFAULT_PREFIX = "/api/v1/upload"
 #: Lifetime of a token whose response does not state it, in seconds, as in the documentation's example.
 DEFAULT_LIFETIME = 3600.0
+ACCEPT_JSON = {"Accept": "application/json"}
 
 STATES = {
     "pending": ImportState.RUNNING,
@@ -49,7 +54,7 @@ STATES = {
 
 
 class TaoAdvanceHook(ImportStatusHook):
-    """Polls rostering uploads of TAO Advance.
+    """Uploads rosters to TAO Advance, and polls these uploads.
 
     :param conn_id: a connection of type ``tao_advance``
     """
@@ -97,6 +102,28 @@ class TaoAdvanceHook(ImportStatusHook):
         """Return the request with the token."""
         headers = {"Authorization": f"Bearer {credential.value}"}
         return request.with_headers(headers)
+
+    def submit(self, file: SourceFile) -> Flow[str]:
+        """Upload a CSV file and return the referenceId.
+
+        https://userguide.taotesting.com/developer-documentation/latest/public/upload-via-api
+        """
+        path = f"{_prefix(self.settings)}/api/v1/upload"
+        request = Request("POST", path, ACCEPT_JSON, Upload(file, "text/csv", field="file"))
+        return (yield from start_import(self, request, UPLOAD, "referenceId", "id"))
+
+    def error_reports(self, import_id: str) -> Flow[Sequence[ErrorReport]]:
+        """Return the result file of an upload.
+
+        https://userguide.taotesting.com/developer-documentation/latest/public/download-results-via-api
+        """
+        path = f"{_prefix(self.settings)}/api/v1/download/{quote_path_segment(import_id)}"
+        response = yield from send_authenticated(self, Request("GET", path, ACCEPT_JSON))
+        if response.status == 404:
+            read_json(response, DOWNLOAD)  # Raises for a gateway's page.
+            return ()
+        raise_for_status(response, DOWNLOAD)
+        return [ErrorReport("result", find_url(response, DOWNLOAD), is_signed=True)]
 
     def poll(self, import_id: str) -> Flow[ImportStatus]:
         """Poll the upload once and return its status."""

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from itertools import islice
 from typing import Any
+from urllib.parse import urlencode
 
 from airflow_provider_importstatus.exceptions import (
     ImportNotFoundError,
@@ -31,11 +32,13 @@ from airflow_provider_importstatus.protocol.responses import (
     read_json,
 )
 from airflow_provider_importstatus.protocol.settings import ConnectionSettings
+from airflow_provider_importstatus.protocol.submission import read_param, start_import
+from airflow_provider_importstatus.protocol.transfers import SourceFile, Upload
 from airflow_provider_importstatus.status import MAX_WORD, ImportState, ImportStatus, RowCounts
 
 __all__ = ["ThalamusHook"]
 
-WHAT = "Thalamus' import status"
+WHAT, IMPORT, CANCEL = "Thalamus' import status", "Thalamus' file import", "Thalamus' cancellation"
 API = "/api/v4"
 
 #: The state numbers in the filter of the list of imports.
@@ -71,7 +74,7 @@ BAD_ROWS = ("rowsWithErrors", "rowsRollbacked", "rowsRollbackedWithErrors")
 
 
 class ThalamusHook(ImportStatusHook):
-    """Polls imports of Thalamus.
+    """Submits files to Thalamus, polls their imports and cancels them.
 
     :param conn_id: a connection of type ``thalamus``
     """
@@ -130,6 +133,36 @@ class ThalamusHook(ImportStatusHook):
             raise_for_status(response, "Thalamus' user")
             return read_json(response, "Thalamus' user")
 
+    def submit(self, file: SourceFile, type: str | int | None = None, name: str | None = None) -> Flow[str]:  # noqa: A002 - Thalamus' name
+        """Submit a file and return the id of its import.
+
+        https://doc.thalamus.global/api-reference/api-rest-json-v4/imports/import-file
+
+        :param type: what the file contains: 25004 companies, 25006 physical locations, 25011 partner sales,
+            25012 partner stock
+        :param name: the import's name in Thalamus; the file's name by default
+        """
+        query = urlencode(
+            {
+                "name": read_param("name", file.name if name is None else name, "sales.csv"),
+                "type": read_param("type", type, "25011"),
+            }
+        )
+        upload = Upload(file, "application/octet-stream", field="file")
+        request = Request("POST", f"{self._api}/import/file?{query}", body=upload)
+        return (yield from start_import(self, request, IMPORT, "id"))
+
+    def cancel(self, import_id: str) -> Flow[None]:
+        """Cancel the import.
+
+        https://doc.thalamus.global/api-reference/api-rest-json-v4/imports/cancel-import
+        """
+        path = f"{self._api}/import/cancel/{quote_path_segment(import_id)}"
+        response = yield from send_authenticated(self, Request("POST", path))
+        if response.status == 400 and "invalidid" in _error_codes(response):
+            raise _unknown(import_id)
+        raise_for_status(response, CANCEL)
+
     def poll(self, import_id: str) -> Flow[ImportStatus]:
         """Poll the import once and return its status."""
         response = yield from send_authenticated(
@@ -137,10 +170,7 @@ class ThalamusHook(ImportStatusHook):
         )
         response = _with_secret_link(response)
         if response.status == 400 and "invalidid" in _error_codes(response):
-            raise ImportNotFoundError(
-                f"Thalamus knows no import {import_id!r} (InvalidID). Check that it is the id that the import"
-                " call returned."
-            )
+            raise _unknown(import_id)
         raise_for_status(response, WHAT)
         data = read_json(response, WHAT)
         word = data.get("state")
@@ -151,6 +181,13 @@ class ThalamusHook(ImportStatusHook):
     @property
     def _api(self) -> str:
         return "" if self.base_url.endswith(API) else API
+
+
+def _unknown(import_id: str) -> ImportNotFoundError:
+    return ImportNotFoundError(
+        f"Thalamus knows no import {import_id!r} (InvalidID). Check that it is the id that the import call"
+        " returned."
+    )
 
 
 def _with_secret_link(response: Response) -> Response:

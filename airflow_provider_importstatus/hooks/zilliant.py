@@ -6,10 +6,15 @@ https://docs.zilliant.com/apidocs/get-the-import-status
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from airflow_provider_importstatus.exceptions import ImportNotFoundError, ImportProtocolError
+from airflow_provider_importstatus.exceptions import (
+    ImportNotFoundError,
+    ImportProtocolError,
+    ImportRequestError,
+    ImportSettingsError,
+)
 from airflow_provider_importstatus.hooks.base import ImportStatusHook
 from airflow_provider_importstatus.hooks.connection_form import Advice
 from airflow_provider_importstatus.protocol.credentials import token_variable_name
@@ -19,8 +24,10 @@ from airflow_provider_importstatus.protocol.messages import (
     Request,
     Response,
     form_request,
+    json_request,
     quote_path_segment,
 )
+from airflow_provider_importstatus.protocol.reports import ErrorReport
 from airflow_provider_importstatus.protocol.responses import (
     access_token,
     extract_messages,
@@ -32,12 +39,16 @@ from airflow_provider_importstatus.protocol.responses import (
     read_json,
 )
 from airflow_provider_importstatus.protocol.settings import ConnectionSettings
+from airflow_provider_importstatus.protocol.submission import find_id, read_param, start_import
+from airflow_provider_importstatus.protocol.transfers import SourceFile, Upload
 from airflow_provider_importstatus.status import MAX_WORD, ImportState, ImportStatus, RowCounts
 
 __all__ = ["ZilliantHook"]
 
 STATUS, REPORT = "Zilliant's import status", "Zilliant's import report"
+MAPPING, UPLOAD, START = "Zilliant's mapping", "Zilliant's upload", "Zilliant's import request"
 LOGIN = "Zilliant's login at Salesforce"
+IMPORT = "/v1/EntityImport"
 LOGIN_URL = "https://login.salesforce.com/services/oauth2/token"
 
 STATES = {
@@ -54,7 +65,7 @@ REPORTS = {
 
 
 class ZilliantHook(ImportStatusHook):
-    """Polls EntityImports of Zilliant.
+    """Submits files as EntityImports to Zilliant, and polls these.
 
     :param conn_id: a connection of type ``zilliant``
     """
@@ -114,9 +125,59 @@ class ZilliantHook(ImportStatusHook):
             headers["X-Forwarded-Host"] = host
         return request.with_headers(headers)
 
+    def submit(
+        self,
+        file: SourceFile,
+        mapping_id: str | int | None = None,
+        mapping: Mapping[str, Any] | None = None,
+    ) -> Flow[str]:
+        """Upload a CSV file, start its import, and return the importId.
+
+        https://docs.zilliant.com/apidocs/invoke-the-file-import-workflow
+
+        :param mapping_id: the mapping that describes the file
+        :param mapping: the JSON object that creates a mapping, instead of ``mapping_id``
+        """
+        if mapping is None:
+            mapping_id = read_param("mapping_id", mapping_id, "6f1c…, or a mapping that creates one")
+        elif mapping_id is not None or not isinstance(mapping, Mapping):
+            raise ImportSettingsError(
+                "mapping is given with mapping_id, or is not a dictionary. Give one of mapping_id (text) and"
+                " mapping (dictionary). Nothing was sent."
+            )
+        else:
+            mapping_id = yield from self._create_mapping(mapping)
+        path = f"{IMPORT}/{quote_path_segment(mapping_id)}/upload"
+        upload = Request("POST", path, body=Upload(file, "text/csv", field="file"))
+        response = yield from send_authenticated(self, upload)
+        if response.status == 404:
+            read_json(response, UPLOAD)  # Raises for a gateway's page.
+            raise ImportRequestError(f"Zilliant knows no mapping {mapping_id!r}. Check mapping_id.")
+        raise_for_status(response, UPLOAD)
+        upload_id = find_id(response, UPLOAD, "uploadId")
+        start = Request("POST", f"{IMPORT}/{quote_path_segment(upload_id)}/import")
+        return (yield from start_import(self, start, START, "importId", "entityImportId"))
+
+    def _create_mapping(self, mapping: Mapping[str, Any]) -> Flow[str]:
+        """Create a mapping and return its id.
+
+        https://docs.zilliant.com/v1-api/apidocs/send-file-metadata
+        """
+        response = yield from send_authenticated(self, json_request("POST", f"{IMPORT}/", mapping))
+        raise_for_status(response, MAPPING)
+        return find_id(response, MAPPING, "mappingId")
+
+    def error_reports(self, import_id: str) -> Flow[Sequence[ErrorReport]]:
+        """Return the file of rejected rows.
+
+        https://docs.zilliant.com/v1-api/apidocs/get-the-error-file
+        """
+        return [ErrorReport("errors", f"{IMPORT}/{quote_path_segment(import_id)}/errorFile")]
+        yield
+
     def poll(self, import_id: str) -> Flow[ImportStatus]:
         """Poll the import once, including its report if it has ended, and return its status."""
-        path = f"/v1/EntityImport/{quote_path_segment(import_id)}"
+        path = f"{IMPORT}/{quote_path_segment(import_id)}"
         response = yield from send_authenticated(self, Request("GET", f"{path}/status"))
         if response.status == 404:
             read_json(response, STATUS)  # Raises for a gateway's page.

@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from airflow_provider_importstatus.exceptions import (
+    ImportProtocolError,
     ImportStatusError,
     ImportUnavailableError,
+    SubmissionUncertainError,
 )
 from airflow_provider_importstatus.protocol.messages import (
     Credential,
@@ -30,6 +32,7 @@ __all__ = [
     "Returned",
     "Vendor",
     "advance",
+    "may_have_started",
     "send_authenticated",
 ]
 
@@ -115,9 +118,25 @@ def send_authenticated(vendor: Vendor, request: Request) -> Flow[Response]:
 
 def _send(vendor: Vendor, request: Request, credential: Credential) -> Flow[Response]:
     url = vendor.settings.base_url + request.url if request.url.startswith("/") else request.url
-    response: Response = yield vendor.apply_auth(replace(request, url=url), credential)
+    try:
+        response: Response = yield vendor.apply_auth(replace(request, url=url), credential)
+    except (ImportUnavailableError, ImportProtocolError) as error:
+        if request.starts_import and not getattr(error, "is_unsent", False):
+            raise may_have_started(str(error)) from error
+        raise
     return replace(
         response,
         status=vendor.effective_status(response),
         secrets=(*credential.all_secrets, vendor.settings.password),
+    )
+
+
+def may_have_started(reason: str) -> SubmissionUncertainError:
+    """Return the error for a request that may have started an import whose id is unknown.
+
+    :param reason: a sentence with the cause
+    """
+    return SubmissionUncertainError(
+        f"{reason} The vendor may have started the import, so the request is not repeated. Look for the file"
+        " in the vendor's system: wait for the import with a sensor if it is there, clear the task if not."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
@@ -10,6 +11,7 @@ from urllib.parse import quote, urlencode
 
 from airflow_provider_importstatus.exceptions import ImportSettingsError
 from airflow_provider_importstatus.protocol import json_body
+from airflow_provider_importstatus.protocol.transfers import Sink, Upload
 from airflow_provider_importstatus.redaction import MAX_TEXT, clean_text
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "StoreLoginRejection",
     "StoreSharedToken",
     "form_request",
+    "json_request",
     "quote_path_segment",
 ]
 
@@ -35,17 +38,32 @@ EXCERPT = 200
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An HTTP request with an encoded body. A URL that begins with a slash is relative to the base URL."""
+    """An HTTP request. A URL that begins with a slash is relative to the base URL.
+
+    :param body: encoded, or a file
+    :param sink: stores the body of a 2xx response, which is empty in the `Response` then
+    :param starts_import: whether sending it twice might import a file twice
+    :param is_signed: whether the URL contains its own authorization, so that nobody may read it
+    """
 
     method: str
     url: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    body: bytes | None = field(default=None, repr=False)
+    body: bytes | Upload | None = field(default=None, repr=False)
+    sink: Sink | None = field(default=None, repr=False)
+    starts_import: bool = False
+    is_signed: bool = False
 
     @property
     def label(self) -> str:
-        """Method and URL for error texts, without the query."""
-        return f"{self.method} {self.url.partition('?')[0]}"
+        """Method and URL for error texts: without the query, of signed URLs only the origin."""
+        url = "/".join(self.url.split("/", 3)[:3]) if self.is_signed else self.url.partition("?")[0]
+        return f"{self.method} {url}"
+
+    @property
+    def is_transfer(self) -> bool:
+        """Whether the request transfers a file, which may take longer than other requests."""
+        return self.sink is not None or isinstance(self.body, Upload)
 
     def with_headers(self, headers: Mapping[str, str]) -> Request:
         """Return the request with these headers added."""
@@ -212,6 +230,12 @@ def form_request(url: str, fields: Mapping[str, str]) -> Request:
     """Return a POST request with urlencoded fields."""
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
     return Request("POST", url, headers, urlencode(fields).encode())
+
+
+def json_request(method: str, url: str, data: Mapping[str, Any]) -> Request:
+    """Return a request with a JSON object as its body."""
+    headers = {"Content-Type": "application/json", "Accept": "application/json"}
+    return Request(method, url, headers, json.dumps(data).encode())
 
 
 def quote_path_segment(import_id: str) -> str:

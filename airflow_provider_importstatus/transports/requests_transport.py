@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from typing import Any, TypeVar
 
 import requests
 import urllib3
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from airflow_provider_importstatus.exceptions import (
     ImportRequestError,
@@ -19,6 +20,7 @@ from airflow_provider_importstatus.exceptions import (
 from airflow_provider_importstatus.protocol.flow import Flow, Returned, advance
 from airflow_provider_importstatus.protocol.messages import Effect, Request, Response
 from airflow_provider_importstatus.protocol.settings import ConnectionSettings
+from airflow_provider_importstatus.protocol.transfers import Upload
 from airflow_provider_importstatus.transports.body import ACCEPT_ENCODING, Body, plain_headers
 from airflow_provider_importstatus.transports.deadline import Deadline, DeadlineAdapter, DeadlinePassedError
 from airflow_provider_importstatus.transports.tls import (
@@ -27,6 +29,7 @@ from airflow_provider_importstatus.transports.tls import (
     root_cause,
     underlying_error,
 )
+from airflow_provider_importstatus.transports.upload import UploadBody
 
 __all__ = ["Session", "exchange", "run_flow"]
 
@@ -99,22 +102,44 @@ def run_flow(flow: Flow[T], perform: Callable[[Effect], Any]) -> T:
         return turn.result
 
 
-def exchange(request: Request, session: requests.Session, timeout: float) -> Response:
-    """Send one request and return the complete response, within `timeout` seconds."""
+def exchange(
+    request: Request, session: requests.Session, timeout: float, transfer_timeout: float = 0.0
+) -> Response:
+    """Send one request and return the complete response.
+
+    :param timeout: maximum duration in seconds; of a file transfer, the longest silence
+    :param transfer_timeout: maximum duration of a file transfer in seconds
+    """
+    if not isinstance(request.body, Upload):
+        total = transfer_timeout if request.is_transfer else timeout
+        return _within(total, request, request.body, session, timeout)
+    with UploadBody(request.body) as body:
+        try:
+            return _within(transfer_timeout, request, body, session, timeout)
+        except ImportUnavailableError as error:
+            error.is_unsent = error.is_unsent or not body.is_sent
+            raise
+
+
+def _within(
+    total: float, request: Request, body: bytes | UploadBody | None, session: requests.Session, timeout: float
+) -> Response:
     where = request.label
     # The other transport keeps no cookies either.
     session.cookies.clear()
     try:
-        with Deadline(timeout):
-            return _exchange(request, session, timeout, where)
+        with Deadline(total):
+            return _exchange(request, body, session, timeout)
     except DeadlinePassedError as error:
         raise ImportUnavailableError(
-            f"{where} got no response: timed out after {timeout:g} seconds."
+            f"{where} got no response: timed out after {total:g} seconds."
         ) from error
     except requests.exceptions.SSLError as error:
         raise _tls_error(error, where) from error
     except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
-        raise ImportUnavailableError(f"{where} got no response: {root_cause(error)}.") from error
+        unavailable = ImportUnavailableError(f"{where} got no response: {root_cause(error)}.")
+        unavailable.is_unsent = _is_unconnected(error)
+        raise unavailable from error
     except (requests.RequestException, ValueError) as error:
         if isinstance(underlying_error(error), urllib3.exceptions.InvalidHeader):
             raise ImportUnavailableError(f"{where} got an invalid HTTP response: InvalidHeader.") from error
@@ -125,22 +150,46 @@ def exchange(request: Request, session: requests.Session, timeout: float) -> Res
         raise environment_error(error) from error
 
 
-def _exchange(request: Request, session: requests.Session, timeout: float, where: str) -> Response:
+def _exchange(
+    request: Request, body: bytes | UploadBody | None, session: requests.Session, timeout: float
+) -> Response:
+    # A file is stored as it arrives.
+    headers = {**request.headers, "Accept-Encoding": "identity" if request.sink else ACCEPT_ENCODING}
+    if isinstance(body, UploadBody):
+        headers["Content-Type"] = body.content_type
     with session.request(
         request.method,
         request.url,
-        headers={**request.headers, "Accept-Encoding": ACCEPT_ENCODING},
-        data=request.body,
+        headers=headers,
+        data=body,
         timeout=timeout,
         allow_redirects=False,
         stream=True,
     ) as reply:
         headers = plain_headers(reply.raw.headers.items())
-        body = Body(headers, where)
-        # Not `stream`: it reads chunk headers of any length.
-        while chunk := reply.raw.read(CHUNK, decode_content=False):
-            body.add(chunk)
-        return Response(reply.status_code, headers, body.whole(), received_at=time.time())
+        if request.sink is not None and 200 <= reply.status_code < 300:
+            request.sink.save(headers, _chunks(reply, decode=True))
+            return Response(reply.status_code, headers, received_at=time.time())
+        answer = Body(headers, request.label)
+        for chunk in _chunks(reply, decode=False):
+            answer.add(chunk)
+        return Response(reply.status_code, headers, answer.whole(), received_at=time.time())
+
+
+def _chunks(reply: requests.Response, *, decode: bool) -> Iterator[bytes]:
+    # Not `stream`: it reads chunk headers of any length.
+    while chunk := reply.raw.read(CHUNK, decode_content=decode):
+        yield chunk
+
+
+def _is_unconnected(error: BaseException) -> bool:
+    """Return whether no connection was established, so that nothing was sent."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, requests.ConnectTimeout | NewConnectionError | ConnectTimeoutError):
+            return True
+        cause = underlying_error(cause)
+    return False
 
 
 def _tls_error(error: BaseException, where: str) -> ImportStatusError:

@@ -1,0 +1,203 @@
+"""Files to submit, and folders for error reports: local, or in any object storage that Airflow knows."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from email.message import Message
+from functools import cached_property
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+from urllib.parse import quote, urlsplit
+
+from airflow.providers.common.compat.sdk import ObjectStoragePath
+from fsspec import AbstractFileSystem
+from fsspec.implementations.local import LocalFileSystem
+
+from airflow_provider_importstatus.exceptions import ImportSettingsError
+
+__all__ = ["ReportFolder", "StoredFile"]
+
+#: Bytes that a file in an object storage buffers; some storages would take 50 MiB.
+BLOCK = 8 * 1024 * 1024
+#: Maximum length of a segment of a report's path, in characters: file systems allow 255 bytes.
+MAX_SEGMENT = 150
+#: File names by content type, for their extensions.
+EXTENSIONS = {
+    "application/json": ".json",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": ".xlsx",
+    "application/zip": ".zip",
+    "text/plain": ".txt",
+}
+DEFAULT_EXTENSION = "csv"
+VALID_EXTENSION = re.compile(r"[a-z0-9]{1,8}")
+
+
+class StoredFile:
+    """A local file or an object in a storage.
+
+    :param path: a local path, or a URI such as ``s3://conn_id@bucket/key``
+    :raises ImportSettingsError: there is no such file, or it is empty
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._fs, self._path = _locate("file", path)
+        try:
+            self._info = self._fs.info(self._path)
+        except Exception as error:
+            # Object storages raise exceptions of their own.
+            raise self._error(f"cannot be read: {type(error).__name__}") from error
+        if self._info["type"] != "file":
+            raise self._error("is not a file")
+        if not self.size:
+            raise self._error("is empty")
+
+    @property
+    def name(self) -> str:
+        """The file's name, without folders."""
+        return self._path.rstrip("/").rpartition("/")[2]
+
+    @property
+    def size(self) -> int:
+        """The size in bytes."""
+        return int(self._info["size"] or 0)
+
+    def open(self) -> BinaryIO:
+        """Open the file for reading from its beginning."""
+        return cast(BinaryIO, self._fs.open(self._path, "rb"))
+
+    @cached_property
+    def version(self) -> str | None:
+        """The object's ETag, or a local file's SHA-256; None if the storage has no ETags."""
+        if isinstance(self._fs, LocalFileSystem):
+            with self.open() as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # not typed
+        etag = next((value for name, value in self._info.items() if name.lower() == "etag"), None)
+        return str(etag) if etag else None
+
+    def _error(self, fact: str) -> ImportSettingsError:
+        return ImportSettingsError(
+            f"file {self._path} {fact}. Give the path or URI of a file with content. Nothing was sent."
+        )
+
+
+class ReportFolder:
+    """The folder in which the error reports of one import are stored.
+
+    :param path: a local path, or a URI such as ``s3://conn_id@bucket/prefix``
+    :param segments: vendor, connection and import, each of which becomes a folder
+    :raises ImportSettingsError: the path cannot be used
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *segments: str) -> None:
+        self._fs, root = _locate("error_report_path", path)
+        self._folder = "/".join([root.rstrip("/"), *map(_segment, segments)])
+
+    def sink(self, stage: str, number: int, url: str) -> ReportSink:
+        """Return the sink of a stage's report with this number.
+
+        :param url: where the report comes from, whose extension may tell its type
+        """
+        return ReportSink(self._fs, self._folder, f"{_segment(stage.lower())}-{number}", url)
+
+
+class ReportSink:
+    """Stores one report: completely, or not at all.
+
+    :param name: the file's name without an extension, which the response determines
+    """
+
+    def __init__(self, fs: AbstractFileSystem, folder: str, name: str, url: str) -> None:
+        self.path = ""
+        self._fs, self._folder, self._name, self._url = fs, folder, name, url
+
+    def save(self, headers: Mapping[str, str], chunks: Iterable[bytes]) -> None:
+        """Store the body of a response under another name, and rename it when it is complete.
+
+        :raises ImportSettingsError: it cannot be stored
+        """
+        target = f"{self._folder}/{self._name}.{_extension(headers, self._url)}"
+        # The same name in each try, so that what a killed process leaves behind is overwritten.
+        part = f"{self._folder}/.{self._name}.part"
+        try:
+            self._write(part, chunks)
+            with self._storing():
+                self._fs.mv(part, target)
+        except BaseException:
+            with suppress(Exception):
+                self._fs.rm(part)
+            raise
+        self.path = target if isinstance(self._fs, LocalFileSystem) else self._fs.unstrip_protocol(target)
+
+    def _write(self, part: str, chunks: Iterable[bytes]) -> None:
+        with self._storing():
+            file = self._open(part)
+        try:
+            for chunk in chunks:
+                with self._storing():
+                    file.write(chunk)
+        finally:
+            with self._storing():
+                file.close()
+
+    def _open(self, part: str) -> Any:
+        try:
+            return self._fs.open(part, "wb", block_size=BLOCK)
+        except FileNotFoundError:
+            # Object storages need no folders, and creating one may take a permission of its own.
+            self._fs.makedirs(self._folder, exist_ok=True)
+            return self._fs.open(part, "wb", block_size=BLOCK)
+
+    @contextmanager
+    def _storing(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            # Object storages raise exceptions of their own.
+            raise ImportSettingsError(
+                f"error_report_path: {self._folder} cannot be written: {type(error).__name__}."
+                " Give a folder that the workers may write to."
+            ) from error
+
+
+def _locate(name: str, path: str | os.PathLike[str]) -> tuple[AbstractFileSystem, str]:
+    text = str(path) if isinstance(path, str | os.PathLike) else ""
+    if not text.strip():
+        actual = "is empty" if isinstance(path, str) else f"is of type {type(path).__name__}"
+        raise ImportSettingsError(f"{name} {actual}. Give a path or a URI such as s3://bucket/key.")
+    scheme = urlsplit(text).scheme
+    if scheme in ("", "file"):
+        return LocalFileSystem(), str(Path(text.removeprefix("file://")).absolute())
+    try:
+        stored = ObjectStoragePath(text)
+        return stored.fs, stored.path
+    except Exception as error:
+        # Each storage raises exceptions of its own, if its provider is installed at all.
+        raise ImportSettingsError(
+            f"{name}: the storage {scheme}:// cannot be used ({type(error).__name__}). Install its Airflow"
+            " provider, and check the connection in the URI."
+        ) from error
+
+
+def _segment(text: str) -> str:
+    """Return the text as one segment of a path; different texts give different segments."""
+    quoted = quote(text, safe=" @=+,").replace("~", "%7E")
+    # Neither hidden, nor "." or "..".
+    quoted = f"%2E{quoted[1:]}" if quoted.startswith(".") else quoted
+    if len(quoted) <= MAX_SEGMENT:
+        return quoted or "_"
+    digest = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
+    return f"{quoted[:MAX_SEGMENT]}-{digest}"
+
+
+def _extension(headers: Mapping[str, str], url: str) -> str:
+    """Return the extension of a report's file: that of its name, else of its URL, else by its type."""
+    message = Message()
+    message["Content-Disposition"] = headers.get("content-disposition", "")
+    content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    names = (message.get_filename(), urlsplit(url).path, EXTENSIONS.get(content_type))
+    found = (Path(name).suffix.removeprefix(".").lower() for name in names if name)
+    return next((one for one in found if VALID_EXTENSION.fullmatch(one)), DEFAULT_EXTENSION)

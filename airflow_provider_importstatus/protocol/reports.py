@@ -1,0 +1,109 @@
+"""Error reports: where a vendor keeps those of an import, and how they are stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from airflow_provider_importstatus.exceptions import (
+    ImportRequestError,
+    ImportSettingsError,
+    ImportStatusError,
+)
+from airflow_provider_importstatus.protocol.flow import Flow, Vendor, send_authenticated
+from airflow_provider_importstatus.protocol.messages import Request, Response
+from airflow_provider_importstatus.protocol.responses import raise_for_status, read_json
+from airflow_provider_importstatus.protocol.transfers import Sink
+
+__all__ = ["ErrorReport", "ReportFolder", "SavedReports", "save_reports"]
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorReport:
+    """One of a vendor's error reports.
+
+    :param stage: the stage of the import that the report is about, for its file name
+    :param url: relative to the base URL, or signed
+    :param is_signed: whether the URL contains its own authorization, so that the vendor's credential must not
+        be sent
+    """
+
+    stage: str
+    url: str = field(repr=False)
+    is_signed: bool = False
+
+
+class Reporting(Vendor, Protocol):
+    """A vendor that may have error reports."""
+
+    def error_reports(self, import_id: str) -> Flow[Sequence[ErrorReport]]:
+        """Return the error reports of an import."""
+
+
+class StoringSink(Sink, Protocol):
+    """A sink that tells where it has stored the body."""
+
+    @property
+    def path(self) -> str:
+        """Return the path of the file, once it is stored."""
+
+
+class ReportFolder(Protocol):
+    """The folder in which the reports of one import are stored."""
+
+    def sink(self, stage: str, number: int, url: str) -> StoringSink:
+        """Return the sink of a stage's report with this number, which comes from this URL."""
+
+
+@dataclass(frozen=True, slots=True)
+class SavedReports:
+    """The paths of the reports that were stored, and the errors of those that were not."""
+
+    paths: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
+
+
+def save_reports(vendor: Reporting, import_id: str, folder: ReportFolder) -> Flow[SavedReports]:
+    """Store all error reports of an import. A report that cannot be stored does not prevent the others."""
+    reports = yield from vendor.error_reports(import_id)
+    paths, errors, numbers = [], [], dict[str, int]()
+    for index, report in enumerate(reports):
+        numbers[report.stage] = numbers.get(report.stage, 0) + 1
+        sink = folder.sink(report.stage, numbers[report.stage], report.url)
+        try:
+            if (yield from _save(vendor, import_id, index, report, sink)):
+                paths.append(sink.path)
+        except ImportStatusError as error:
+            errors.append(str(error))
+    return SavedReports(tuple(paths), tuple(errors))
+
+
+def _save(vendor: Reporting, import_id: str, index: int, report: ErrorReport, sink: Sink) -> Flow[bool]:
+    try:
+        return (yield from _fetch(vendor, report, sink))
+    except ImportSettingsError:
+        raise
+    except ImportStatusError:
+        # The URL may have expired, or the transfer may have been interrupted.
+        reports = yield from vendor.error_reports(import_id)
+        if index >= len(reports):
+            raise
+        return (yield from _fetch(vendor, reports[index], sink))
+
+
+def _fetch(vendor: Reporting, report: ErrorReport, sink: Sink) -> Flow[bool]:
+    """Store a report; return False if the vendor says that there is none."""
+    what = f"{vendor.hook_name}'s error report ({report.stage})"
+    request = Request("GET", report.url, sink=sink, is_signed=report.is_signed)
+    if report.is_signed:
+        response: Response = yield request
+        if not 200 <= response.status < 300:
+            raise ImportRequestError(f"{what}: the storage answers HTTP {response.status}.")
+        return True
+    response = yield from send_authenticated(vendor, request)
+    if response.status == 404:
+        read_json(response, what)  # Raises for a gateway's page.
+        return False
+    raise_for_status(response, what)
+    return True
