@@ -30,6 +30,12 @@ def get_provider_info() -> Form:
                 ],
             }
         ],
+        "operators": [
+            {
+                "integration-name": "Import status",
+                "python-modules": ["airflow_provider_importstatus.operators.import_file"],
+            }
+        ],
         "sensors": [
             {
                 "integration-name": "Import status",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -119,6 +119,7 @@ class ImportStatus:
     :param more_stages: number of stages left out
     :param started_at: when the import started, UTC
     :param finished_at: when the import ended, UTC
+    :param error_reports: paths of the error reports that were stored
     :param error_report_urls: signed URLs of the vendor's error reports. They are credentials, and therefore
         left out of ``to_dict()``, ``repr`` and comparison
     """
@@ -135,6 +136,7 @@ class ImportStatus:
     more_stages: int = 0
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    error_reports: tuple[str, ...] = ()
     error_report_urls: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -151,6 +153,7 @@ class ImportStatus:
         put(self, "messages", tuple(message for message in cleaned if not is_nothing(message)))
         put(self, "more_stages", self.more_stages + max(0, len(self.stages) - MAX_STAGES))
         put(self, "stages", tuple(self.stages[:MAX_STAGES]))
+        put(self, "error_reports", tuple(storable(path) for path in self.error_reports))
         put(self, "error_report_urls", tuple(storable(url) for url in self.error_report_urls))
 
     def to_dict(self) -> dict[str, Any]:
@@ -181,6 +184,7 @@ class ImportStatus:
             "more_stages": self.more_stages,
             "started_at": self.started_at and self.started_at.isoformat(),
             "finished_at": self.finished_at and self.finished_at.isoformat(),
+            "error_reports": list(self.error_reports),
         }
 
     @classmethod
@@ -208,11 +212,21 @@ class ImportStatus:
             more_stages=data.get("more_stages", 0),
             started_at=_parse_timestamp(data.get("started_at")),
             finished_at=_parse_timestamp(data.get("finished_at")),
+            error_reports=tuple(data.get("error_reports", ())),
         )
 
+    def with_reports(self, paths: Iterable[str], errors: Sequence[str]) -> ImportStatus:
+        """Return the status with the paths of stored error reports, and with further messages."""
+        kept = self.messages[: MAX_MESSAGES - len(errors)]
+        more = self.more_messages + len(self.messages) - len(kept)
+        return replace(self, error_reports=tuple(paths), messages=(*kept, *errors), more_messages=more)
+
     def within(self, max_bytes: int = MAX_RESULT_BYTES) -> ImportStatus:
-        """Return the status with as many messages and stages as fit into `max_bytes` of JSON."""
-        size = len(json.dumps(self.to_dict()))
+        """Return the status with as many messages and stages as fit into `max_bytes` of JSON.
+
+        Paths of error reports do not count: triggers store none.
+        """
+        size = len(json.dumps({**self.to_dict(), "error_reports": []}))
         if size <= max_bytes:
             return self
         excess = size + len('"more": 99') - max_bytes

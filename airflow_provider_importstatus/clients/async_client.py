@@ -130,6 +130,13 @@ class AsyncClient:
                 continue
         raise edited_too_often(self.conn_id)
 
+    async def cancel(self, source: HookSource, import_id: str) -> None:
+        """Cancel an import."""
+        hook = await source.hook()
+        poll = Poll(hook, await self._lane(source, hook), source, deadline=None)
+        with only_our_errors(hook.hook_name):
+            await run_flow(hook.cancel(import_id), poll.perform)
+
     async def close(self) -> None:
         """Close the connection pool."""
         await self._session.close()
@@ -264,9 +271,10 @@ class Poll:
         """Run the hook's flow for an import and return its status."""
         hook = self._hook
         with metrics.PollTimer(hook.conn_type, hook.conn_id) as poll, only_our_errors(hook.hook_name):
-            return poll.record(await run_flow(hook.poll(import_id), self._perform))
+            return poll.record(await run_flow(hook.poll(import_id), self.perform))
 
-    async def _perform(self, effect: Effect) -> Any:
+    async def perform(self, effect: Effect) -> Any:
+        """Perform an effect of a flow and return the reply."""
         match effect:
             case Request():
                 self.has_sent = True
@@ -304,7 +312,7 @@ class Poll:
     async def _refresh(self, need: NeedCredential) -> Credential:
         cache = self._lane.credentials
         previous = cache.current
-        credential = await run_flow(cache.credential(self._hook, need, time.time()), self._perform)
+        credential = await run_flow(cache.credential(self._hook, need, time.time()), self.perform)
         if credential != previous:
             metrics.count_refresh(self._hook.conn_type)
             await sync_to_async(mask_credential)(credential)

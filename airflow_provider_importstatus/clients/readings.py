@@ -14,7 +14,7 @@ from airflow_provider_importstatus.exceptions import (
     ImportUnavailableError,
 )
 from airflow_provider_importstatus.protocol.credentials import CredentialCache
-from airflow_provider_importstatus.protocol.flow import ConnectionEdited, Vendor
+from airflow_provider_importstatus.protocol.flow import ConnectionEdited, Flow, Vendor
 from airflow_provider_importstatus.protocol.settings import ConnectionSettings
 
 __all__ = ["MAX_READINGS", "PolledVendor", "Reading", "edited_too_often", "only_our_errors"]
@@ -43,6 +43,12 @@ class PolledVendor(Vendor, Protocol):
 
     def check_conn_type(self, wanted: str) -> None:
         """Raise an error if the connection has another type."""
+
+    def check_can_cancel(self) -> None:
+        """Raise an error if the vendor cannot cancel imports."""
+
+    def cancel(self, import_id: str) -> Flow[None]:
+        """Cancel an import."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 from airflow_provider_importstatus.clients import metrics, token_store
 from airflow_provider_importstatus.clients.masking import mask_credential, mask_url
 from airflow_provider_importstatus.clients.readings import MAX_READINGS, PolledVendor, edited_too_often
+from airflow_provider_importstatus.exceptions import ImportUnavailableError
 from airflow_provider_importstatus.protocol.flow import ConnectionEdited, Flow
 from airflow_provider_importstatus.protocol.messages import (
     Credential,
@@ -26,6 +27,9 @@ from airflow_provider_importstatus.transports import requests_transport
 from airflow_provider_importstatus.transports.user_agent import USER_AGENT
 
 __all__ = ["SyncClient"]
+
+#: Airflow kills a task five seconds after it has asked it to end.
+KILL_TIMEOUT = 4.0
 
 T = TypeVar("T")
 H = TypeVar("H", bound=PolledVendor)
@@ -50,6 +54,21 @@ class SyncClient(Generic[H]):
             except ConnectionEdited:
                 continue
         raise edited_too_often(self._hook.conn_id)
+
+    def run_at_hand(self, flow: Flow[T]) -> T:
+        """Run a flow with the latest settings and credential, and without calling Airflow."""
+        with requests_transport.Session(self._hook.settings, USER_AGENT) as session:
+            return requests_transport.run_flow(flow, partial(self._perform_at_hand, session))
+
+    def _perform_at_hand(self, session: requests_transport.Session, effect: Effect) -> Any:
+        hook = self._hook
+        match effect:
+            case Request():
+                return requests_transport.exchange(effect, session, min(hook.settings.timeout, KILL_TIMEOUT))
+            case NeedCredential(rejected):
+                if credential := hook.credentials.usable(rejected, time.time()):
+                    return credential
+        raise ImportUnavailableError("There is no valid credential at hand, and the task is being killed.")
 
     def credential(self, rejected: Credential | None) -> tuple[H, Credential]:
         """Return a credential other than the rejected one, and the hook whose settings it belongs to."""

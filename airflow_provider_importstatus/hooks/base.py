@@ -235,6 +235,14 @@ class ImportStatusHook(BaseHook):
         with only_our_errors(self.hook_name):
             SyncClient(self).run(lambda hook: hook.cancel(import_id))
 
+    def cancel_at_hand(self, import_id: str) -> None:
+        """Cancel an import without calling Airflow, with the settings and the credential of the latest poll.
+
+        :raises ImportStatusError: a subclass for the kind of failure
+        """
+        with only_our_errors(self.hook_name):
+            SyncClient(self).run_at_hand(copy.copy(self).cancel(import_id))
+
     def download_error_reports(self, import_id: str | int, to: str | os.PathLike[str]) -> list[str]:
         """Store the error reports of an import that has ended, and return their paths.
 
@@ -319,14 +327,25 @@ class ImportStatusHook(BaseHook):
         """
         if wanted not in ("", self.conn_type):
             raise ImportSettingsError(
-                f"Connection {self.conn_id!r} is of type {self.conn_type!r}; this sensor requires"
-                f" {wanted!r}. ImportStatusSensor accepts any type. Nothing was sent."
+                f"Connection {self.conn_id!r} is of type {self.conn_type!r}; this task requires {wanted!r}."
+                " ImportStatusSensor and ImportFileOperator accept any type. Nothing was sent."
             )
 
     @property
     def vendor(self) -> str:
         """The vendor's name in an `ImportStatus`."""
         return self.conn_type
+
+    def check_can_cancel(self) -> None:
+        """Raise an error if the vendor cannot cancel imports.
+
+        :raises ImportSettingsError: it cannot
+        """
+        if not self.can_cancel:
+            raise ImportSettingsError(
+                f"cancel_on_kill is set, but {self.hook_name} cannot cancel imports. Leave it out."
+                " Nothing was sent."
+            )
 
     @classmethod
     def check_submit_params(cls, params: Mapping[str, Any]) -> None:

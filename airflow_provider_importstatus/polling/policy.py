@@ -46,8 +46,7 @@ def judge(status: ImportStatus, policy: Policy) -> Verdict:
         case ImportState.PARTIAL:
             return _judge_partial(status, policy)
         case ImportState.FAILED | ImportState.CANCELLED:
-            advice = "The task is not retried: polling again cannot change the import."
-            return Verdict(Action.FAIL, f"{describe(status)} {advice}")
+            return Verdict(Action.FAIL, describe(status))
     raise ValueError(f"An import that is {status.state} has not ended.")
 
 

@@ -226,7 +226,7 @@ def timeout_error(
 
     :param last: the latest status, if any
     :param last_error: the error of the latest poll, if it failed
-    :param is_of_task: whether the task's ``execution_timeout`` has expired; if not, the sensor's ``timeout``
+    :param is_of_task: whether the task's ``execution_timeout`` has expired; if not, the wait's ``timeout``
     :param is_seen: whether the import was found
     """
     known = describe(last) if last else _UNKNOWN[is_seen]
@@ -234,7 +234,7 @@ def timeout_error(
     rest = f"{known}{latest} Only this wait has ended: the import may still be running at the vendor."
     if is_of_task:
         return AirflowTaskTimeout(f"The task's execution_timeout has expired. {rest}")
-    return AirflowSensorTimeout(f"The sensor's timeout has expired. {rest}")
+    return AirflowSensorTimeout(f"The wait's timeout has expired. {rest}")
 
 
 def first_delay(wait: Wait, deferred_at: float | None, now: float) -> float:

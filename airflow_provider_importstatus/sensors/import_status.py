@@ -6,12 +6,9 @@ It is imported when DAG files are parsed; hooks, triggers and HTTP libraries are
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 # Going through common.compat would load three more modules.
 try:
@@ -27,33 +24,15 @@ except ImportError:  # Airflow 2.11 to 3.1
     from airflow.configuration import conf
 
 from airflow_provider_importstatus.exceptions import (
-    AirflowException,
-    AirflowFailException,
     AirflowRescheduleException,
-    AirflowSensorTimeout,
-    AirflowSkipException,
-    AirflowTaskTimeout,
     ImportFailedError,
-    ImportStatusError,
-    TaskDeferralError,
 )
-from airflow_provider_importstatus.polling.events import read_event
 from airflow_provider_importstatus.polling.memory import PollMemory
-from airflow_provider_importstatus.polling.policy import Action, judge
 from airflow_provider_importstatus.polling.reporting import (
     RESULT_KEY,
-    XCOM_KEY,
-    LatestStatus,
-    StatusReporter,
 )
 from airflow_provider_importstatus.polling.schedule import (
     MIN_RESUME_DELAY,
-    Finished,
-    GaveUp,
-    Outcome,
-    PollAgain,
-    Wait,
-    timeout_error,
 )
 from airflow_provider_importstatus.polling.validation import (
     check_hook_params,
@@ -62,13 +41,11 @@ from airflow_provider_importstatus.polling.validation import (
     read_policy,
     read_seconds,
 )
-from airflow_provider_importstatus.status import ImportState, ImportStatus
+from airflow_provider_importstatus.tasks.waiting import Polls, WaitingTask
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.triggers.base import StartTriggerArgs
-
-    from airflow_provider_importstatus.hooks.base import ImportStatusHook
 
 __all__ = [
     "ClearImportSensor",
@@ -87,22 +64,6 @@ DURATIONS = (
     "poke_interval",
     "timeout",
 )
-
-
-@dataclass
-class _Polls:
-    """The polls of a wait on a worker.
-
-    :param hook: returns the hook, which keeps its credential between polls
-    :param memory: what the polls of a rescheduled task remember
-    :param next_poll: when to poll again after the latest poll, until that is acted upon
-    """
-
-    wait: Wait
-    reporter: StatusReporter
-    hook: Callable[[], ImportStatusHook]
-    memory: PollMemory | None
-    next_poll: PollAgain | None = None
 
 
 class _LazyAttribute:
@@ -136,7 +97,7 @@ def _start_trigger_args(sensor: ImportStatusSensor) -> StartTriggerArgs | None:
     return start_from_trigger.start_trigger_args(sensor)
 
 
-class ImportStatusSensor(BaseSensorOperator):
+class ImportStatusSensor(WaitingTask, BaseSensorOperator):
     """Waits until an import has ended, and ends the task accordingly.
 
     The connection's type determines the vendor. The result (XCom ``return_value``) is the last status as a
@@ -161,17 +122,18 @@ class ImportStatusSensor(BaseSensorOperator):
     :param exponential_backoff: poll again after a tenth of the wait so far; if false, after each
         ``poke_interval``
     :param timeout: seconds after the first poll until the wait ends; defaults to Airflow's
+    :param cancel_on_kill: cancel the import at the vendor when the waiting task is killed: on a worker by any
+        kill, in a triggerer (Airflow 3.3 and later) when somebody marks the task failed or successful
+    :param error_report_path: a folder in which the vendor's error reports are stored: a local path, or a URI
+        of an object storage (templated)
     :raises ImportStatusError: a subclass for the kind of failure
     """
 
-    template_fields: Sequence[str] = ("conn_id", "import_id", "hook_params")
-    #: The required connection type; empty for any with a hook for imports.
-    conn_type: ClassVar[str] = ""
+    template_fields: Sequence[str] = ("conn_id", "import_id", "hook_params", "error_report_path")
     #: The `start_from_trigger` parameter.
     wants_start_from_trigger = False
     start_from_trigger = _LazyAttribute(False, _starts_from_trigger)
     start_trigger_args = _LazyAttribute(None, _start_trigger_args)
-    _polls: _Polls | None = None
 
     def __init__(
         self,
@@ -190,6 +152,8 @@ class ImportStatusSensor(BaseSensorOperator):
         timeout: timedelta | float | None = None,
         start_from_trigger: bool = False,
         end_from_trigger: bool = False,
+        cancel_on_kill: bool = False,
+        error_report_path: str | None = None,
         **kwargs: Any,
     ) -> None:
         check_seconds(poke_interval=poke_interval, max_wait=max_wait, timeout=timeout)
@@ -219,6 +183,8 @@ class ImportStatusSensor(BaseSensorOperator):
         self.deferrable = deferrable or start_from_trigger or end_from_trigger
         self.wants_start_from_trigger = start_from_trigger
         self.end_from_trigger = end_from_trigger
+        self.cancel_on_kill = cancel_on_kill
+        self.error_report_path = error_report_path
         if start_from_trigger or end_from_trigger:
             self._apply_trigger_options()
 
@@ -238,7 +204,7 @@ class ImportStatusSensor(BaseSensorOperator):
     def execute(self, context: Context) -> Any:
         """Poll until the import has ended and return its status; between polls sleep, reschedule or defer."""
         with self._ends_as_configured():
-            self._polls = polls = self._begin(context)
+            self._polls = polls = self._begin_or_continue(context)
             while not (done := self.poke(context)):
                 self._pause(polls)
             return done.xcom_value if isinstance(done, PokeReturnValue) else None
@@ -249,33 +215,15 @@ class ImportStatusSensor(BaseSensorOperator):
         Return False after a transient error, and raise any other end of the wait. `execute` calls this for
         each poll on a worker. While a task is deferred, the trigger polls instead.
         """
-        polls = self._polls = self._polls or self._begin(context)
-        outcome = self._poll(polls, context)
-        if isinstance(outcome, Finished):
-            return PokeReturnValue(True, self._finish(outcome.status, context))
-        if isinstance(outcome, GaveUp):
-            raise outcome.error
-        polls.next_poll = outcome
-        return False
-
-    def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """End the task according to the trigger's event, and return the last status."""
-        end = read_event(event)
-        if isinstance(end, GaveUp):
-            raise end.error
-        return self._finish(end.status, context)
+        polls = self._polls = self._polls or self._begin_or_continue(context)
+        result = self._poll(polls, context)
+        return False if result is None else PokeReturnValue(True, result)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Resume after a deferral. With ``soft_fail`` the base class would also skip retryable errors."""
+        """Resume after a deferral."""
         if self.start_from_trigger:
             self._delete_result(context)
-        with self._ends_as_configured():
-            try:
-                return super(BaseSensorOperator, self).resume_execution(next_method, next_kwargs, context)
-            except AirflowException as error:
-                if _is_deferral_timeout(error):
-                    raise self._database_timeout(context) from error
-                raise
+        return super().resume_execution(next_method, next_kwargs, context)
 
     def schedule(self) -> dict[str, Any]:
         """Return the schedule's parameters as arguments of `Wait`."""
@@ -288,15 +236,9 @@ class ImportStatusSensor(BaseSensorOperator):
             "outage_tolerance": self.timeout if self.silent_fail else self.outage_tolerance,
         }
 
-    def trigger_params(self) -> dict[str, Any]:
-        """Return the trigger's arguments for ending the task without a worker."""
-        return {
-            "conn_type": self.conn_type,
-            "end_from_trigger": self.end_from_trigger,
-            "on_partial": self.on_partial,
-            "max_failed_rows": self.max_failed_rows,
-            "do_xcom_push": self.do_xcom_push,
-        }
+    def failure(self, reason: str) -> ImportFailedError:
+        """Return the error for an import whose end the policy does not accept."""
+        return ImportFailedError(f"{reason} The task is not retried: polling again cannot change the import.")
 
     def _apply_trigger_options(self) -> None:
         """Warn about trigger options that must be ignored, and turn off `end_from_trigger` if it is one."""
@@ -305,22 +247,21 @@ class ImportStatusSensor(BaseSensorOperator):
         ignored = []
         if self.wants_start_from_trigger and (why := start_from_trigger.reason_not_to_start(self)):
             ignored.append(f"start_from_trigger is ignored because {why}")
-        if self.end_from_trigger and (why := start_from_trigger.reason_not_to_end(self)):
-            self.end_from_trigger = False
-            ignored.append(f"end_from_trigger is ignored because {why}")
-        if ignored:
+        if ignored := ignored + self._turn_off_ending():
             start_from_trigger.warn(self.task_id, ignored)
 
-    def _begin(self, context: Context) -> _Polls:
+    def _begin_or_continue(self, context: Context) -> Polls:
         self.import_id = read_import_id(self.import_id)
         now = time.time()
         first_poll_at, memory = self._earlier_polls(context)
-        began = first_poll_at or now
-        wait = Wait(first_poll_at=began, deadline=began + self.timeout, **self.schedule())
-        if first_poll_at and memory:
-            memory.recall(wait)
-        # Not cached on errors: the next poll tries to read the connection again.
-        return _Polls(wait, StatusReporter(wait, self.log), cache(self._hook), memory)
+        began = now if first_poll_at is None else first_poll_at
+        polls = self._begin(began, deadline=began + self.timeout, first_poll_at=began)
+        if memory and first_poll_at:
+            memory.recall(polls.wait)
+        else:
+            self._warn_if_never_cancelled(is_rescheduled=memory is not None)
+        polls.memory = memory
+        return polls
 
     def _earlier_polls(self, context: Context) -> tuple[float | None, PollMemory | None]:
         """Return the time of a rescheduled task's first poll, and the memory of its polls."""
@@ -340,90 +281,17 @@ class ImportStatusSensor(BaseSensorOperator):
         memory = PollMemory(store, self.import_id, ti.try_number, self.log.warning)
         return first.timestamp() if first else None, memory
 
-    def _hook(self) -> ImportStatusHook:
-        from airflow_provider_importstatus.hooks.lookup import hook_for
-
-        hook = hook_for(self.conn_id, self.hook_params)
-        hook.check_conn_type(self.conn_type)
-        return hook
-
-    def _poll(self, polls: _Polls, context: Context) -> Outcome:
-        result: ImportStatus | ImportStatusError
-        try:
-            result = polls.hook().get_import_status(self.import_id)
-        except ImportStatusError as error:
-            result = error
-        reporter = polls.reporter
-        outcome = reporter.record(result, time.time())
-        if not isinstance(outcome, Finished) and (latest := reporter.due) and self._publish(context, latest):
-            reporter.written = latest
-        return outcome
-
-    def _pause(self, polls: _Polls) -> None:
+    def _pause(self, polls: Polls) -> None:
         """Sleep until the next poll, or raise the exception that defers or reschedules the task."""
-        # An overridden poke may not have polled.
-        outcome, polls.next_poll = polls.next_poll or polls.wait.go_on(time.time()), None
-        if isinstance(outcome, GaveUp):
-            raise outcome.error
+        next_poll = self._next_poll(polls)
         if self.deferrable:
-            self._defer(polls.wait)
+            self._defer(polls)
         if self.reschedule:
             if polls.memory:
                 polls.memory.keep(polls.wait)
-            delay = max(outcome.delay, MIN_RESUME_DELAY)
+            delay = max(next_poll.delay, MIN_RESUME_DELAY)
             raise AirflowRescheduleException(datetime.now(UTC) + timedelta(seconds=delay))
-        time.sleep(outcome.delay)
-
-    def _defer(self, wait: Wait) -> None:
-        from airflow_provider_importstatus.triggers import start_from_trigger
-        from airflow_provider_importstatus.triggers.import_status import ImportStatusTrigger
-
-        params = self.trigger_params()
-        if self.end_from_trigger and (why := start_from_trigger.reason_not_to_end(self)):
-            self.log.info("The task ends on a worker because %s.", why)
-            params["end_from_trigger"] = False
-        now = time.time()
-        ends = wait.deadline
-        if self.execution_timeout is not None:
-            # Airflow 3 does not enforce it while a task is deferred.
-            wait.execution_deadline = wait.first_poll_at + self.execution_timeout.total_seconds()
-            ends = min(ends, wait.execution_deadline)
-        self.defer(
-            trigger=ImportStatusTrigger(
-                conn_id=self.conn_id,
-                import_id=self.import_id,
-                hook_params=self.hook_params,
-                wait=wait.to_dict(),
-                deferred_at=now,
-                **params,
-            ),
-            method_name="execute_complete",
-            timeout=timedelta(seconds=max(ends - now, 0.0) + start_from_trigger.DEADLINE_MARGIN),
-        )
-
-    def _finish(self, status: ImportStatus, context: Context) -> dict[str, Any]:
-        self._publish(context, LatestStatus(status, time.time()))
-        verdict = judge(status, self.policy)
-        match verdict.action:
-            case Action.SUCCEED:
-                log = self.log.info if status.state is ImportState.SUCCEEDED else self.log.warning
-                log("%s", verdict.reason)
-                return status.within().to_dict()
-            case Action.SKIP:
-                raise AirflowSkipException(verdict.reason)
-        raise ImportFailedError(verdict.reason)
-
-    def _publish(self, context: Context, latest: LatestStatus) -> bool:
-        """Write the XCom with the latest status; a failure is only logged. Return whether it was written."""
-        ti: Any = context.get("ti")
-        if ti is None or not self.do_xcom_push:
-            return False
-        try:
-            ti.xcom_push(key=XCOM_KEY, value=latest.to_dict())
-        except Exception as error:
-            self.log.warning("The XCom %s could not be written: %s", XCOM_KEY, type(error).__name__)
-            return False
-        return True
+        time.sleep(next_poll.delay)
 
     def _delete_result(self, context: Context) -> None:
         """Delete the result of a cleared task's earlier run, as Airflow does when a worker starts a task."""
@@ -436,37 +304,6 @@ class ImportStatusSensor(BaseSensorOperator):
         except Exception as error:
             # This must not change how the run ends.
             self.log.warning("An earlier result could not be deleted: %s", type(error).__name__)
-
-    def _database_timeout(self, context: Context) -> BaseException:
-        """Return the error for a wait whose trigger could not report its end."""
-        limit = self.execution_timeout
-        is_of_task = limit is not None and limit.total_seconds() < self.timeout
-        return timeout_error(self._last_published(context), is_of_task=is_of_task)
-
-    def _last_published(self, context: Context) -> ImportStatus | None:
-        ti: Any = context["ti"]
-        try:
-            latest = ti.xcom_pull(task_ids=ti.task_id, key=XCOM_KEY, map_indexes=ti.map_index)
-            # An earlier run of a cleared task may have waited for another import.
-            if latest is not None and latest["import_id"] == str(self.import_id).strip():
-                return ImportStatus.from_dict(latest)
-        except Exception as error:
-            # Only the message needs it.
-            self.log.warning("The XCom %s could not be read: %s", XCOM_KEY, type(error).__name__)
-        return None
-
-    @contextmanager
-    def _ends_as_configured(self) -> Iterator[None]:
-        """Turn an unsuccessful end into a skip if the task is configured so, in every mode."""
-        try:
-            yield
-        except (AirflowSkipException, AirflowRescheduleException):
-            raise
-        except (Exception, AirflowTaskTimeout) as error:
-            is_final = isinstance(error, AirflowFailException | AirflowSensorTimeout)
-            if self.never_fail or (self.soft_fail and is_final):
-                raise AirflowSkipException(str(error)) from error
-            raise
 
 
 class ClearImportSensor(ImportStatusSensor):
@@ -503,9 +340,3 @@ class ThalamusImportSensor(ImportStatusSensor):
 
     def __init__(self, *, conn_id: str = "thalamus_default", **kwargs: Any) -> None:
         super().__init__(conn_id=conn_id, **kwargs)
-
-
-def _is_deferral_timeout(error: AirflowException) -> bool:
-    # Airflow 3 has its own class; Airflow 2.11 raises TaskDeferralError with this text.
-    is_timeout = isinstance(error, TaskDeferralError) and "timeout" in str(error).lower()
-    return is_timeout or type(error).__name__ == "TaskDeferralTimeout"

@@ -45,6 +45,8 @@ __all__ = ["ImportStatusTrigger"]
 
 #: A sleep that ends this many seconds late means that the triggerer was paused.
 LATE = 5.0
+#: States of a task that somebody has ended.
+ENDED_STATES = frozenset({"failed", "success", "skipped", "removed"})
 #: Airflow's default timeout of a sensor, in seconds.
 DEFAULT_SENSOR_TIMEOUT = 7 * 24 * 3600.0
 
@@ -70,6 +72,9 @@ class ImportStatusTrigger(BaseTrigger):
     :param on_partial: the sensor's parameter
     :param max_failed_rows: the sensor's parameter
     :param do_xcom_push: the task's parameter
+    :param cancel_on_kill: the sensor's parameter
+    :param has_error_report_path: whether a worker stores error reports, also of a partial import that is
+        accepted
     """
 
     def __init__(
@@ -87,6 +92,8 @@ class ImportStatusTrigger(BaseTrigger):
         on_partial: str = Action.FAIL.value,
         max_failed_rows: int = 0,
         do_xcom_push: bool = True,
+        cancel_on_kill: bool = False,
+        has_error_report_path: bool = False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # untyped in Airflow
         self.conn_id = conn_id
@@ -101,6 +108,8 @@ class ImportStatusTrigger(BaseTrigger):
         self.on_partial = on_partial
         self.max_failed_rows = max_failed_rows
         self.do_xcom_push = do_xcom_push
+        self.cancel_on_kill = cancel_on_kill
+        self.has_error_report_path = has_error_report_path
         self._import_id: str | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -120,6 +129,8 @@ class ImportStatusTrigger(BaseTrigger):
                 "on_partial": self.on_partial,
                 "max_failed_rows": self.max_failed_rows,
                 "do_xcom_push": self.do_xcom_push,
+                "cancel_on_kill": self.cancel_on_kill,
+                "has_error_report_path": self.has_error_report_path,
             },
         )
 
@@ -141,6 +152,42 @@ class ImportStatusTrigger(BaseTrigger):
         is_complete = isinstance(end, Finished) and await self._succeed(end.status)
         yield TaskSuccessEvent() if is_complete else TriggerEvent(write_event(end))
 
+    async def on_kill(self) -> None:
+        """Cancel the import if somebody has ended the task. Airflow calls it from 3.3 on.
+
+        It is also called when the task is cleared and, up to 3.3.2, when the trigger moves to another
+        triggerer: then another wait for the same import begins.
+        """
+        # A worker has checked the id before it deferred the task; else the first poll reads it.
+        import_id = self._import_id if self.deferred_at is None else read_import_id(self.import_id)
+        if not self.cancel_on_kill or import_id is None:
+            return
+        state = await self._task_state()
+        if state not in ENDED_STATES:
+            self.log.info("Import %s is not cancelled: the task is %s.", import_id, state)
+            return
+        try:
+            async with shared_client(self.conn_id) as client:
+                await client.cancel(self._source(client), import_id)
+        except ImportStatusError as error:
+            self.log.warning("Import %s could not be cancelled: %s", import_id, error)
+        else:
+            self.log.warning("The task is %s: import %s was cancelled at the vendor.", state, import_id)
+
+    async def _task_state(self) -> str | None:
+        # Airflow 2.11 has no such module, and calls no on_kill.
+        from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+        ti: Any = self.task_instance
+        states = await sync_to_async(RuntimeTaskInstance.get_task_states)(
+            dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], map_index=ti.map_index
+        )
+        # Keyed by task, with the index of a mapped one.
+        return next(iter(states.get(ti.run_id, {}).values()), None)
+
+    def _source(self, client: AsyncClient) -> HookSource:
+        return client.source(self.hook_params, partial(hook_for, self.conn_id, self.hook_params))
+
     async def _wait_for_end(self, wait: Wait, deferred_at: float | None) -> Finished | GaveUp:
         reporter = StatusReporter(wait, self.log, logged=wait.last, logged_at=time.time())
         if wait.last and deferred_at:
@@ -158,7 +205,7 @@ class ImportStatusTrigger(BaseTrigger):
         return end
 
     async def _poll_until_end(self, client: AsyncClient, reporter: StatusReporter) -> Finished | GaveUp:
-        source = client.source(self.hook_params, partial(hook_for, self.conn_id, self.hook_params))
+        source = self._source(client)
         since = time.monotonic()
         write = partial(self._write_latest, reporter)
         while True:
@@ -175,7 +222,10 @@ class ImportStatusTrigger(BaseTrigger):
     ) -> ImportStatus | ImportStatusError:
         try:
             if self._import_id is None:
-                self._import_id = read_import_id(await self._pull_import_id())
+                import_id = read_import_id(await self._pull_import_id())
+                if self.cancel_on_kill:
+                    (await source.hook(since)).check_can_cancel()
+                self._import_id = import_id
             return await client.poll(
                 source,
                 self._import_id,
@@ -236,6 +286,9 @@ class ImportStatusTrigger(BaseTrigger):
             return False
         verdict = judge(status, read_policy(self.on_partial, self.max_failed_rows))
         if verdict.action is not Action.SUCCEED:
+            return False
+        if self.has_error_report_path and status.state is not ImportState.SUCCEEDED:
+            self.log.info("The task ends on a worker, which stores the error reports.")
             return False
         # A worker that deferred the task has checked it already; a triggerer may lack the task.
         task = getattr(ti, "task", None)

@@ -25,8 +25,9 @@ __all__ = ["database_timeout", "reason_not_to_end", "reason_not_to_start", "star
 
 #: Seconds from the trigger's deadline to the database's, so that the trigger reports the timeout first.
 DEADLINE_MARGIN = 120.0
-#: Packages whose frames are skipped to attribute a warning to the DAG file.
-SKIPPED_PACKAGES = frozenset({"airflow", "airflow_provider_importstatus"})
+#: Packages whose frames are skipped to attribute a warning to the DAG file, and whose methods are not the
+#: author's.
+OWN_PACKAGES = frozenset({"airflow", "airflow_provider_importstatus"})
 #: Template variables that the triggerer can render. An `xcom_pull` would hang it (seen on Airflow 3.3.2).
 RENDERABLE_VARIABLES = frozenset(
     {
@@ -121,18 +122,21 @@ def database_timeout(timeout: float, execution_timeout: float | None) -> float:
 def warn(task_id: str | None, ignored: Iterable[str]) -> None:
     """Warn the DAG's author about ignored options, at the line of the DAG file."""
     frame, level = sys._getframe(1), 2
-    while frame.f_back and frame.f_globals["__name__"].partition(".")[0] in SKIPPED_PACKAGES:
+    while frame.f_back and _package(frame.f_globals["__name__"]) in OWN_PACKAGES:
         frame, level = frame.f_back, level + 1
     message = f"Task {task_id!r} needs a worker: {'; '.join(ignored)}."
     warnings.warn(message, UserWarning, stacklevel=level)
 
 
 def _overrides(task: Any, method: str) -> bool:
-    from airflow_provider_importstatus.sensors.import_status import ImportStatusSensor
-
+    """Return whether a method is neither Airflow's nor ours."""
     # Looked up on the task: a cluster policy may set it there. Serialized tasks have no such methods.
     own = getattr(task, method, None)
-    return own is not None and getattr(own, "__func__", None) is not getattr(ImportStatusSensor, method)
+    return own is not None and _package(getattr(own, "__module__", "")) not in OWN_PACKAGES
+
+
+def _package(module: str) -> str:
+    return module.partition(".")[0]
 
 
 def _have_triggerers_queues() -> bool:

@@ -27,6 +27,7 @@ FULL = status(
     more_stages=2,
     started_at=pendulum.datetime(2026, 5, 1, 12, 30),
     finished_at=pendulum.datetime(2026, 5, 1, 12, 45, 59, 250_000),
+    error_reports=("/reports/clear/clear_default/8f1c/ingestion-1.csv",),
     error_report_urls=("https://storage.example/report.csv?signature=abc",),
 )
 
@@ -43,6 +44,7 @@ FULL_AS_DICT = {
     "more_stages": 2,
     "started_at": "2026-05-01T12:30:00+00:00",
     "finished_at": "2026-05-01T12:45:59.250000+00:00",
+    "error_reports": ["/reports/clear/clear_default/8f1c/ingestion-1.csv"],
 }
 
 
@@ -89,6 +91,7 @@ def test_the_dictionary_of_a_minimal_status_has_every_key() -> None:
         "more_stages": 0,
         "started_at": None,
         "finished_at": None,
+        "error_reports": [],
     }
 
 

@@ -77,8 +77,6 @@ def test_a_partial_import_with_zero_rejected_rows_is_not_a_success() -> None:
         pytest.param(
             "partial, uncounted", Policy(max_failed_rows=9), "does not report rejected rows", id="uncounted"
         ),
-        pytest.param("failed", Policy(), "not retried: polling again cannot change", id="failed"),
-        pytest.param("cancelled", Policy(), "not retried: polling again cannot change", id="cancelled"),
     ],
 )
 def test_the_reason_names_the_parameter_that_decides(state: str, policy: Policy, advice: str) -> None:

@@ -36,7 +36,7 @@ def test_the_deadline_comes_from_the_database_however_late_the_trigger_starts(
     trigger = started(sandbox.submit("thalamus", **ENDLESS), timeout=600.0)
     in_database = datetime.now(UTC) + timedelta(seconds=DEADLINE_MARGIN + 0.2)
     trigger.timeout_after = in_database.replace(tzinfo=tzinfo)
-    assert "AirflowSensorTimeout: The sensor's timeout has expired. Import" in error_text(fire(trigger))
+    assert "AirflowSensorTimeout: The wait's timeout has expired. Import" in error_text(fire(trigger))
 
 
 def test_the_execution_deadline_comes_from_the_database(sandbox: Sandbox, fire: Fire) -> None:

@@ -1,0 +1,91 @@
+"""The import that a task has submitted, kept in Airflow's task state store (3.3 and later).
+
+It survives retries: a retry takes up the import instead of submitting the file again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import Any, Protocol
+
+__all__ = ["Submission", "SubmissionStore"]
+
+#: Key in the task state store.
+STORE_KEY = "importstatus_submission"
+#: Retention beyond the end of the wait, in seconds: a task may be cleared days later.
+KEPT_LONGER = 30 * 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """An import that a task has submitted.
+
+    :param submitted_at: in Unix seconds
+    :param max_tries: the task's; clearing the task raises it
+    :param place: digest of the connection, its base URL and the hook's parameters
+    :param content: digest of the file and of the submission's parameters
+    """
+
+    import_id: str
+    submitted_at: float
+    max_tries: int = 0
+    place: str = ""
+    content: str = ""
+
+
+class Log(Protocol):
+    """The logger interface that is needed here."""
+
+    def warning(self, event: Any, /, *args: Any) -> Any:
+        """Log a warning."""
+
+    def error(self, event: Any, /, *args: Any) -> Any:
+        """Log an error."""
+
+
+class SubmissionStore:
+    """Stores a task's submission. If the store is unavailable, the task goes on without it.
+
+    :param store: Airflow's accessor of the task state store; None if Airflow has none
+    """
+
+    def __init__(self, store: Any, log: Log) -> None:
+        self._store = store
+        self._log = log
+
+    def load(self) -> Submission | None:
+        """Return the submission of an earlier try, if there is any."""
+        if self._store is None:
+            return None
+        try:
+            stored = self._store.get(STORE_KEY)
+        except Exception as error:
+            self._log.warning(
+                "The task state store cannot be read (%s): an import that an earlier try has submitted is not"
+                " taken up.",
+                type(error).__name__,
+            )
+            return None
+        try:
+            return Submission(**stored) if stored else None
+        except TypeError:
+            # Another release wrote it.
+            return None
+
+    def save(self, submission: Submission, timeout: float) -> None:
+        """Store a submission.
+
+        :param timeout: how long the task waits for the import, in seconds
+        """
+        if self._store is None:
+            return
+        try:
+            self._store.set(STORE_KEY, asdict(submission), retention=timedelta(seconds=timeout + KEPT_LONGER))
+        except Exception as error:
+            self._log.error(
+                "The task state store cannot be written (%s). If this try is interrupted, a retry submits the"
+                " file again. The import is %s.",
+                type(error).__name__,
+                submission.import_id,
+            )

@@ -1,0 +1,1 @@
+"""Tasks that wait for imports: what sensors and operators have in common."""
