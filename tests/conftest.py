@@ -24,6 +24,7 @@ os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 
 from airflow_provider_importstatus.sandbox import Sandbox  # noqa: E402 - after the environment is set
 from airflow_provider_importstatus.sandbox.vendors import registry  # noqa: E402
+from airflow_provider_importstatus.version_compat import is_airflow  # noqa: E402
 
 #: Airflow before 3.1 has neither the Imports page nor the modules that it needs.
 collect_ignore = [] if version("apache-airflow") >= "3.1" else ["test_page.py"]
@@ -36,6 +37,8 @@ STEERING = ("NETRC", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "S
 
 #: Create a connection to a sandbox vendor: `connect(vendor, conn_id, extra={}, **fields)` returns its id.
 Connect = Callable[..., str]
+#: Return the lines that tasks have logged since the last call.
+Logged = Callable[[], list[str]]
 #: Poll an import once: `poll(conn_id, import_id, **hook_params)`.
 Poll = Callable[..., Any]
 
@@ -92,6 +95,19 @@ def _forget_masked_secrets() -> None:
         if masker := getattr(sys.modules[name], "_secrets_masker", None):
             masker().patterns = set()
             masker().replacer = None
+
+
+@pytest.fixture
+def logged(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Logged:
+    """Return the lines that tasks have logged since the last call."""
+
+    def logged() -> list[str]:
+        # Airflow 2.11 logs through the standard library, and to the console as well.
+        lines = caplog.messages if not is_airflow(3, 0) else []
+        caplog.clear()
+        return lines or capsys.readouterr().out.splitlines()
+
+    return logged
 
 
 @pytest.fixture

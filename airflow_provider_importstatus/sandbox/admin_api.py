@@ -47,6 +47,11 @@ class AdminApi:
         import_id = read_field("import_id", scenario.pop("import_id", None), optional(vendor.import_id_type))
         return vendor.start(scenario, File(), import_id).id
 
+    def imports(self, fields: Mapping[str, Any]) -> list[dict[str, str]]:
+        """Return id, file name and phase of each import at a vendor, in the order of submission."""
+        submitted = self.vendor(fields).imports.submitted()
+        return [{"import_id": one.id, "file": one.file.name, "phase": one.phase.value} for one in submitted]
+
     def fault(self, fields: Mapping[str, Any]) -> None:
         """Order a fault."""
         self.state.faults.add(read_fault(fields, {name: set(self.routes(name)) for name in self.vendors}))

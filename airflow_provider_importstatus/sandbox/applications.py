@@ -45,6 +45,7 @@ def _add_admin_routes(app: web.Application, admin_api: AdminApi) -> None:
 
     routes: tuple[tuple[str, str, Callable[[dict[str, Any]], Any]], ...] = (
         ("POST", "imports", lambda fields: {"import_id": admin_api.submit(fields)}),
+        ("GET", "imports", lambda fields: {"imports": admin_api.imports(fields)}),
         ("POST", "faults", admin_api.fault),
         ("DELETE", "faults", lambda _: admin_api.clear_faults()),
         ("POST", "revoke", admin_api.revoke),

@@ -95,6 +95,10 @@ class Imports:
         """Return every import that `find` returns."""
         return [snapshot for import_id in self._imports if (snapshot := self.find(import_id))]
 
+    def submitted(self) -> list[Snapshot]:
+        """Return every import that was ever submitted, in this order, as it is now."""
+        return [known.at(self._clock()) for known in self._imports.values()]
+
     def cancel(self, import_id: str) -> None:
         """Cancel an import, unless it has ended."""
         snapshot = self.find(import_id)

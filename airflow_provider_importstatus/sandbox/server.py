@@ -80,6 +80,10 @@ class Sandbox:
         fields = {"vendor": vendor, "import_id": import_id, **scenario}
         return self._on_loop(lambda: self._admin_api.submit(fields))
 
+    def imports(self, vendor: str) -> list[dict[str, str]]:
+        """Return `import_id`, `file` (its name) and `phase` of each import, in the order of submission."""
+        return self._on_loop(lambda: self._admin_api.imports({"vendor": vendor}))
+
     def fault(self, vendor: str, route: str, kind: str | int, **more: Any) -> None:
         """Make requests to a route fail (`*`: to any route); `more` holds further fields of `Fault`."""
         fields = {"vendor": vendor, "route": route, "kind": kind, **more}

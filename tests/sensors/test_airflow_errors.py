@@ -19,30 +19,14 @@ from airflow_provider_importstatus.exceptions import (
     ImportUnavailableError,
 )
 from airflow_provider_importstatus.sandbox import Sandbox
-from airflow_provider_importstatus.version_compat import is_airflow
 
+from ..conftest import Logged
 from .tasks import ENDLESS, Connect, Store, TaskInstance, defer, fired, resume, run, sensor
 
 pytestmark = pytest.mark.usefixtures("connections")
 
 RESCHEDULE: dict[str, Any] = {"mode": "reschedule", "timeout": 100_000}
 MODES: list[dict[str, Any]] = [{}, RESCHEDULE, {"deferrable": True}]
-
-
-Logged = Callable[[], list[str]]
-
-
-@pytest.fixture
-def logged(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Logged:
-    """Return the lines that tasks have logged since the last call."""
-
-    def logged() -> list[str]:
-        # Airflow 2.11 logs through the standard library, and to the console as well.
-        lines = caplog.messages if not is_airflow(3, 0) else []
-        caplog.clear()
-        return lines or capsys.readouterr().out.splitlines()
-
-    return logged
 
 
 def out_of_reach() -> TaskInstance:
