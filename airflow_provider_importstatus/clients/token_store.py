@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -126,7 +127,7 @@ def _credential(text: str) -> Credential | None:
 def _write(name: str, data: Mapping[str, Any], description: str) -> str | None:
     """Write a Variable; return the name of the error's class if it failed."""
     try:
-        Variable.set(name, json.dumps(data), description=description)
+        _variables().set(name, json.dumps(data), description=description)
     except Exception as error:
         return type(error).__name__
     return None
@@ -134,15 +135,39 @@ def _write(name: str, data: Mapping[str, Any], description: str) -> str | None:
 
 def _read(name: str) -> str | None:
     try:
-        text: str = Variable.get(name)
+        text: str | None = _read_on_server(name) if _is_on_server() else Variable.get(name)
     except KeyError:  # Airflow 2.11: no such Variable
         return None
     except Exception as error:
         # Airflow 3 raises one class for every API error; only this code means that there is no such Variable.
         if _error_type(error) == "VARIABLE_NOT_FOUND":
             return None
-        raise ImportUnavailableError(f"Variable {name} cannot be read: {type(error).__name__}.") from error
+        raise ImportUnavailableError(
+            f"Variable {name} cannot be read: {type(error).__name__}. Check Airflow's database or API."
+        ) from error
     return text
+
+
+def _variables() -> Any:
+    """Return Airflow's class that can write Variables here."""
+    if not _is_on_server():
+        return Variable
+    from airflow.models import Variable as StoredVariable
+
+    return StoredVariable
+
+
+def _is_on_server() -> bool:
+    # There the SDK cannot write Variables, and takes an unreachable database for "no such Variable" (seen on
+    # Airflow 3.3.2).
+    return os.environ.get("_AIRFLOW_PROCESS_CONTEXT") == "server"
+
+
+def _read_on_server(name: str) -> str | None:
+    from airflow.configuration import ensure_secrets_loaded
+
+    texts = (backend.get_variable(key=name) for backend in ensure_secrets_loaded())
+    return next((text for text in texts if text is not None), None)
 
 
 def _error_type(error: Exception) -> str | None:
