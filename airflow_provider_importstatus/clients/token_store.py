@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sys
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -135,7 +136,7 @@ def _write(name: str, data: Mapping[str, Any], description: str) -> str | None:
 
 def _read(name: str) -> str | None:
     try:
-        text: str | None = _read_on_server(name) if _is_on_server() else Variable.get(name)
+        text: str | None = _read_from_backends(name) if _is_outside_of_tasks() else Variable.get(name)
     except KeyError:  # Airflow 2.11: no such Variable
         return None
     except Exception as error:
@@ -149,21 +150,25 @@ def _read(name: str) -> str | None:
 
 
 def _variables() -> Any:
-    """Return Airflow's class that can write Variables here."""
-    if not _is_on_server():
+    """Return the class that can write Variables here."""
+    if not _is_outside_of_tasks():
         return Variable
     from airflow.models import Variable as StoredVariable
 
     return StoredVariable
 
 
-def _is_on_server() -> bool:
-    # There the SDK cannot write Variables, and takes an unreachable database for "no such Variable" (seen on
-    # Airflow 3.3.2).
-    return os.environ.get("_AIRFLOW_PROCESS_CONTEXT") == "server"
+def _is_outside_of_tasks() -> bool:
+    """Return whether this is a process with the metadata database, and not one of a task or triggerer.
+
+    There the SDK cannot write Variables, and takes an unreachable database for "no such Variable" (seen on
+    Airflow 3.3.2). Tasks may inherit the environment of a scheduler, but have a supervisor.
+    """
+    runner = sys.modules.get("airflow.sdk.execution_time.task_runner")
+    return os.environ.get("_AIRFLOW_PROCESS_CONTEXT") == "server" and not hasattr(runner, "SUPERVISOR_COMMS")
 
 
-def _read_on_server(name: str) -> str | None:
+def _read_from_backends(name: str) -> str | None:
     from airflow.configuration import ensure_secrets_loaded
 
     texts = (backend.get_variable(key=name) for backend in ensure_secrets_loaded())

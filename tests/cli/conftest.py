@@ -40,6 +40,8 @@ Shell = Callable[..., Ended]
 def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
     """Run commands in this process, whose environment they change."""
     monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "client")
+    # Loaded before imports of the sandbox begin.
+    import airflow_provider_importstatus.commands.run  # noqa: F401
 
     def run(*words: str) -> Ended:
         with pytest.raises(SystemExit) as ended:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -30,7 +32,7 @@ pytestmark = pytest.mark.usefixtures("connections")
     ],
 )
 def test_the_exit_status_says_how_the_import_stands(
-    shell: Shell, sandbox: Sandbox, scenario: dict[str, object], state: str, status: int
+    shell: Shell, sandbox: Sandbox, scenario: dict[str, Any], state: str, status: int
 ) -> None:
     import_id = sandbox.submit("thalamus", **scenario)
     ended = shell("poll", "thalamus_default", import_id)
@@ -48,10 +50,10 @@ def test_json_is_the_dictionary_of_the_status(shell: Shell, sandbox: Sandbox, ve
 
 
 def test_hook_params_configure_the_hook(
-    shell: Shell, connect: Connect, sandbox: Sandbox, request_token: object
+    shell: Shell, connect: Connect, sandbox: Sandbox, request_token: Callable[[], str]
 ) -> None:
     import_id = sandbox.submit("clear", seconds=0)
-    connect("clear", extra={"access_token": request_token()}, login="another")  # type: ignore[operator]
+    connect("clear", extra={"access_token": request_token()}, login="another")
     integration = sandbox.connections["clear_default"]["login"]
     assert shell("poll", "clear_default", import_id).status == 2
     params = json.dumps({"integration_id": integration})
