@@ -28,7 +28,8 @@ from airflow_provider_importstatus.hooks.lookup import hook_for
 from airflow_provider_importstatus.polling.reporting import StatusReporter
 from airflow_provider_importstatus.polling.schedule import Finished, GaveUp, PollAgain, Wait
 from airflow_provider_importstatus.polling.validation import check_hook_params, read_import_id, read_seconds
-from airflow_provider_importstatus.status import ImportState, ImportStatus
+from airflow_provider_importstatus.redaction import clean_text
+from airflow_provider_importstatus.status import MAX_ID, ImportState, ImportStatus
 
 __all__ = ["run_command"]
 
@@ -126,7 +127,7 @@ def _poll(options: argparse.Namespace, output: Output) -> ExitStatus:
 def _submit(options: argparse.Namespace, output: Output) -> ExitStatus:
     params, timeout = _submit_params(options.param), _timeout(options)
     hook = _hook(options)
-    import_id = hook.submit_import(options.file, **params)
+    import_id = clean_text(hook.submit_import(options.file, **params), MAX_ID)
     if options.wait:
         output.message(f"Submitted as import {import_id}.")
         return _wait(hook, import_id, timeout, output)
