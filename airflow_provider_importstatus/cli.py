@@ -12,7 +12,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 if TYPE_CHECKING:
@@ -139,9 +139,9 @@ def run(options: argparse.Namespace) -> None:
     """Run a command, and end the process with its exit status."""
     # As `airflow connections` does: Airflow 3 then finds connections in the metadata database.
     os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
-    stdout = sys.stdout
-    # Only the result goes to stdout; below Airflow 3.3, logs would do so, too.
-    with redirect_stdout(sys.stderr), warnings.catch_warnings():
+    # Only the result goes to stdout: below Airflow 3.3 logs would, too, and up to 3.0 even at the exit.
+    stdout, sys.stdout = sys.stdout, sys.stderr
+    with warnings.catch_warnings():
         if not options.verbose:
             warnings.simplefilter("ignore")
             logging.disable(logging.CRITICAL)

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,13 +39,13 @@ Shell = Callable[..., Ended]
 
 @pytest.fixture
 def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
-    """Run commands in this process, whose environment they change."""
+    """Run commands in this process, whose environment and stdout they change."""
     monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "client")
     # Loaded before imports of the sandbox begin.
     import airflow_provider_importstatus.commands.run  # noqa: F401
 
     def run(*words: str) -> Ended:
-        with pytest.raises(SystemExit) as ended:
+        with redirect_stdout(sys.stdout), pytest.raises(SystemExit) as ended:
             cli.main(words)
         return Ended(int(str(ended.value.code)), *capsys.readouterr())
 

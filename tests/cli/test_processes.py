@@ -104,9 +104,7 @@ def test_without_a_metadata_database_no_token_is_revoked(connect: Connect, sandb
 def test_verbose_shows_logs_on_stderr_only(sandbox: Sandbox) -> None:
     import_id = sandbox.submit("thalamus", ends="partial", seconds=0)
     words = ("poll", "thalamus_default", import_id, "-o", "json", "--verbose")
-    # At level DEBUG, Airflow 2.11 logs the end of its process to stdout.
-    level = "INFO" if airflow_version.startswith("2.") else "DEBUG"
-    ended = run_process(*MODULE, *words, AIRFLOW__LOGGING__LOGGING_LEVEL=level)
+    ended = run_process(*MODULE, *words, AIRFLOW__LOGGING__LOGGING_LEVEL="DEBUG")
     assert (ended.status, json.loads(ended.out)["import_id"]) == (3, import_id)
     assert "thalamus_default" in ended.err
     secrets = sandbox.connections["thalamus_default"]

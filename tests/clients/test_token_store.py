@@ -15,8 +15,10 @@ class Supervisor:
     """A supervisor that has every Variable."""
 
     def send(self, message: Any) -> Any:
-        from airflow.sdk.execution_time.comms import VariableResult
+        from airflow.sdk.execution_time.comms import GetVariable, VariableResult
 
+        if not isinstance(message, GetVariable):
+            return None
         return VariableResult(key=message.key, value=json.dumps({"value": "its-token", "obtained_at": 1}))
 
 
