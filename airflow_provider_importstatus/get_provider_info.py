@@ -48,6 +48,7 @@ def get_provider_info() -> Form:
                 "python-modules": ["airflow_provider_importstatus.triggers.import_status"],
             }
         ],
+        "cli": ["airflow_provider_importstatus.cli.get_cli_commands"],
         "config": {
             "importstatus": {
                 "description": "Waits for imports.",

@@ -32,12 +32,16 @@ LAYERS: dict[str, set[str]] = {
     "links": {"sensors", "operators", "tasks"},
     "ui": {"base", "polling"},
     "plugin": {"ui", "links"},
+    "commands": {"base", "polling", "hooks"},
+    "cli": {"commands"},
     "metadata": set(),
     "sandbox": set(),
 }
 #: The layer of each module at the root.
 ROOT = {
     "__init__": "base",
+    "__main__": "cli",
+    "cli": "cli",
     "exceptions": "base",
     "redaction": "base",
     "status": "base",

@@ -12,7 +12,7 @@ import pytest
 import requests
 from airflow.providers.common.compat.sdk import DAG, Connection
 
-from airflow_provider_importstatus import exceptions
+from airflow_provider_importstatus import cli, exceptions
 from airflow_provider_importstatus.hooks.base import ImportStatusHook
 from airflow_provider_importstatus.polling.schedule import Wait
 from airflow_provider_importstatus.protocol import settings
@@ -49,7 +49,8 @@ COMMANDS = {
     "make": "test_a_make_target_exists",
     "pip": "test_the_installed_package_is_this_one",
     "curl": "test_the_sandbox_faults_are_set_and_cleared",
-    "python": "tests/sandbox/test_command_line.py",
+    "airflow": "test_a_shown_command_has_valid_arguments",
+    "python": "test_a_shown_command_has_valid_arguments, and tests/sandbox/test_command_line.py",
 }
 EXPORT = re.compile(r"^export (AIRFLOW_CONN_\w+)=('.*?')$", re.MULTILINE | re.DOTALL)
 CONNECTIONS = [found for block in SHELL for found in EXPORT.findall(block.text)]
@@ -147,6 +148,18 @@ def test_a_connection_can_be_read(monkeypatch: pytest.MonkeyPatch, name: str, qu
 @pytest.mark.parametrize("block", SHELL, ids=lambda block: f"{block.page}: {block.text.splitlines()[0]}")
 def test_shell_blocks_contain_only_tested_commands(block: Block) -> None:
     assert {words[0].removeprefix(".venv/bin/") for words in _commands(block)} <= COMMANDS.keys()
+
+
+def test_a_shown_command_has_valid_arguments() -> None:
+    prefixes = (["airflow", "import-status"], ["python", "-m", "airflow_provider_importstatus"])
+    shown = [
+        cli.build_parser().parse_args(words[len(prefix) :]).subcommand
+        for block in SHELL
+        for words in _commands(block)
+        for prefix in prefixes
+        if words[: len(prefix)] == prefix
+    ]
+    assert set(shown) == {command.name for command in cli.COMMANDS}
 
 
 @pytest.mark.parametrize("page", TEXTS)

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import sys
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -126,7 +128,7 @@ def _credential(text: str) -> Credential | None:
 def _write(name: str, data: Mapping[str, Any], description: str) -> str | None:
     """Write a Variable; return the name of the error's class if it failed."""
     try:
-        Variable.set(name, json.dumps(data), description=description)
+        _variables().set(name, json.dumps(data), description=description)
     except Exception as error:
         return type(error).__name__
     return None
@@ -134,15 +136,43 @@ def _write(name: str, data: Mapping[str, Any], description: str) -> str | None:
 
 def _read(name: str) -> str | None:
     try:
-        text: str = Variable.get(name)
+        text: str | None = _read_from_backends(name) if _is_outside_of_tasks() else Variable.get(name)
     except KeyError:  # Airflow 2.11: no such Variable
         return None
     except Exception as error:
         # Airflow 3 raises one class for every API error; only this code means that there is no such Variable.
         if _error_type(error) == "VARIABLE_NOT_FOUND":
             return None
-        raise ImportUnavailableError(f"Variable {name} cannot be read: {type(error).__name__}.") from error
+        raise ImportUnavailableError(
+            f"Variable {name} cannot be read: {type(error).__name__}. Check Airflow's database or API."
+        ) from error
     return text
+
+
+def _variables() -> Any:
+    """Return the class that can write Variables here."""
+    if not _is_outside_of_tasks():
+        return Variable
+    from airflow.models import Variable as StoredVariable
+
+    return StoredVariable
+
+
+def _is_outside_of_tasks() -> bool:
+    """Return whether this is a process with the metadata database, and not one of a task or triggerer.
+
+    There the SDK cannot write Variables, and takes an unreachable database for "no such Variable" (seen on
+    Airflow 3.3.2). Tasks may inherit the environment of a scheduler, but have a supervisor.
+    """
+    runner = sys.modules.get("airflow.sdk.execution_time.task_runner")
+    return os.environ.get("_AIRFLOW_PROCESS_CONTEXT") == "server" and not hasattr(runner, "SUPERVISOR_COMMS")
+
+
+def _read_from_backends(name: str) -> str | None:
+    from airflow.configuration import ensure_secrets_loaded
+
+    texts = (backend.get_variable(key=name) for backend in ensure_secrets_loaded())
+    return next((text for text in texts if text is not None), None)
 
 
 def _error_type(error: Exception) -> str | None:
