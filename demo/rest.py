@@ -88,6 +88,10 @@ class Rest:
         body = {"dag_run_id": run.run_id, "task_ids": [task_id], "dry_run": False, "only_failed": False}
         self._call("POST", f"dags/{run.dag_id}/clearTaskInstances", body=body)
 
+    def mark(self, run: Run, task_id: str, state: str) -> None:
+        """Mark a task of a run `failed` or `success`."""
+        self._call("PATCH", f"{run.path}/taskInstances/{task_id}", body={"new_state": state})
+
     def log(self, run: Run, task_id: str, try_number: int = 1, map_index: int = -1) -> str:
         """Return the log of a task instance, with one JSON event per line."""
         path = f"{run.path}/taskInstances/{task_id}/logs/{try_number}"

@@ -10,6 +10,7 @@ from xdist.workermanage import WorkerController
 #: What tests share, by module path. The largest groups start first, single tests fill the gaps.
 GROUPS = {
     "tests/zero_worker/*": "zero worker",
+    "tests/whole_job/*": "whole job",
     "tests/postgres/test_shared_*.py": "shared tokens and logins",
     "tests/deployment/test_waits.py": "deployment",
     "tests/deployment/test_deployment.py": "deployment",

@@ -123,7 +123,7 @@ def test_a_retry_without_waiting_returns_the_same_id(job: Job) -> None:
 def test_a_deferred_task_resumes_with_the_id_of_its_import(job: Job, tmp_path: Path) -> None:
     deferred = job.defer(file=course(tmp_path, **ENDLESS))
     assert deferred.kwargs == {"import_id": job.submitted[0]}
-    assert deferred.trigger.import_id == job.submitted[0]  # type: ignore[attr-defined]
+    assert deferred.trigger.import_id == job.submitted[0]
 
 
 def test_the_id_is_stored_before_the_task_defers(job: Job, tmp_path: Path) -> None:
@@ -153,7 +153,10 @@ def test_a_retry_returns_the_finished_import(job: Job) -> None:
 
 
 def test_a_retry_returns_an_accepted_partial_import(job: Job, tmp_path: Path) -> None:
-    accepting: dict[str, Any] = {"file": course(tmp_path, ends="partial", rejected=2), "on_partial": "succeed"}
+    accepting: dict[str, Any] = {
+        "file": course(tmp_path, ends="partial", rejected=2),
+        "on_partial": "succeed",
+    }
     first = job.run(**accepting)["import_id"]
     assert job.run(**accepting)["import_id"] == first
     assert job.submitted == [first]
