@@ -37,7 +37,10 @@ with DAG(
             stored.raise_for_status()
             answer = session.post(
                 "/one-integration/api/v1/ingest",
-                json={"fileInfo": [{"uploadUrl": upload_url}], "templateType": "PURCHASE"},
+                json={
+                    "fileInfo": [{"uploadUrl": upload_url, "fileType": "CSV"}],
+                    "templateType": "PURCHASE",
+                },
                 headers={"X-Sandbox-Course": (params or {})["course"]},
             )
             answer.raise_for_status()

@@ -15,13 +15,10 @@ from airflow_provider_importstatus.sandbox.routes import Route
 
 __all__ = ["storage_application", "vendors_application"]
 
-#: Maximum size of an upload, in bytes. The default of aiohttp, 1 MiB, is too small for data files.
-MAX_UPLOAD = 64 * 1024 * 1024
-
 
 def vendors_application(admin_api: AdminApi) -> web.Application:
     """Return the application with the routes of all vendors, and the admin API under /_sandbox/."""
-    app = web.Application(client_max_size=MAX_UPLOAD)
+    app = web.Application()
     for vendor in admin_api.vendors.values():
         for route in vendor.routes():
             handler = with_faults(admin_api.state, vendor.name, route, partial(vendor.error, route.name))
@@ -32,7 +29,7 @@ def vendors_application(admin_api: AdminApi) -> web.Application:
 
 def storage_application(admin_api: AdminApi) -> web.Application:
     """Return the application of the file storage. The first segment of a path is the vendor's name."""
-    app, storage = web.Application(client_max_size=MAX_UPLOAD), admin_api.state.storage
+    app, storage = web.Application(), admin_api.state.storage
     for name in admin_api.vendors:
         route = Route(STORAGE_ROUTE, "*", f"/{name}/{{import_id}}/{{file}}", storage.respond)
         handler = with_faults(admin_api.state, name, route, storage.error)

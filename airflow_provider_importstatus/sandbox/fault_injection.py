@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from aiohttp import web
+from aiohttp.payload import Payload
 
 from airflow_provider_importstatus.sandbox.faults import Fault
 from airflow_provider_importstatus.sandbox.fields import UsageError
@@ -117,7 +118,8 @@ async def _huge(context: FaultContext) -> web.StreamResponse:
 
 def _start_response(original: web.Response, missing: int = 0) -> tuple[bytes, web.StreamResponse]:
     """Return the body of a response, and a stream whose Content-Length exceeds it by `missing` bytes."""
-    body = original.body if isinstance(original.body, bytes) else b""
+    content = original.body
+    body = content.decode().encode() if isinstance(content, Payload) else bytes(content or b"")
     response = web.StreamResponse(status=original.status, headers=original.headers)
     response.content_length = len(body) + missing
     return body, response

@@ -13,18 +13,20 @@ __all__ = ["File", "Import", "Imports", "Snapshot"]
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """The facts about a submitted file that vendors' responses show.
+    """What the sandbox keeps of a submitted file.
 
     :param name: its file name
     :param content: what it contains, in the vendor's terms: a template or a data type
     :param title: the name that the user gave the import
     :param size: its size in bytes
+    :param first_line: its first line, which may choose the scenario
     """
 
     name: str = "import.csv"
     content: str = ""
     title: str = ""
     size: int = 0
+    first_line: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ __all__ = [
     "Scenario",
     "ScenarioField",
     "ScenarioSupport",
+    "parse_first_line",
     "parse_header",
     "phase",
     "read_scenario",
@@ -32,6 +33,8 @@ __all__ = [
 
 #: Request header that chooses the scenario on a vendor's own submit call.
 SCENARIO_HEADER = "X-Sandbox-Course"
+#: Beginning of a submitted file's first line that chooses the scenario.
+SCENARIO_COMMENT = "# sandbox:"
 
 
 class Phase(Enum):
@@ -135,13 +138,24 @@ def rejection_messages(scenario: Scenario) -> list[str]:
 
 
 def parse_header(text: str) -> dict[str, str]:
-    """Parse `ends=partial; seconds=20` into its fields."""
+    """Parse the header `ends=partial; seconds=20` into its fields."""
+    return _parse_assignments(text, SCENARIO_HEADER, f"{SCENARIO_HEADER}:")
+
+
+def parse_first_line(text: str) -> dict[str, str]:
+    """Parse the first line of a file, `# sandbox: ends=partial`; without this beginning it has no fields."""
+    if not text.startswith(SCENARIO_COMMENT):
+        return {}
+    return _parse_assignments(text.removeprefix(SCENARIO_COMMENT), "The file's first line", SCENARIO_COMMENT)
+
+
+def _parse_assignments(text: str, where: str, beginning: str) -> dict[str, str]:
     parts = [part.partition("=") for part in text.split(";") if part.strip()]
     for name, equals, _ in parts:
         if not equals:
             raise UsageError(
-                f"{SCENARIO_HEADER} must be name=value fields separated by semicolons, "
-                f"not {name.strip()!r}. Example: {SCENARIO_HEADER}: ends=partial; seconds=20."
+                f"{where} must be name=value fields separated by semicolons, "
+                f"not {name.strip()!r}. Example: {beginning} ends=partial; seconds=20."
             )
     return {name.strip(): value.strip() for name, _, value in parts}
 

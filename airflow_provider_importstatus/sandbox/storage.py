@@ -11,6 +11,10 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from aiohttp import web
 
+from airflow_provider_importstatus.sandbox.csv_file import CsvFile
+from airflow_provider_importstatus.sandbox.imports import File
+from airflow_provider_importstatus.sandbox.uploads import read_body
+
 __all__ = ["STANDARD_CREDENTIAL_HEADERS", "Storage"]
 
 DATE_FORMAT = "%Y%m%dT%H%M%SZ"
@@ -21,13 +25,15 @@ STANDARD_CREDENTIAL_HEADERS = ("Authorization", "Cookie")
 #: Codes and messages as in S3's error responses, by HTTP status.
 ERRORS = {
     400: ("InvalidArgument", "Only one auth mechanism allowed; the URL's signature is enough."),
-    403: ("AccessDenied", "The URL is not signed for this request, or it has expired."),
+    403: ("AccessDenied", "The URL is not signed for this method, file and Content-Type, or it has expired."),
     404: ("NoSuchKey", "The specified key does not exist."),
 }
 
 
 class Storage:
     """Files by path, and URLs that give access to one of them for a limited time.
+
+    Of uploaded files it keeps only name, size and first line: they cannot be downloaded.
 
     :param credential_headers: headers that are rejected, besides the standard ones
     """
@@ -37,26 +43,31 @@ class Storage:
         self._clock = clock
         self._credential_headers = (*STANDARD_CREDENTIAL_HEADERS, *credential_headers)
         self._key = secrets.token_bytes(32)
-        self._files: dict[str, bytes] = {}
+        self._files: dict[str, CsvFile] = {}
+        self._uploads: dict[str, File] = {}
 
-    def store(self, path: str, body: bytes) -> None:
-        """Store a file."""
-        self._files[path] = body
+    def store(self, path: str, file: CsvFile) -> None:
+        """Store a file for download."""
+        self._files[path] = file
 
-    def contains(self, url: str) -> bool:
-        """Return whether there is a file at this URL, signed or not."""
-        return url.startswith(f"{self.origin}/") and unquote(urlsplit(url).path) in self._files
+    def uploaded(self, url: str) -> File | None:
+        """Return the file that was uploaded to this URL, signed or not, if any."""
+        return self._uploads.get(unquote(urlsplit(url).path)) if url.startswith(f"{self.origin}/") else None
 
-    def sign(self, method: str, path: str, seconds: int) -> str:
-        """Return a URL that allows one method on one file for that many seconds."""
+    def sign(self, method: str, path: str, seconds: int, content_type: str = "") -> str:
+        """Return a URL that allows one method on one file for that many seconds.
+
+        :param content_type: the Content-Type that an upload must have
+        """
         date = datetime.fromtimestamp(self._clock(), UTC).strftime(DATE_FORMAT)
         query = {"X-Amz-Date": date, "X-Amz-Expires": str(seconds)}
-        query["X-Amz-Signature"] = self._signature(method, path, date, str(seconds))
+        query["X-Amz-Signature"] = self._signature(method, path, date, str(seconds), content_type)
         return f"{self.origin}{quote(path)}?{urlencode(query)}"
 
     def clear(self) -> None:
         """Delete all files."""
         self._files.clear()
+        self._uploads.clear()
 
     async def respond(self, request: web.Request) -> web.Response:
         """Store or return a file."""
@@ -65,11 +76,11 @@ class Storage:
         if not self._is_authorized(request):
             return self.error(403)
         if request.method == "PUT":
-            self.store(request.path, await request.read())
+            self._uploads[request.path] = await read_body(request)
             return web.Response()
         if request.path not in self._files:
             return self.error(404)
-        return web.Response(body=self._files[request.path], content_type="text/csv")
+        return self._files[request.path].response()
 
     def error(self, status: int) -> web.Response:
         """Return an error response in S3's format."""
@@ -82,7 +93,8 @@ class Storage:
         date, seconds, signature = (
             request.query.get(name, "") for name in ("X-Amz-Date", "X-Amz-Expires", "X-Amz-Signature")
         )
-        expected = self._signature(request.method, request.path, date, seconds)
+        content_type = request.headers.get("Content-Type", "") if request.method == "PUT" else ""
+        expected = self._signature(request.method, request.path, date, seconds, content_type)
         if not hmac.compare_digest(signature.encode(), expected.encode()):
             return False
         signed_at = datetime.strptime(date, DATE_FORMAT).replace(tzinfo=UTC).timestamp()

@@ -263,8 +263,9 @@ def test_clear_can_be_submitted_to() -> None:
     with hook_for("clear_default").get_conn() as session:
         presign = session.get("/one-integration/action/pre-sign", params={"filename": "a.csv"}).json()
         url = presign["result"]["preSignedUrl"]
-        stored = session.put(url, data=CSV)
-        ingest = {"fileInfo": [{"uploadUrl": url.partition("?")[0]}], "templateType": "PURCHASE"}
+        stored = session.put(url, data=CSV, headers={"Content-Type": "text/csv"})
+        info = {"uploadUrl": url.partition("?")[0], "fileType": "CSV"}
+        ingest = {"fileInfo": [info], "templateType": "PURCHASE"}
         task = session.post("/one-integration/api/v1/ingest", json=ingest).json()
     assert (stored.status_code, bool(task["result"]["taskId"])) == (200, True)
 

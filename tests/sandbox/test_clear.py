@@ -167,24 +167,28 @@ def presign(client: Client, filename: str = "purchases.csv") -> str:
     return str(answer.json()["result"]["preSignedUrl"])
 
 
+def put(url: str, body: bytes = b"code\n1\n", content_type: str = "text/csv") -> requests.Response:
+    return requests.put(url, data=body, headers={"Content-Type": content_type}, timeout=5)
+
+
 def ingest(client: Client, url: str, **headers: str) -> requests.Response:
     files = [{"uploadUrl": url, "fileType": "csv"}]
     return client.post(INGEST, json={"fileInfo": files, "templateType": "SALES"}, headers=headers)
 
 
 def test_a_file_can_be_submitted_with_presign_put_and_ingest(clear: Client) -> None:
-    requests.put(url := presign(clear), data=b"code\n1\n", timeout=5)
+    put(url := presign(clear))
     task_id = ingest(clear, url).json()["result"]["taskId"]
     assert poll(clear, task_id)["result"]["workflowStatus"] == "CREATED"
 
 
 def test_ingest_accepts_the_upload_url_without_its_signature(clear: Client) -> None:
-    requests.put(url := presign(clear, "sales of may.csv"), data=b"code\n1\n", timeout=5)
+    put(url := presign(clear, "sales of may.csv"))
     assert ingest(clear, url.partition("?")[0]).status_code == 200
 
 
 def test_the_header_of_ingest_chooses_the_scenario(clear: Client) -> None:
-    requests.put(url := presign(clear), data=b"code\n1\n", timeout=5)
+    put(url := presign(clear))
     answer = ingest(clear, url, **{"X-Sandbox-Course": "ends=failed; seconds=0"})
     result = poll(clear, answer.json()["result"]["taskId"])["result"]
     assert (result["workflowStatus"], result["activityStatusList"][1]["ingestionTemplate"]) == (
@@ -209,6 +213,77 @@ def test_presign_accepts_only_the_file_types_of_the_page(
     clear: Client, query: dict[str, Any], status: int
 ) -> None:
     assert clear.get("/one-integration/action/pre-sign", params=query).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("filename", "content_type"),
+    [
+        ("sales.CSV", "text/csv"),
+        ("sales.xls", "application/vnd.ms-excel"),
+        ("sales.xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+        ("sales.zip", "application/zip"),
+    ],
+)
+def test_an_upload_has_the_content_type_of_its_extension(
+    clear: Client, filename: str, content_type: str
+) -> None:
+    url = presign(clear, filename)
+    codes = [put(url, content_type=one).status_code for one in ("application/octet-stream", content_type)]
+    assert codes == [403, 200]
+
+
+@pytest.mark.parametrize("changes", [{"fileInfo": "fileType"}, {"templateType": None}, {"templateType": ""}])
+def test_ingest_requires_file_type_and_template_type(clear: Client, changes: dict[str, Any]) -> None:
+    put(url := presign(clear))
+    info = {"uploadUrl": url} if "fileInfo" in changes else {"uploadUrl": url, "fileType": "CSV"}
+    body = {"templateType": "SALES", **changes, "fileInfo": [info]}
+    assert clear.post(INGEST, json=body).status_code == 400
+
+
+@pytest.mark.parametrize("method", ["get", "put"])
+def test_ingest_is_a_post_request(clear: Client, method: str) -> None:
+    assert clear.request(method, INGEST, json={}).status_code == 405
+
+
+def test_the_first_line_of_the_file_chooses_the_scenario(clear: Client) -> None:
+    put(url := presign(clear), b"# sandbox: ends=failed; seconds=0\ncode\n1\n")
+    result = poll(clear, ingest(clear, url).json()["result"]["taskId"])["result"]
+    assert result["workflowStatus"] == "FAILED"
+
+
+def report_url(client: Client, task_id: str) -> str:
+    activity = poll(client, task_id)["result"]["activityStatusList"][1]
+    return str(activity["errorReportPreSign"])
+
+
+@pytest.mark.parametrize("kib", [0, 1, 200])
+def test_the_error_report_has_the_ordered_size(clear: Client, sandbox: Sandbox, kib: int) -> None:
+    task_id = sandbox.submit("clear", ends="partial", seconds=0, rejected=1, report_kib=kib)
+    answer = requests.get(report_url(clear, task_id), timeout=5)
+    rows = b"error\nLine 2: the value in column 'code' is empty.\n"
+    assert answer.content.startswith(rows)
+    assert answer.content.endswith(b"\n")
+    assert len(answer.content) == int(answer.headers["Content-Length"]) == (kib * 1024 or len(rows))
+
+
+def test_the_url_of_the_error_report_is_valid_for_the_ordered_time(
+    clear: Client, sandbox: Sandbox, clock: FakeClock
+) -> None:
+    url = report_url(clear, sandbox.submit("clear", ends="partial", seconds=0, report_seconds=5))
+    codes = [requests.get(url, timeout=5).status_code]
+    clock.now += 5
+    assert [*codes, requests.get(url, timeout=5).status_code] == [200, 403]
+
+
+def test_half_of_a_cut_error_report_arrives(clear: Client, sandbox: Sandbox) -> None:
+    url = report_url(clear, sandbox.submit("clear", ends="partial", seconds=0, report_kib=64))
+    sandbox.fault("clear", "storage", "cut")
+    with (
+        requests.get(url, timeout=5, stream=True) as answer,
+        pytest.raises(requests.exceptions.ChunkedEncodingError) as broken,
+    ):
+        assert answer.content
+    assert "32768 bytes read" in str(broken.value)
 
 
 def test_presign_without_a_token_is_a_401(anyone: Client) -> None:

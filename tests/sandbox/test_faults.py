@@ -196,8 +196,9 @@ def test_every_kind_of_fault_can_be_ordered_for_every_vendor(sandbox: Sandbox, v
 @pytest.mark.parametrize("kind", ["dribble", "huge"])
 def test_a_fault_can_apply_to_a_response_without_a_body(clear: Client, sandbox: Sandbox, kind: str) -> None:
     answer = clear.get("/one-integration/action/pre-sign", params={"filename": "x.csv"})
+    url, headers = answer.json()["result"]["preSignedUrl"], {"Content-Type": "text/csv"}
     sandbox.fault("clear", "storage", kind)
-    assert requests.put(answer.json()["result"]["preSignedUrl"], data=b"x", timeout=5).status_code == 200
+    assert requests.put(url, data=b"x", headers=headers, timeout=5).status_code == 200
 
 
 def test_an_error_of_the_storage_has_its_own_format(thalamus: Client, sandbox: Sandbox) -> None:

@@ -6,6 +6,7 @@ from airflow_provider_importstatus.sandbox.fields import UsageError
 from airflow_provider_importstatus.sandbox.scenario import (
     Phase,
     Scenario,
+    parse_first_line,
     parse_header,
     phase,
     read_scenario,
@@ -83,7 +84,7 @@ def test_a_header_is_parsed_into_fields() -> None:
 
 
 def test_without_a_header_an_import_succeeds_after_two_seconds() -> None:
-    assert read_scenario("clear", parse_header(""), SUPPORT) == Scenario(
+    assert read_scenario("thalamus", parse_header(""), SUPPORT) == Scenario(
         ends=Phase.SUCCEEDED, seconds=2, queued=0.4, rows=120
     )
 
@@ -134,6 +135,15 @@ def test_an_invalid_scenario_is_rejected_with_the_name_of_the_field(
     with pytest.raises(UsageError) as rejected:
         read_scenario(vendor, fields, SUPPORT)
     assert str(rejected.value).startswith(sentence)
+
+
+@pytest.mark.parametrize("line", ["", "code,quantity", "#sandbox: rows=5", "code # sandbox: rows=5"])
+def test_a_first_line_without_the_comment_has_no_fields(line: str) -> None:
+    assert parse_first_line(line) == {}
+
+
+def test_a_first_line_with_the_comment_is_parsed_into_fields() -> None:
+    assert parse_first_line("# sandbox: ends=partial; seconds=20") == {"ends": "partial", "seconds": "20"}
 
 
 def test_a_header_without_an_equals_sign_is_rejected() -> None:

@@ -12,6 +12,7 @@ CREDENTIAL_HEADERS = [
     *STANDARD_CREDENTIAL_HEADERS,
     *(header for vendor in VENDORS for header in vendor.credential_headers),
 ]
+CSV = {"Content-Type": "text/csv"}
 
 
 @pytest.fixture
@@ -20,6 +21,12 @@ def url(thalamus: Client) -> str:
         "/api/v4/import/file", params={"name": "x", "type": "25012"}, files={"file": ("x y.csv", b"code\n")}
     )
     return str(record.json()["url"])
+
+
+@pytest.fixture
+def upload_url(clear: Client) -> str:
+    answer = clear.get("/one-integration/action/pre-sign", params={"filename": "sales of may.csv"})
+    return str(answer.json()["result"]["preSignedUrl"])
 
 
 def test_a_signed_url_gives_access_to_its_file(url: str) -> None:
@@ -56,13 +63,24 @@ def test_a_signature_of_another_storage_is_rejected(url: str, clock: FakeClock) 
     assert requests.get(forged, timeout=5).status_code == 403
 
 
-def test_a_storage_contains_a_file_by_its_url_with_or_without_signature() -> None:
-    storage = Storage(lambda: 0.0)
-    storage.origin = "http://storage.example"
-    storage.store("/clear/1/sales of may.csv", b"")
-    url = storage.sign("PUT", "/clear/1/sales of may.csv", 600)
-    assert [storage.contains(one) for one in (url, url.partition("?")[0], "http://elsewhere.example/")] == [
-        True,
-        True,
-        False,
-    ]
+def test_an_upload_is_found_by_its_url_with_or_without_signature(clear: Client, upload_url: str) -> None:
+    requests.put(upload_url, data=b"# sandbox: rows=5\r\n1\n", headers=CSV, timeout=5)
+    info = {"fileType": "CSV"}
+    for url in (upload_url, upload_url.partition("?")[0]):
+        body = {"fileInfo": [{"uploadUrl": url, **info}], "templateType": "SALES"}
+        assert clear.post("/one-integration/api/v1/ingest", json=body).status_code == 200
+    body = {"fileInfo": [{"uploadUrl": "http://elsewhere.example/", **info}], "templateType": "SALES"}
+    assert clear.post("/one-integration/api/v1/ingest", json=body).status_code == 400
+
+
+@pytest.mark.parametrize("content_type", [None, "text/plain", "application/zip"])
+def test_an_upload_with_another_content_type_than_its_url_is_signed_for_is_rejected(
+    upload_url: str, content_type: str | None
+) -> None:
+    headers = {"Content-Type": content_type}
+    assert requests.put(upload_url, data=b"code\n", headers=headers, timeout=5).status_code == 403
+
+
+def test_an_uploaded_file_cannot_be_downloaded(upload_url: str) -> None:
+    assert requests.put(upload_url, data=b"code\n", headers=CSV, timeout=5).status_code == 200
+    assert requests.get(upload_url, timeout=5).status_code == 403

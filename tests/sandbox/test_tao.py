@@ -145,6 +145,27 @@ def test_an_upload_requires_a_part_named_file(tao: Client, body: dict[str, Any])
     assert tao.post(UPLOAD, **body).status_code == 400
 
 
+def test_an_upload_must_be_a_csv_file(tao: Client) -> None:
+    codes = [
+        tao.post(UPLOAD, files={"file": (name, b"x")}).status_code for name in ("x.xlsx", "csv", "x.CSV")
+    ]
+    assert codes == [400, 400, 200]
+
+
+def test_an_upload_without_a_token_is_denied_before_its_body_is_read(anyone: Client) -> None:
+    assert anyone.post(UPLOAD, data=b"x" * 4_000_000).text == "Access Denied"
+
+
+def test_a_url_of_a_result_is_valid_for_the_ordered_time(
+    tao: Client, sandbox: Sandbox, clock: FakeClock
+) -> None:
+    path = DOWNLOAD + sandbox.submit("tao_advance", seconds=0, report_seconds=5, report_kib=1)
+    url = tao.get(path).json()["result"]["url"]
+    assert len(requests.get(url, timeout=5).content) == 1024
+    clock.now += 5
+    assert requests.get(url, timeout=5).status_code == 403
+
+
 def test_a_download_is_a_signed_url_of_the_result(tao: Client, sandbox: Sandbox) -> None:
     reference_id = sandbox.submit("tao_advance", ends="partial", seconds=0, rejected=1)
     url = tao.get(DOWNLOAD + reference_id).json()["result"]["url"]

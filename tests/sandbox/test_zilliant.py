@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_importstatus.sandbox import Sandbox
+from airflow_provider_importstatus.sandbox.__main__ import main
 from airflow_provider_importstatus.sandbox.vendors.zilliant import CREDENTIALS as ZILLIANT
 
 from .clients import Client, FakeClock, salesforce
@@ -164,6 +165,25 @@ def test_an_upload_can_be_imported_after_an_invalid_scenario(zilliant: Client) -
     path = f"{BASE}{upload(zilliant)}/import"
     refused = zilliant.post(path, headers={"X-Sandbox-Course": "ends=well"})
     assert (refused.status_code, zilliant.post(path).status_code) == (400, 201)
+
+
+def test_there_is_a_mapping_from_the_start_and_after_a_reset(zilliant: Client, sandbox: Sandbox) -> None:
+    path, files = f"{BASE}{ZILLIANT.mapping_id}/upload", {"file": ("products.csv", b"code\n1\n")}
+    assert zilliant.post(path, files=files).status_code == 201
+    sandbox.reset()
+    zilliant.headers["Authorization"] = f"OAuth {encode(salesforce(zilliant).content)}"
+    assert zilliant.post(path, files=files).status_code == 201
+
+
+def test_a_mapping_can_be_used_more_than_once(zilliant: Client) -> None:
+    path, files = f"{BASE}{ZILLIANT.mapping_id}/upload", {"file": ("products.csv", b"code\n1\n")}
+    assert len({zilliant.post(path, files=files).json()["uploadId"] for _ in range(2)}) == 2
+
+
+def test_the_command_line_names_the_mapping(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert ZILLIANT.mapping_id in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("path", ["nobody/upload", "nobody/import"])

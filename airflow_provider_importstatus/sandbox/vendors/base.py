@@ -10,21 +10,33 @@ from typing import Any, ClassVar
 
 from aiohttp import web
 
-from airflow_provider_importstatus.sandbox.fields import TEXT, FieldType
+from airflow_provider_importstatus.sandbox.fields import COUNT, TEXT, FieldType
 from airflow_provider_importstatus.sandbox.imports import File, Imports, Snapshot
 from airflow_provider_importstatus.sandbox.routes import Route
 from airflow_provider_importstatus.sandbox.scenario import (
     SCENARIO_HEADER,
+    ScenarioField,
     ScenarioSupport,
+    parse_first_line,
     parse_header,
     read_scenario,
 )
 from airflow_provider_importstatus.sandbox.state import SandboxState
 
-__all__ = ["UNDOCUMENTED_STATE", "Tokens", "Vendor", "read_form", "read_json", "upload_size", "utc_datetime"]
+__all__ = [
+    "REPORT_FIELDS",
+    "UNDOCUMENTED_STATE",
+    "Tokens",
+    "Vendor",
+    "read_form",
+    "read_json",
+    "utc_datetime",
+]
 
 #: A state that no vendor documents.
 UNDOCUMENTED_STATE = "HIBERNATING"
+#: Scenario fields of vendors with error reports: the size of a report.
+REPORT_FIELDS = {"report_kib": ScenarioField(COUNT, default=0)}
 
 
 class Tokens:
@@ -93,8 +105,12 @@ class Vendor(ABC):
         return self.imports.add(import_id or self.new_id(), scenario, file)
 
     def start_from_request(self, request: web.Request, file: File) -> Snapshot:
-        """Start an import with the scenario that the header of a submit request chooses."""
-        return self.start(parse_header(request.headers.get(SCENARIO_HEADER, "")), file)
+        """Start an import with the scenario that the request's header and the file's first line choose.
+
+        The header takes precedence, field by field.
+        """
+        chosen = parse_header(request.headers.get(SCENARIO_HEADER, ""))
+        return self.start({**parse_first_line(file.first_line), **chosen}, file)
 
     def new_id(self) -> str:
         """Return an unused import id."""
@@ -127,8 +143,3 @@ async def read_json(request: web.Request) -> Mapping[str, Any]:
 def utc_datetime(timestamp: float) -> datetime:
     """Return a time in UTC, truncated to whole seconds."""
     return datetime.fromtimestamp(timestamp, UTC).replace(microsecond=0)
-
-
-def upload_size(file: web.FileField) -> int:
-    """Return the size of an uploaded file in bytes."""
-    return len(file.file.read())

@@ -9,16 +9,25 @@ import secrets
 import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 from typing import Any
 
 from aiohttp import web
 
-from airflow_provider_importstatus.sandbox.imports import File, Snapshot
+from airflow_provider_importstatus.sandbox.csv_file import CsvFile
+from airflow_provider_importstatus.sandbox.fields import COUNT
+from airflow_provider_importstatus.sandbox.imports import Snapshot
 from airflow_provider_importstatus.sandbox.routes import RequestRejected, Route
-from airflow_provider_importstatus.sandbox.scenario import Phase, rejection_messages
+from airflow_provider_importstatus.sandbox.scenario import (
+    Phase,
+    ScenarioField,
+    ScenarioSupport,
+    rejection_messages,
+)
 from airflow_provider_importstatus.sandbox.state import SandboxState
 from airflow_provider_importstatus.sandbox.vendors.base import (
+    REPORT_FIELDS,
     UNDOCUMENTED_STATE,
     Vendor,
     read_json,
@@ -33,7 +42,13 @@ DAILY_TOKENS = 288
 REPORT_SECONDS = 3600
 #: Lifetime of an upload URL in seconds. The pages of Clear's sibling APIs say ten minutes.
 UPLOAD_SECONDS = 600
-FILE_TYPES = (".csv", ".xlsx", ".xls", ".zip")
+#: The Content-Type that an upload must have, by the extension of the file's name.
+FILE_TYPES = {
+    ".csv": "text/csv",
+    ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    ".xls": "application/vnd.ms-excel",
+    ".zip": "application/zip",
+}
 
 WORKFLOW = {
     Phase.UNKNOWN: UNDOCUMENTED_STATE,
@@ -66,6 +81,9 @@ class ClearVendor(Vendor):
 
     name = "clear"
     title = "Clear"
+    scenario_support = ScenarioSupport(
+        fields={**REPORT_FIELDS, "report_seconds": ScenarioField(COUNT, default=REPORT_SECONDS)}
+    )
     credential_headers = ("X-Clear-Auth-Token", "X-Clear-Client-Secret", "X-Integration-Id")
     extra_credentials = (f"Clear also accepts the integration {CREDENTIALS.integration_ids[1]}.",)
 
@@ -125,25 +143,27 @@ class ClearVendor(Vendor):
     async def presign(self, request: web.Request) -> web.Response:
         """Return a URL to upload a file to.
 
-        Page "Get Pre-signed URL": `filename` with the extension csv, xlsx, xls or zip; 401 for failed
-        authentication, 406 for parameters that cannot be processed.
+        Page "Get Pre-signed URL": `filename` with the extension csv, xlsx, xls or zip, which the Content-Type
+        of the upload must match; 401 for failed authentication, 406 for parameters that cannot be processed.
         https://docs.cleartax.in/cleartax-docs/gls-api/gls-api-reference/advanced-ingestion-api/get-pre-signed-url
         """
         self._authenticate(request, status=401)
         filename = request.query.get("filename", "")
         if not filename:
             return _envelope("Validation failed", status=400, detail="filename is missing")
-        if not filename.lower().endswith(FILE_TYPES) or "/" in filename:
+        content_type = FILE_TYPES.get(PurePosixPath(filename).suffix.lower())
+        if content_type is None or "/" in filename:
             detail = f"filename must end in one of {', '.join(FILE_TYPES)}"
             return _envelope("Not acceptable", status=406, detail=detail)
-        url = self.state.storage.sign("PUT", f"/clear/{uuid.uuid4()}/{filename}", UPLOAD_SECONDS)
+        path = f"/clear/{uuid.uuid4()}/{filename}"
+        url = self.state.storage.sign("PUT", path, UPLOAD_SECONDS, content_type)
         return _envelope("Pre-signed URL generated", result={"status": "OK", "preSignedUrl": url})
 
     async def ingest(self, request: web.Request) -> web.Response:
         """Start a workflow for uploaded files.
 
         Page "Create Ingestion Activity": JSON with at least one fileInfo, each with an uploadUrl (with or
-        without its signature), and a templateType.
+        without its signature) and a fileType, and a templateType.
         https://docs.cleartax.in/cleartax-docs/gls-api/gls-api-reference/advanced-ingestion-api/create-ingestion-activity
         """
         self._authenticate(request, status=401)
@@ -153,9 +173,12 @@ class ClearVendor(Vendor):
             return _envelope("Validation failed", status=400, detail="fileInfo must list at least one file")
         if not isinstance(template, str) or not template:
             return _envelope("Validation failed", status=400, detail="templateType is missing")
-        if not all(self.state.storage.contains(str(file.get("uploadUrl"))) for file in files):
+        if not all(isinstance(file.get("fileType"), str) and file["fileType"] for file in files):
+            return _envelope("Validation failed", status=400, detail="fileType is missing")
+        uploaded = [self.state.storage.uploaded(str(file.get("uploadUrl"))) for file in files]
+        if uploaded[0] is None or None in uploaded:
             return _envelope("Validation failed", status=400, detail="no file was uploaded to this uploadUrl")
-        started = self.start_from_request(request, File(content=template))
+        started = self.start_from_request(request, replace(uploaded[0], content=template))
         return _envelope(f"Workflow created for taskId {started.id}", result={"taskId": started.id})
 
     async def status(self, request: web.Request) -> web.Response:
@@ -210,9 +233,10 @@ class ClearVendor(Vendor):
 
     def _error_report(self, snapshot: Snapshot) -> str:
         path = f"/clear/{snapshot.id}/error-report.csv"
-        lines = ["error", *rejection_messages(snapshot.scenario), ""]
-        self.state.storage.store(path, "\n".join(lines).encode())
-        return self.state.storage.sign("GET", path, REPORT_SECONDS)
+        extra = snapshot.scenario.extra
+        report = CsvFile("error", rejection_messages(snapshot.scenario), extra["report_kib"])
+        self.state.storage.store(path, report)
+        return self.state.storage.sign("GET", path, extra["report_seconds"])
 
 
 def _task_id(request: web.Request) -> str | None:

@@ -13,14 +13,22 @@ from typing import Any
 
 from aiohttp import web
 
-from airflow_provider_importstatus.sandbox.imports import File, Snapshot
+from airflow_provider_importstatus.sandbox.csv_file import CsvFile
+from airflow_provider_importstatus.sandbox.fields import COUNT
+from airflow_provider_importstatus.sandbox.imports import Snapshot
 from airflow_provider_importstatus.sandbox.routes import RequestRejected, Route
-from airflow_provider_importstatus.sandbox.scenario import Phase, rejection_messages
+from airflow_provider_importstatus.sandbox.scenario import (
+    Phase,
+    ScenarioField,
+    ScenarioSupport,
+    rejection_messages,
+)
+from airflow_provider_importstatus.sandbox.uploads import read_form_file
 from airflow_provider_importstatus.sandbox.vendors.base import (
+    REPORT_FIELDS,
     UNDOCUMENTED_STATE,
     Vendor,
     read_form,
-    upload_size,
 )
 
 __all__ = ["CREDENTIALS", "TaoAdvanceVendor"]
@@ -70,6 +78,9 @@ class TaoAdvanceVendor(Vendor):
 
     name = "tao_advance"
     title = "TAO Advance"
+    scenario_support = ScenarioSupport(
+        fields={**REPORT_FIELDS, "report_seconds": ScenarioField(COUNT, default=DOWNLOAD_SECONDS)}
+    )
     extra_credentials = (
         f"TAO Advance also accepts a client without the scope rostering: "
         f"{CREDENTIALS.unscoped_client_id} / {CREDENTIALS.unscoped_client_secret}.",
@@ -123,14 +134,16 @@ class TaoAdvanceVendor(Vendor):
     async def upload(self, request: web.Request) -> web.Response:
         """Accept a CSV file.
 
-        Page "Upload via API": multipart with one part `file`; the response holds a reference id.
+        Page "Upload via API": multipart with one part `file`, a CSV file; the response holds a reference id.
         https://userguide.taotesting.com/developer-documentation/latest/public/upload-via-api
         """
         self._authenticate(request)
-        file = (await read_form(request)).get("file")
-        if not isinstance(file, web.FileField):
-            return _message(400, "The multipart part 'file' is missing.")
-        started = self.start_from_request(request, File(name=file.filename, size=upload_size(file)))
+        file = await read_form_file(request)
+        if file is None:
+            return _message(400, "The body must be a multipart form with one part, 'file'.")
+        if not file.name.lower().endswith(".csv"):
+            return _message(400, "The file must be a CSV file.")
+        started = self.start_from_request(request, file)
         return web.json_response({"result": {"referenceId": started.id}})
 
     async def status(self, request: web.Request) -> web.Response:
@@ -156,8 +169,9 @@ class TaoAdvanceVendor(Vendor):
         """
         snapshot = self._find(request)
         path = f"/tao_advance/{snapshot.id}/result.csv"
-        self.state.storage.store(path, "\n".join(["message", *_messages(snapshot), ""]).encode())
-        url = self.state.storage.sign("GET", path, DOWNLOAD_SECONDS)
+        extra = snapshot.scenario.extra
+        self.state.storage.store(path, CsvFile("message", _messages(snapshot), extra["report_kib"]))
+        url = self.state.storage.sign("GET", path, extra["report_seconds"])
         return web.json_response({"result": {"url": url}})
 
     def _find(self, request: web.Request) -> Snapshot:

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from aiohttp import BasicAuth, web
 
+from airflow_provider_importstatus.sandbox.csv_file import CsvFile
 from airflow_provider_importstatus.sandbox.fields import TEXT, FieldType
-from airflow_provider_importstatus.sandbox.imports import File, Snapshot
+from airflow_provider_importstatus.sandbox.imports import Snapshot
 from airflow_provider_importstatus.sandbox.routes import RequestRejected, Route
 from airflow_provider_importstatus.sandbox.scenario import ScenarioSupport
 from airflow_provider_importstatus.sandbox.state import SandboxState
-from airflow_provider_importstatus.sandbox.vendors.base import Vendor, read_form, upload_size
+from airflow_provider_importstatus.sandbox.uploads import read_form_file
+from airflow_provider_importstatus.sandbox.vendors.base import Vendor
 from airflow_provider_importstatus.sandbox.vendors.thalamus_records import TYPES, listing, record
 
 __all__ = ["CREDENTIALS", "ThalamusVendor"]
@@ -126,13 +128,12 @@ class ThalamusVendor(Vendor):
             return _errors({"name": "Required"})
         if data_type not in TYPES:
             return _errors({"type": "InvalidFormat" if data_type else "Required"})
-        file = (await read_form(request)).get("file")
-        if not isinstance(file, web.FileField):
+        file = await read_form_file(request)
+        if file is None:
             return _errors({"file": "Required"})
-        if not file.filename.lower().endswith(FILE_TYPES):
+        if not file.name.lower().endswith(FILE_TYPES):
             return _errors({"ProcessFile": "UnknownFormat"})
-        file_name = file.filename.rpartition("/")[2]
-        submitted = File(file_name, data_type, name, upload_size(file))
+        submitted = replace(file, name=file.name.rpartition("/")[2], content=data_type, title=name)
         return self._record(self.start_from_request(request, submitted))
 
     async def status(self, request: web.Request) -> web.Response:
@@ -188,7 +189,7 @@ class ThalamusVendor(Vendor):
 
     def _url(self, snapshot: Snapshot) -> str:
         path = f"/thalamus/{snapshot.id}/{snapshot.file.name}"
-        self.state.storage.store(path, b"code,quantity\n")
+        self.state.storage.store(path, CsvFile("code,quantity"))
         return self.state.storage.sign("GET", path, FILE_SECONDS)
 
     def _authenticate(self, request: web.Request) -> None:

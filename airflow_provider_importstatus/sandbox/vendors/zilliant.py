@@ -15,6 +15,7 @@ from typing import Any
 
 from aiohttp import web
 
+from airflow_provider_importstatus.sandbox.csv_file import CsvFile
 from airflow_provider_importstatus.sandbox.fields import one_of
 from airflow_provider_importstatus.sandbox.imports import File, Snapshot
 from airflow_provider_importstatus.sandbox.routes import RequestRejected, Route
@@ -25,12 +26,13 @@ from airflow_provider_importstatus.sandbox.scenario import (
     rejection_messages,
 )
 from airflow_provider_importstatus.sandbox.state import SandboxState
+from airflow_provider_importstatus.sandbox.uploads import read_form_file
 from airflow_provider_importstatus.sandbox.vendors.base import (
+    REPORT_FIELDS,
     UNDOCUMENTED_STATE,
     Vendor,
     read_form,
     read_json,
-    upload_size,
     utc_datetime,
 )
 
@@ -52,13 +54,14 @@ REPORT = {Phase.SUCCEEDED: "SUCCESS", Phase.PARTIAL: "PARTIAL_SUCCESS", Phase.FA
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A Salesforce user and connected app, and the OAuth host of a Zilliant environment."""
+    """A Salesforce user and connected app, and the OAuth host and a mapping of a Zilliant environment."""
 
     username: str = "zilliant@sandbox.example"
     password: str = "zilliant-sandbox-password"
     client_id: str = "zilliant-sandbox-app"
     client_secret: str = "zilliant-sandbox-app-secret"
     forwarded_host: str = "sandbox-dev.zilliant.example"
+    mapping_id: str = "00000000-2111-4000-8000-000000000001"
 
 
 CREDENTIALS = Credentials()
@@ -71,12 +74,13 @@ class ZilliantVendor(Vendor):
     title = "Zilliant"
     # Whether the report exists once the import has ended.
     scenario_support = ScenarioSupport(
-        fields={"report": ScenarioField(one_of(("present", "absent")), default="present")}
+        fields={"report": ScenarioField(one_of(("present", "absent")), default="present"), **REPORT_FIELDS}
     )
+    extra_credentials = (f"Zilliant has the mapping {CREDENTIALS.mapping_id} from the start.",)
 
     def __init__(self, state: SandboxState) -> None:
         super().__init__(state)
-        self._mappings: set[str] = set()
+        self._mappings = {CREDENTIALS.mapping_id}
         self._uploads: dict[str, File] = {}
         self._imported: set[str] = set()
 
@@ -114,10 +118,11 @@ class ZilliantVendor(Vendor):
         }
 
     def reset(self) -> None:
-        """Forget all imports, tokens, mappings and uploads."""
+        """Forget all imports, tokens, uploads, and mappings but the first."""
         super().reset()
         for known in (self._mappings, self._uploads, self._imported):
             known.clear()
+        self._mappings.add(CREDENTIALS.mapping_id)
 
     async def token(self, request: web.Request) -> web.Response:
         """Issue a token to a user.
@@ -170,11 +175,11 @@ class ZilliantVendor(Vendor):
         self._authenticate(request)
         if request.match_info["mapping_id"] not in self._mappings:
             return _message(404, "Mapping ID not found.")
-        file = (await read_form(request)).get("file")
-        if not isinstance(file, web.FileField):
-            return _message(400, "The multipart part 'file' is missing.")
+        file = await read_form_file(request)
+        if file is None:
+            return _message(400, "The body must be a multipart form with one part, 'file'.")
         upload_id = str(uuid.uuid4())
-        self._uploads[upload_id] = File(name=file.filename, size=upload_size(file))
+        self._uploads[upload_id] = file
         return web.json_response({"uploadId": upload_id}, status=201)
 
     async def submit(self, request: web.Request) -> web.Response:
@@ -238,8 +243,8 @@ class ZilliantVendor(Vendor):
         snapshot = self._find(request)
         if not snapshot.phase.is_final or not snapshot.scenario.rejected:
             return _message(404, "Error file not found.")
-        lines = ["reason", *rejection_messages(snapshot.scenario), ""]
-        return web.Response(text="\n".join(lines), content_type="text/csv")
+        scenario = snapshot.scenario
+        return CsvFile("reason", rejection_messages(scenario), scenario.extra["report_kib"]).response()
 
     def _find(self, request: web.Request) -> Snapshot:
         self._authenticate(request)
