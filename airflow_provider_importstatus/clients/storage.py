@@ -21,8 +21,9 @@ from airflow_provider_importstatus.exceptions import ImportSettingsError
 
 __all__ = ["ReportFolder", "StoredFile"]
 
-#: Bytes that a file in an object storage buffers; some storages would take 50 MiB.
-BLOCK = 8 * 1024 * 1024
+#: Bytes that are read from or written to an object storage at once; some storages would take 50 MiB. Up to
+#: two blocks are in memory. S3 accepts no smaller ones than 5 MiB.
+READ_BLOCK, WRITE_BLOCK = 4 * 1024 * 1024, 8 * 1024 * 1024
 #: Maximum length of a segment of a report's path, in characters: file systems allow 255 bytes.
 MAX_SEGMENT = 150
 #: File names by content type, for their extensions.
@@ -54,6 +55,10 @@ class StoredFile:
             raise self._error("is not a file")
         if not self.size:
             raise self._error("is empty")
+        try:
+            self.name.encode()
+        except UnicodeEncodeError:
+            raise self._error("has a name that is not UTF-8") from None
 
     @property
     def name(self) -> str:
@@ -67,7 +72,7 @@ class StoredFile:
 
     def open(self) -> BinaryIO:
         """Open the file for reading from its beginning."""
-        return cast(BinaryIO, self._fs.open(self._path, "rb"))
+        return cast(BinaryIO, self._fs.open(self._path, "rb", block_size=READ_BLOCK))
 
     @cached_property
     def version(self) -> str | None:
@@ -145,11 +150,11 @@ class ReportSink:
 
     def _open(self, part: str) -> Any:
         try:
-            return self._fs.open(part, "wb", block_size=BLOCK)
+            return self._fs.open(part, "wb", block_size=WRITE_BLOCK)
         except FileNotFoundError:
             # Object storages need no folders, and creating one may take a permission of its own.
             self._fs.makedirs(self._folder, exist_ok=True)
-            return self._fs.open(part, "wb", block_size=BLOCK)
+            return self._fs.open(part, "wb", block_size=WRITE_BLOCK)
 
     @contextmanager
     def _storing(self) -> Iterator[None]:
@@ -168,8 +173,8 @@ def _locate(name: str, path: str | os.PathLike[str]) -> tuple[AbstractFileSystem
     if not text.strip():
         actual = "is empty" if isinstance(path, str) else f"is of type {type(path).__name__}"
         raise ImportSettingsError(f"{name} {actual}. Give a path or a URI such as s3://bucket/key.")
-    scheme = urlsplit(text).scheme
-    if scheme in ("", "file"):
+    scheme = text.partition("://")[0] if "://" in text else "file"
+    if scheme == "file":
         return LocalFileSystem(), str(Path(text.removeprefix("file://")).absolute())
     try:
         stored = ObjectStoragePath(text)
