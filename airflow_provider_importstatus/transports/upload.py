@@ -76,16 +76,18 @@ class UploadBody:
         return block
 
     def _read_file(self, size: int) -> bytes:
+        if not self._left:
+            return b""
         try:
             block = self._opened.read(min(size, self._left))
-            # Checked before the end of a form is sent: without it, no vendor has a complete file.
-            has_changed = not block and bool(self._left or self._opened.read(1))
+            self._left -= len(block)
+            # Checked before the last block is sent: without it, no vendor has a complete file.
+            has_changed = not block or (not self._left and bool(self._opened.read(1)))
         except Exception as error:
             # Object storages raise exceptions of their own.
             raise self._error(type(error).__name__) from error
         if has_changed:
             raise self._error("its size has changed while it was sent")
-        self._left -= len(block)
         return block
 
     def _open(self) -> io.BufferedIOBase:

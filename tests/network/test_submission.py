@@ -483,16 +483,24 @@ def test_a_file_whose_size_changes_is_not_imported(tmp_path: Path, vendor: str, 
 
 
 @pytest.mark.parametrize("growth", [1, 40, 1000])
-def test_the_end_of_a_form_is_not_sent_if_the_file_has_grown(growth: int) -> None:
+def test_the_end_of_a_file_that_has_grown_is_not_sent(growth: int) -> None:
     """Otherwise a lenient vendor might import a part of it."""
-    file, sent = Grown(b"x" * 1000, growth), bytearray()
+    file, sent = Grown(b"z" * 1000, growth), bytearray()
     with UploadBody(Upload(file, "text/csv", field="file")) as body:
         while len(sent) < len(body):
             try:
                 sent += body.read(100)
             except ImportUnavailableError:
                 break
-    assert (sent.endswith(b"\r\n" + b"x" * 1000), body.is_sent) == (True, False)
+    assert (sent.count(b"z"), body.is_sent) == (900, False)
+
+
+def test_a_file_that_grows_after_it_was_sent_is_submitted(connect: Connect, serve: Serve) -> None:
+    """The vendor has it: an error would make Airflow submit it again."""
+    server = serve(lambda _: answer(json.dumps({"id": 7})))
+    hook = hook_for(connect("thalamus", host=server.url))
+    import_id = SyncClient(hook).run(lambda hook: hook.submit(Growing(b"x" * 1000, 0), type=25012))
+    assert (import_id, len(server.seen)) == ("7", 1)
 
 
 class Grown:
@@ -506,6 +514,26 @@ class Grown:
 
     def open(self) -> BinaryIO:
         return io.BytesIO(self._content)
+
+
+class Growing(Grown):
+    """A file that grows after its end was read."""
+
+    def open(self) -> BinaryIO:
+        return Endless(self._content)
+
+
+class Endless(io.BytesIO):
+    """A file that goes on after its end."""
+
+    has_ended = False
+
+    def read(self, size: int | None = -1) -> bytes:
+        block = super().read(size)
+        if block or not self.has_ended:
+            self.has_ended = not block
+            return block
+        return b"more"
 
 
 class Failing(Grown):
