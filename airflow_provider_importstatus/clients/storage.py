@@ -26,12 +26,12 @@ __all__ = ["ReportFolder", "StoredFile"]
 READ_BLOCK, WRITE_BLOCK = 4 * 1024 * 1024, 8 * 1024 * 1024
 #: Maximum length of a segment of a report's path, in characters: file systems allow 255 bytes.
 MAX_SEGMENT = 150
-#: File names by content type, for their extensions.
+#: Extensions of reports' files by content type.
 EXTENSIONS = {
-    "application/json": ".json",
-    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": ".xlsx",
-    "application/zip": ".zip",
-    "text/plain": ".txt",
+    "application/json": "json",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
+    "application/zip": "zip",
+    "text/plain": "txt",
 }
 DEFAULT_EXTENSION = "csv"
 VALID_EXTENSION = re.compile(r"[a-z0-9]{1,8}")
@@ -99,43 +99,48 @@ class ReportFolder:
 
     def __init__(self, path: str | os.PathLike[str], *segments: str) -> None:
         self._fs, root = _locate("error_report_path", path)
-        self._folder = "/".join([root.rstrip("/"), *map(_segment, segments)])
+        below = "/".join(["", *map(_segment, segments)])
+        self._folder = root.rstrip("/") + below
+        # With the connection in the URI, which is needed to read the report.
+        self._shown = self._folder if isinstance(self._fs, LocalFileSystem) else str(path).rstrip("/") + below
 
     def sink(self, stage: str, number: int, url: str) -> ReportSink:
         """Return the sink of a stage's report with this number.
 
         :param url: where the report comes from, whose extension may tell its type
         """
-        return ReportSink(self._fs, self._folder, f"{_segment(stage.lower())}-{number}", url)
+        name = f"{_segment(stage)}-{number}"
+        return ReportSink(self._fs, self._folder, self._shown, name, url)
 
 
 class ReportSink:
     """Stores one report: completely, or not at all.
 
+    :param shown: the folder as `path` and errors show it
     :param name: the file's name without an extension, which the response determines
     """
 
-    def __init__(self, fs: AbstractFileSystem, folder: str, name: str, url: str) -> None:
+    def __init__(self, fs: AbstractFileSystem, folder: str, shown: str, name: str, url: str) -> None:
         self.path = ""
-        self._fs, self._folder, self._name, self._url = fs, folder, name, url
+        self._fs, self._folder, self._shown, self._name, self._url = fs, folder, shown, name, url
 
     def save(self, headers: Mapping[str, str], chunks: Iterable[bytes]) -> None:
         """Store the body of a response under another name, and rename it when it is complete.
 
         :raises ImportSettingsError: it cannot be stored
         """
-        target = f"{self._folder}/{self._name}.{_extension(headers, self._url)}"
+        name = f"{self._name}.{_extension(headers, self._url)}"
         # The same name in each try, so that what a killed process leaves behind is overwritten.
         part = f"{self._folder}/.{self._name}.part"
         try:
             self._write(part, chunks)
             with self._storing():
-                self._fs.mv(part, target)
+                self._fs.mv(part, f"{self._folder}/{name}")
         except BaseException:
             with suppress(Exception):
                 self._fs.rm(part)
             raise
-        self.path = target if isinstance(self._fs, LocalFileSystem) else self._fs.unstrip_protocol(target)
+        self.path = f"{self._shown}/{name}"
 
     def _write(self, part: str, chunks: Iterable[bytes]) -> None:
         with self._storing():
@@ -163,7 +168,7 @@ class ReportSink:
         except Exception as error:
             # Object storages raise exceptions of their own.
             raise ImportSettingsError(
-                f"error_report_path: {self._folder} cannot be written: {type(error).__name__}."
+                f"error_report_path: {self._shown} cannot be written: {type(error).__name__}."
                 " Give a folder that the workers may write to."
             ) from error
 
@@ -203,6 +208,7 @@ def _extension(headers: Mapping[str, str], url: str) -> str:
     message = Message()
     message["Content-Disposition"] = headers.get("content-disposition", "")
     content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-    names = (message.get_filename(), urlsplit(url).path, EXTENSIONS.get(content_type))
-    found = (Path(name).suffix.removeprefix(".").lower() for name in names if name)
-    return next((one for one in found if VALID_EXTENSION.fullmatch(one)), DEFAULT_EXTENSION)
+    names = (message.get_filename(), urlsplit(url).path)
+    found = [Path(name).suffix.removeprefix(".").lower() for name in names if name]
+    default = EXTENSIONS.get(content_type, DEFAULT_EXTENSION)
+    return next((one for one in found if VALID_EXTENSION.fullmatch(one)), default)

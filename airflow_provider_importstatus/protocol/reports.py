@@ -65,8 +65,10 @@ def save_reports(vendor: Reporting, import_id: str, folder: ReportFolder) -> Flo
     reports = yield from vendor.error_reports(import_id)
     paths, errors, numbers = [], [], dict[str, int]()
     for index, report in enumerate(reports):
-        numbers[report.stage] = numbers.get(report.stage, 0) + 1
-        sink = folder.sink(report.stage, numbers[report.stage], report.url)
+        # File names are in lower case.
+        stage = report.stage.lower()
+        numbers[stage] = numbers.get(stage, 0) + 1
+        sink = folder.sink(stage, numbers[stage], report.url)
         try:
             if (yield from _save(vendor, import_id, index, report, sink)):
                 paths.append(sink.path)

@@ -180,6 +180,8 @@ def _chunks(reply: requests.Response, *, decode: bool) -> Iterator[bytes]:
     # Not `stream`: it reads chunk headers of any length.
     while chunk := reply.raw.read(CHUNK, decode_content=decode):
         yield chunk
+    if deadline := Deadline.running():
+        deadline.check()
 
 
 def _is_unconnected(error: BaseException) -> bool:
