@@ -110,6 +110,16 @@ def exchange(
     :param timeout: maximum duration in seconds; of a file transfer, the longest silence
     :param transfer_timeout: maximum duration of a file transfer in seconds
     """
+    try:
+        return _send(request, session, timeout, transfer_timeout)
+    except ImportStatusError as error:
+        if not request.is_signed:
+            raise
+        # The libraries' errors quote the URL.
+        raise error from None
+
+
+def _send(request: Request, session: requests.Session, timeout: float, transfer_timeout: float) -> Response:
     if not isinstance(request.body, Upload):
         total = transfer_timeout if request.is_transfer else timeout
         return _within(total, request, request.body, session, timeout)

@@ -340,6 +340,24 @@ def test_a_report_that_cannot_be_stored_is_logged_and_does_not_prevent_the_other
     assert "cannot be written: IsADirectoryError" in caplog.text + "".join(capsys.readouterr())
 
 
+@pytest.mark.parametrize(
+    "url", ["report.csv", "/report.csv", "https://", "ftp://x.example/y", "https://[x/y"]
+)
+def test_an_unusable_url_does_not_prevent_the_other_reports(
+    connect: Connect, serve: Serve, tmp_path: Path, url: str
+) -> None:
+    storage = serve(lambda _: answer("x"))
+    activities = [
+        {"stage": stage, "status": "FAILURE", "errorReportPreSign": one}
+        for stage, one in (("A", url), ("B", f"{storage.url}/report.csv"))
+    ]
+    result = {"workflowStatus": "SUCCESS", "activityStatusList": activities}
+    api = serve(lambda _: answer(json.dumps({"success": True, "result": result})))
+    connect("clear", host=api.url, extra={"access_token": "ready-token"})
+    saved = hook_for("clear_default").save_error_reports("7", tmp_path)
+    assert ([Path(path).name for path in saved.paths], len(saved.errors)) == (["b-1.csv"], 1)
+
+
 @pytest.mark.parametrize("to", ["", " ", None, 5, "nowhere://bucket"])
 @usual
 def test_an_unusable_folder_is_refused_before_anything_is_sent(sandbox: Sandbox, to: Any) -> None:
