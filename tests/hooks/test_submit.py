@@ -27,6 +27,7 @@ from airflow_provider_importstatus.protocol.messages import Credential, NeedCred
 from airflow_provider_importstatus.protocol.transfers import Upload
 from airflow_provider_importstatus.status import MAX_ID
 
+from ..fifth_vendor.acme_importstatus import AcmeHook
 from ..vendors import HOOKS, SAMPLES
 from .playing import answer, play, play_to_error, raw
 
@@ -509,6 +510,14 @@ def test_an_unknown_parameter_is_refused_by_name(vendor: str, name: str) -> None
 @every_vendor
 def test_the_parameters_are_known(vendor: str) -> None:
     assert HOOKS[vendor].check_submit_params(SUBMISSIONS[vendor].params) is None
+
+
+def test_a_vendor_without_submissions_refuses_them() -> None:
+    hook = AcmeHook()
+    assert hook.check_submit_params({"anything": 1}) is None
+    effects, error = play_to_error(hook.submit(FILE, anything=1))
+    assert (type(error), effects) == (ImportSettingsError, [])
+    assert "Acme cannot submit files" in str(error)
 
 
 # Cancellations.

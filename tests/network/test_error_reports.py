@@ -288,6 +288,13 @@ def test_a_body_without_a_length_that_takes_too_long_is_not_stored(
     assert stored_in(tmp_path) == []
 
 
+def test_a_report_may_take_longer_than_other_responses(clear: Callable[..., Server], tmp_path: Path) -> None:
+    """`timeout` bounds the silence between two parts of it only."""
+    clear(lambda _: trickled(answer("x" * 20), 0.005), "A", timeout=0.4)
+    (path,) = download("clear", "7", tmp_path)
+    assert Path(path).read_text() == "x" * 20
+
+
 @pytest.mark.parametrize("vendor", SIGNED)
 @usual
 def test_an_expired_url_is_asked_for_anew(sandbox: Sandbox, tmp_path: Path, vendor: str) -> None:

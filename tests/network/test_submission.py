@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -451,6 +452,18 @@ def test_a_start_without_a_connection_is_retryable(
     connect(vendor, host=server.url, extra=extra)
     with pytest.raises(ImportUnavailableError) as caught:
         submit(vendor, file)
+    assert caught.value.is_unsent
+
+
+@pytest.mark.parametrize("extra", [{"timeout": 0.4}, {"transfer_timeout": 0.4}], ids=str)
+def test_a_vendor_that_does_not_read_the_file_is_retryable(
+    connect: Connect, large: Path, extra: dict[str, float]
+) -> None:
+    """`timeout` bounds the silence, `transfer_timeout` the whole transfer."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        connect("thalamus", host=f"http://127.0.0.1:{silent.getsockname()[1]}", extra=extra)
+        with pytest.raises(ImportUnavailableError) as caught:
+            submit("thalamus", large)
     assert caught.value.is_unsent
 
 
