@@ -18,8 +18,8 @@ from airflow_provider_importstatus.hooks.lookup import hook_for
 
 try:
     from airflow.sdk.io import attach
-except ImportError:  # Airflow 2.11 and 3.0
-    from airflow.io import attach  # type: ignore[no-redef,attr-defined]
+except ImportError:  # Airflow 2.11
+    from airflow.io.store import attach  # type: ignore[no-redef,import-not-found]
 
 from .cases import KeepPolling, Serve
 from .servers import Script, Server

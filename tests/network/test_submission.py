@@ -240,8 +240,8 @@ def test_a_file_of_64_mib_is_uploaded_with_less_than_16_mib(tmp_path: Path, file
 ATTACHED = """
 try:
     from airflow.sdk.io import attach
-except ImportError:  # Airflow 2.11 and 3.0
-    from airflow.io import attach
+except ImportError:  # Airflow 2.11
+    from airflow.io.store import attach
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 
