@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+from requests import Request
+from urllib3.util import parse_url
+
 # Not in the oldest supported common.compat.
 try:
     from airflow.sdk.log import mask_secret
@@ -22,3 +27,7 @@ def mask_credential(credential: Credential) -> None:
 def mask_url(url: str) -> None:
     """Mask path and query of a signed URL: urllib3 logs them at level DEBUG. It calls Airflow, too."""
     mask_secret("/" + url.partition("://")[2].partition("/")[2])
+    # An invalid URL is not sent.
+    with suppress(ValueError):
+        # As they are sent: requests and urllib3 escape some characters, and others no longer.
+        mask_secret(parse_url(str(Request("GET", url).prepare().url)).request_uri)

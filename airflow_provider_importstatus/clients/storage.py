@@ -21,16 +21,17 @@ from airflow_provider_importstatus.exceptions import ImportSettingsError
 
 __all__ = ["ReportFolder", "StoredFile"]
 
-#: Bytes that a file in an object storage buffers; some storages would take 50 MiB.
-BLOCK = 8 * 1024 * 1024
+#: Bytes that are read from or written to an object storage at once; some storages would take 50 MiB. Up to
+#: two blocks are in memory. S3 accepts no smaller ones than 5 MiB.
+READ_BLOCK, WRITE_BLOCK = 4 * 1024 * 1024, 8 * 1024 * 1024
 #: Maximum length of a segment of a report's path, in characters: file systems allow 255 bytes.
 MAX_SEGMENT = 150
-#: File names by content type, for their extensions.
+#: Extensions of reports' files by content type.
 EXTENSIONS = {
-    "application/json": ".json",
-    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": ".xlsx",
-    "application/zip": ".zip",
-    "text/plain": ".txt",
+    "application/json": "json",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
+    "application/zip": "zip",
+    "text/plain": "txt",
 }
 DEFAULT_EXTENSION = "csv"
 VALID_EXTENSION = re.compile(r"[a-z0-9]{1,8}")
@@ -54,6 +55,10 @@ class StoredFile:
             raise self._error("is not a file")
         if not self.size:
             raise self._error("is empty")
+        try:
+            self.name.encode()
+        except UnicodeEncodeError:
+            raise self._error("has a name that is not UTF-8") from None
 
     @property
     def name(self) -> str:
@@ -67,7 +72,7 @@ class StoredFile:
 
     def open(self) -> BinaryIO:
         """Open the file for reading from its beginning."""
-        return cast(BinaryIO, self._fs.open(self._path, "rb"))
+        return cast(BinaryIO, self._fs.open(self._path, "rb", block_size=READ_BLOCK))
 
     @cached_property
     def version(self) -> str | None:
@@ -94,43 +99,48 @@ class ReportFolder:
 
     def __init__(self, path: str | os.PathLike[str], *segments: str) -> None:
         self._fs, root = _locate("error_report_path", path)
-        self._folder = "/".join([root.rstrip("/"), *map(_segment, segments)])
+        below = "/".join(["", *map(_segment, segments)])
+        self._folder = root.rstrip("/") + below
+        # With the connection in the URI, which is needed to read the report.
+        self._shown = self._folder if isinstance(self._fs, LocalFileSystem) else str(path).rstrip("/") + below
 
     def sink(self, stage: str, number: int, url: str) -> ReportSink:
         """Return the sink of a stage's report with this number.
 
         :param url: where the report comes from, whose extension may tell its type
         """
-        return ReportSink(self._fs, self._folder, f"{_segment(stage.lower())}-{number}", url)
+        name = f"{_segment(stage)}-{number}"
+        return ReportSink(self._fs, self._folder, self._shown, name, url)
 
 
 class ReportSink:
     """Stores one report: completely, or not at all.
 
+    :param shown: the folder as `path` and errors show it
     :param name: the file's name without an extension, which the response determines
     """
 
-    def __init__(self, fs: AbstractFileSystem, folder: str, name: str, url: str) -> None:
+    def __init__(self, fs: AbstractFileSystem, folder: str, shown: str, name: str, url: str) -> None:
         self.path = ""
-        self._fs, self._folder, self._name, self._url = fs, folder, name, url
+        self._fs, self._folder, self._shown, self._name, self._url = fs, folder, shown, name, url
 
     def save(self, headers: Mapping[str, str], chunks: Iterable[bytes]) -> None:
         """Store the body of a response under another name, and rename it when it is complete.
 
         :raises ImportSettingsError: it cannot be stored
         """
-        target = f"{self._folder}/{self._name}.{_extension(headers, self._url)}"
+        name = f"{self._name}.{_extension(headers, self._url)}"
         # The same name in each try, so that what a killed process leaves behind is overwritten.
         part = f"{self._folder}/.{self._name}.part"
         try:
             self._write(part, chunks)
             with self._storing():
-                self._fs.mv(part, target)
+                self._fs.mv(part, f"{self._folder}/{name}")
         except BaseException:
             with suppress(Exception):
                 self._fs.rm(part)
             raise
-        self.path = target if isinstance(self._fs, LocalFileSystem) else self._fs.unstrip_protocol(target)
+        self.path = f"{self._shown}/{name}"
 
     def _write(self, part: str, chunks: Iterable[bytes]) -> None:
         with self._storing():
@@ -145,11 +155,11 @@ class ReportSink:
 
     def _open(self, part: str) -> Any:
         try:
-            return self._fs.open(part, "wb", block_size=BLOCK)
+            return self._fs.open(part, "wb", block_size=WRITE_BLOCK)
         except FileNotFoundError:
             # Object storages need no folders, and creating one may take a permission of its own.
             self._fs.makedirs(self._folder, exist_ok=True)
-            return self._fs.open(part, "wb", block_size=BLOCK)
+            return self._fs.open(part, "wb", block_size=WRITE_BLOCK)
 
     @contextmanager
     def _storing(self) -> Iterator[None]:
@@ -158,7 +168,7 @@ class ReportSink:
         except Exception as error:
             # Object storages raise exceptions of their own.
             raise ImportSettingsError(
-                f"error_report_path: {self._folder} cannot be written: {type(error).__name__}."
+                f"error_report_path: {self._shown} cannot be written: {type(error).__name__}."
                 " Give a folder that the workers may write to."
             ) from error
 
@@ -168,8 +178,8 @@ def _locate(name: str, path: str | os.PathLike[str]) -> tuple[AbstractFileSystem
     if not text.strip():
         actual = "is empty" if isinstance(path, str) else f"is of type {type(path).__name__}"
         raise ImportSettingsError(f"{name} {actual}. Give a path or a URI such as s3://bucket/key.")
-    scheme = urlsplit(text).scheme
-    if scheme in ("", "file"):
+    scheme = text.partition("://")[0] if "://" in text else "file"
+    if scheme == "file":
         return LocalFileSystem(), str(Path(text.removeprefix("file://")).absolute())
     try:
         stored = ObjectStoragePath(text)
@@ -198,6 +208,7 @@ def _extension(headers: Mapping[str, str], url: str) -> str:
     message = Message()
     message["Content-Disposition"] = headers.get("content-disposition", "")
     content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-    names = (message.get_filename(), urlsplit(url).path, EXTENSIONS.get(content_type))
-    found = (Path(name).suffix.removeprefix(".").lower() for name in names if name)
-    return next((one for one in found if VALID_EXTENSION.fullmatch(one)), DEFAULT_EXTENSION)
+    names = (message.get_filename(), urlsplit(url).path)
+    found = [Path(name).suffix.removeprefix(".").lower() for name in names if name]
+    default = EXTENSIONS.get(content_type, DEFAULT_EXTENSION)
+    return next((one for one in found if VALID_EXTENSION.fullmatch(one)), default)

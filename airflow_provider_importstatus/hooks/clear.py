@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlencode
 
@@ -32,11 +33,17 @@ from airflow_provider_importstatus.protocol.responses import (
     parse_timestamp,
     parse_token_response,
     raise_for_status,
+    raise_for_storage,
     read_json,
     too_many,
 )
 from airflow_provider_importstatus.protocol.settings import ConnectionSettings
-from airflow_provider_importstatus.protocol.submission import find_url, read_param, start_import
+from airflow_provider_importstatus.protocol.submission import (
+    find_url,
+    raise_for_submission,
+    read_param,
+    start_import,
+)
 from airflow_provider_importstatus.protocol.transfers import SourceFile, Upload
 from airflow_provider_importstatus.status import (
     MAX_STAGES,
@@ -50,6 +57,7 @@ __all__ = ["ClearHook"]
 
 WHAT, LOGIN = "Clear's ingestion status", "Clear's token request"
 PRESIGN, INGEST = "Clear's pre-signed URL", "Clear's ingestion request"
+STORAGE = "Clear's storage"
 
 #: Content types of the upload by file name extension.
 #: https://docs.cleartax.in/cleartax-docs/gls-api/gls-api-reference/advanced-ingestion-api/upload-file-to-storage
@@ -159,11 +167,11 @@ class ClearHook(ImportStatusHook):
         query = urlencode({"filename": file.name})
         presign = Request("GET", f"/one-integration/action/pre-sign?{query}")
         response = yield from send_authenticated(self, presign)
-        raise_for_status(response, PRESIGN)
+        raise_for_submission(response, PRESIGN)
         url = find_url(response, PRESIGN)
         upload = Upload(file, CONTENT_TYPES[extension])
         stored = yield Request("PUT", url, body=upload, is_signed=True)
-        raise_for_status(stored, "Clear's storage")
+        raise_for_storage(stored, STORAGE)
         info = {"uploadUrl": url, "filename": file.name, "fileType": extension.upper()}
         body = {"fileInfo": [info], "templateType": template}
         ingest = json_request("POST", "/one-integration/api/v1/ingest", body)
@@ -264,7 +272,7 @@ def _report_urls(activities: Iterable[Mapping[str, Any]]) -> Iterator[tuple[Mapp
 
 
 def _extension(name: str) -> str:
-    extension = name.rpartition(".")[2].lower()
+    extension = PurePosixPath(name).suffix.removeprefix(".").lower()
     if extension not in CONTENT_TYPES:
         raise ImportSettingsError(
             f"file {name!r} has no extension that Clear accepts. Give a file that ends in one of"

@@ -39,7 +39,12 @@ from airflow_provider_importstatus.protocol.responses import (
     read_json,
 )
 from airflow_provider_importstatus.protocol.settings import ConnectionSettings
-from airflow_provider_importstatus.protocol.submission import find_id, read_param, start_import
+from airflow_provider_importstatus.protocol.submission import (
+    find_id,
+    raise_for_submission,
+    read_param,
+    start_import,
+)
 from airflow_provider_importstatus.protocol.transfers import SourceFile, Upload
 from airflow_provider_importstatus.status import MAX_WORD, ImportState, ImportStatus, RowCounts
 
@@ -153,7 +158,7 @@ class ZilliantHook(ImportStatusHook):
         if response.status == 404:
             read_json(response, UPLOAD)  # Raises for a gateway's page.
             raise ImportRequestError(f"Zilliant knows no mapping {mapping_id!r}. Check mapping_id.")
-        raise_for_status(response, UPLOAD)
+        raise_for_submission(response, UPLOAD)
         upload_id = find_id(response, UPLOAD, "uploadId")
         start = Request("POST", f"{IMPORT}/{quote_path_segment(upload_id)}/import")
         return (yield from start_import(self, start, START, "importId", "entityImportId"))
@@ -163,8 +168,8 @@ class ZilliantHook(ImportStatusHook):
 
         https://docs.zilliant.com/v1-api/apidocs/send-file-metadata
         """
-        response = yield from send_authenticated(self, json_request("POST", f"{IMPORT}/", mapping))
-        raise_for_status(response, MAPPING)
+        response = yield from send_authenticated(self, _mapping_request(mapping))
+        raise_for_submission(response, MAPPING)
         return find_id(response, MAPPING, "mappingId")
 
     def error_reports(self, import_id: str) -> Flow[Sequence[ErrorReport]]:
@@ -199,6 +204,18 @@ class ZilliantHook(ImportStatusHook):
         report = read_json(response, REPORT)
         combined = _combined(state, _read_state(report, REPORTS, response, REPORT))
         return _to_status(import_id, combined, status, report, response)
+
+
+def _mapping_request(mapping: Mapping[str, Any]) -> Request:
+    fact = "is empty"
+    if mapping:
+        try:
+            return json_request("POST", f"{IMPORT}/", dict(mapping))
+        except (TypeError, ValueError, RecursionError) as error:
+            fact = f"cannot be sent as JSON ({type(error).__name__})"
+    raise ImportSettingsError(
+        f"mapping {fact}. Give a dictionary with entitySystemName and definition. Nothing was sent."
+    )
 
 
 def _credential(response: Response) -> Credential:

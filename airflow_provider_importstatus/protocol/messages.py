@@ -233,9 +233,12 @@ def form_request(url: str, fields: Mapping[str, str]) -> Request:
 
 
 def json_request(method: str, url: str, data: Mapping[str, Any]) -> Request:
-    """Return a request with a JSON object as its body."""
+    """Return a request with a JSON object as its body.
+
+    :raises TypeError, ValueError: it cannot be written as JSON
+    """
     headers = {"Content-Type": "application/json", "Accept": "application/json"}
-    return Request(method, url, headers, json.dumps(data).encode())
+    return Request(method, url, headers, json.dumps(data, allow_nan=False).encode())
 
 
 def quote_path_segment(import_id: str) -> str:

@@ -6,14 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from airflow_provider_importstatus.exceptions import (
-    ImportRequestError,
-    ImportSettingsError,
-    ImportStatusError,
-)
+from airflow_provider_importstatus.exceptions import ImportSettingsError, ImportStatusError
 from airflow_provider_importstatus.protocol.flow import Flow, Vendor, send_authenticated
 from airflow_provider_importstatus.protocol.messages import Request, Response
-from airflow_provider_importstatus.protocol.responses import raise_for_status, read_json
+from airflow_provider_importstatus.protocol.responses import raise_for_status, raise_for_storage, read_json
 from airflow_provider_importstatus.protocol.transfers import Sink
 
 __all__ = ["ErrorReport", "ReportFolder", "SavedReports", "save_reports"]
@@ -69,8 +65,10 @@ def save_reports(vendor: Reporting, import_id: str, folder: ReportFolder) -> Flo
     reports = yield from vendor.error_reports(import_id)
     paths, errors, numbers = [], [], dict[str, int]()
     for index, report in enumerate(reports):
-        numbers[report.stage] = numbers.get(report.stage, 0) + 1
-        sink = folder.sink(report.stage, numbers[report.stage], report.url)
+        # File names are in lower case.
+        stage = report.stage.lower()
+        numbers[stage] = numbers.get(stage, 0) + 1
+        sink = folder.sink(stage, numbers[stage], report.url)
         try:
             if (yield from _save(vendor, import_id, index, report, sink)):
                 paths.append(sink.path)
@@ -98,8 +96,7 @@ def _fetch(vendor: Reporting, report: ErrorReport, sink: Sink) -> Flow[bool]:
     request = Request("GET", report.url, sink=sink, is_signed=report.is_signed)
     if report.is_signed:
         response: Response = yield request
-        if not 200 <= response.status < 300:
-            raise ImportRequestError(f"{what}: the storage answers HTTP {response.status}.")
+        raise_for_storage(response, what)
         return True
     response = yield from send_authenticated(vendor, request)
     if response.status == 404:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -29,6 +30,7 @@ __all__ = [
     "parse_timestamp",
     "parse_token_response",
     "raise_for_status",
+    "raise_for_storage",
     "read_json",
     "too_many",
 ]
@@ -56,14 +58,17 @@ OAUTH_ERRORS = frozenset(
 MAX_ITEMS = 100_000
 #: Characters shown of an id that differs from the requested one.
 MAX_ECHO = 100
+#: The error code in a response of S3, Google Cloud Storage or Azure.
+_STORAGE_CODE = re.compile(rb"<Code>([A-Za-z]{1,64})</Code>")
 #: Maximum length of a date, in characters.
 MAX_DATE = 64
 
 
-def raise_for_status(response: Response, what: str) -> None:
+def raise_for_status(response: Response, what: str, check: str = "the import_id and the host") -> None:
     """Raise the matching error for a non-2xx response.
 
     :param what: the resource that was requested, for error texts
+    :param check: what to check if the vendor rejected the request
     """
     if 200 <= response.status < 300:
         return
@@ -85,7 +90,17 @@ def raise_for_status(response: Response, what: str) -> None:
         case 404:
             # A 404 without JSON is a gateway's, not the vendor's, and may be transient.
             read_json(response, what)
-    raise ImportRequestError(f"{summary}. The vendor rejected the request: check the import_id and the host.")
+    raise ImportRequestError(f"{summary}. The vendor rejected the request: check {check}.")
+
+
+def raise_for_storage(response: Response, what: str) -> None:
+    """Raise the matching error for a storage's non-2xx response to a signed URL.
+
+    Of its body, which may repeat the URL, errors quote only the code.
+    """
+    code = _STORAGE_CODE.search(response.body)
+    body = code[1] if code else b"response body withheld"
+    raise_for_status(replace(response, body=body), what, "the meaning of the storage's error code")
 
 
 def parse_token_response(response: Response, what: str) -> Mapping[str, Any]:

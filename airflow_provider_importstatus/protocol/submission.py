@@ -12,13 +12,13 @@ from airflow_provider_importstatus.exceptions import ImportProtocolError, Import
 from airflow_provider_importstatus.protocol.flow import Flow, Vendor, may_have_started, send_authenticated
 from airflow_provider_importstatus.protocol.messages import Request, Response
 from airflow_provider_importstatus.protocol.responses import MAX_ITEMS, raise_for_status, read_json
+from airflow_provider_importstatus.redaction import is_nothing
 from airflow_provider_importstatus.status import MAX_ID
 
-__all__ = ["find_id", "find_url", "read_param", "start_import"]
+__all__ = ["find_id", "find_url", "raise_for_submission", "read_param", "start_import"]
 
-#: Statuses of responses that a gateway may have sent in place of the vendor's. 503 means that the request was
-#: not taken.
-GATEWAY_STATUSES = frozenset({500, 502, 504})
+#: Of the server errors, the one with which a vendor says that it has not taken the request.
+NOT_TAKEN = 503
 #: Maximum number of keys named in an error, and their maximum length.
 MAX_KEYS, MAX_KEY = 20, 40
 
@@ -31,13 +31,18 @@ def start_import(vendor: Vendor, request: Request, what: str, *names: str) -> Fl
     :raises SubmissionUncertainError: the vendor may have started the import
     """
     response = yield from send_authenticated(vendor, replace(request, starts_import=True))
-    if response.status in GATEWAY_STATUSES:
+    if response.status >= 500 and response.status != NOT_TAKEN:
         raise may_have_started(f"{what}: HTTP {response.status} ({response.excerpt()}).")
-    raise_for_status(response, what)
+    raise_for_submission(response, what)
     try:
         return find_id(response, what, *names)
     except ImportProtocolError as error:
         raise may_have_started(str(error)) from error
+
+
+def raise_for_submission(response: Response, what: str) -> None:
+    """Raise the matching error for a non-2xx response to a request of a submission."""
+    raise_for_status(response, what, "the file, the parameters and the connection")
 
 
 def find_id(response: Response, what: str, *names: str) -> str:
@@ -110,7 +115,9 @@ def _normalized(name: str) -> str:
 def _is_id(value: Any) -> bool:
     if isinstance(value, bool) or not isinstance(value, str | int):
         return False
-    return 0 < len(str(value).strip()) <= MAX_ID if isinstance(value, str) else abs(value) < 10**MAX_ID
+    if isinstance(value, str):
+        return value.isprintable() and not is_nothing(value) and len(value.strip()) <= MAX_ID
+    return bool(abs(value) < 10**MAX_ID)
 
 
 def _is_url(value: Any) -> bool:

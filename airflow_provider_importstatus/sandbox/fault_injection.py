@@ -52,13 +52,13 @@ def with_faults(
     async def handle(request: web.Request) -> web.StreamResponse:
         state.requests[vendor, route.name] += 1
         fault = state.faults.take(vendor, route.name, route.import_id(request))
-        if fault is None:
-            return await respond(request)
-        foreign_url = f"{state.storage.origin}/{vendor}/elsewhere/{route.name}"
-        context = FaultContext(request, fault, lambda: respond(request), error, foreign_url)
         try:
+            if fault is None:
+                return await respond(request)
+            foreign_url = f"{state.storage.origin}/{vendor}/elsewhere/{route.name}"
+            context = FaultContext(request, fault, lambda: respond(request), error, foreign_url)
             return await FAULT_RESPONSES.get(fault.kind, _status)(context)
-        except ConnectionError:
+        except (ConnectionError, web.RequestPayloadError):
             # The client timed out and closed the connection; nobody reads this response.
             return web.Response()
 

@@ -75,6 +75,11 @@ class Deadline:
         if self.has_passed and (error is None or isinstance(error, Exception)):
             raise DeadlinePassedError(f"The request took longer than {self.seconds:g} seconds.") from error
 
+    def check(self) -> None:
+        """Raise an error if the deadline has passed: a body without a length seems complete then."""
+        if self.has_passed:
+            raise DeadlinePassedError(f"The request took longer than {self.seconds:g} seconds.")
+
     def stop(self) -> None:
         """Stop the watchdog. Connections remain usable."""
         self._watchdog.cancel()

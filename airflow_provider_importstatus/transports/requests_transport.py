@@ -110,6 +110,16 @@ def exchange(
     :param timeout: maximum duration in seconds; of a file transfer, the longest silence
     :param transfer_timeout: maximum duration of a file transfer in seconds
     """
+    try:
+        return _send(request, session, timeout, transfer_timeout)
+    except ImportStatusError as error:
+        if not request.is_signed:
+            raise
+        # The libraries' errors quote the URL.
+        raise error from None
+
+
+def _send(request: Request, session: requests.Session, timeout: float, transfer_timeout: float) -> Response:
     if not isinstance(request.body, Upload):
         total = transfer_timeout if request.is_transfer else timeout
         return _within(total, request, request.body, session, timeout)
@@ -180,6 +190,8 @@ def _chunks(reply: requests.Response, *, decode: bool) -> Iterator[bytes]:
     # Not `stream`: it reads chunk headers of any length.
     while chunk := reply.raw.read(CHUNK, decode_content=decode):
         yield chunk
+    if deadline := Deadline.running():
+        deadline.check()
 
 
 def _is_unconnected(error: BaseException) -> bool:

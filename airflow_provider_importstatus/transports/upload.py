@@ -34,7 +34,9 @@ class UploadBody:
         self._boundary = secrets.token_hex(16) if upload.field else ""
         head, tail = self._frame(upload) if upload.field else (b"", b"")
         self._size = len(head) + upload.file.size + len(tail)
-        self._parts = (io.BytesIO(head), self._open(), io.BytesIO(tail))
+        self._opened = self._open()
+        self._left = upload.file.size
+        self._parts = (io.BytesIO(head).read, self._read_file, io.BytesIO(tail).read)
         self._sent = 0
         self._logged_at = time.monotonic()
         self.content_type = (
@@ -47,7 +49,7 @@ class UploadBody:
     def __exit__(
         self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None
     ) -> None:
-        self._parts[1].close()
+        self._opened.close()
 
     def __len__(self) -> int:
         """Return the length in bytes, which requests sends as Content-Length."""
@@ -68,19 +70,25 @@ class UploadBody:
 
         :raises ImportUnavailableError: the file cannot be read, or its size has changed
         """
-        block = next(filter(None, (self._read(part, size) for part in self._parts)), b"")
+        block = next(filter(None, (read(size) for read in self._parts)), b"")
         self._sent += len(block)
-        if self._sent > self._size or (not block and not self.is_sent):
-            raise self._error("its size has changed while it was sent")
         self._log_progress()
         return block
 
-    def _read(self, part: io.BufferedIOBase, size: int) -> bytes:
+    def _read_file(self, size: int) -> bytes:
+        if not self._left:
+            return b""
         try:
-            return part.read(size)
+            block = self._opened.read(min(size, self._left))
+            self._left -= len(block)
+            # Checked before the last block is sent: without it, no vendor has a complete file.
+            has_changed = not block or (not self._left and bool(self._opened.read(1)))
         except Exception as error:
             # Object storages raise exceptions of their own.
             raise self._error(type(error).__name__) from error
+        if has_changed:
+            raise self._error("its size has changed while it was sent")
+        return block
 
     def _open(self) -> io.BufferedIOBase:
         try:

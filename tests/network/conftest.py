@@ -10,10 +10,16 @@ from contextlib import AsyncExitStack, ExitStack
 from typing import Any
 
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_importstatus.clients.async_client import shared_client
 from airflow_provider_importstatus.hooks.base import ImportStatusHook
 from airflow_provider_importstatus.hooks.lookup import hook_for
+
+try:
+    from airflow.sdk.io import attach
+except ImportError:  # Airflow 2.11
+    from airflow.io.store import attach  # type: ignore[no-redef,import-not-found]
 
 from .cases import KeepPolling, Serve
 from .servers import Script, Server
@@ -42,6 +48,16 @@ def serve() -> Iterator[Serve]:
             return servers.enter_context(Server(script, **more))
 
         yield serve
+
+
+@pytest.fixture
+def memory() -> Iterator[MemoryFileSystem]:
+    """Return an object storage that Airflow knows by the scheme memory://."""
+    storage = MemoryFileSystem()
+    attach("memory", fs=storage)
+    yield storage
+    storage.store.clear()
+    storage.pseudo_dirs[:] = [""]
 
 
 @pytest.fixture(params=["requests", "aiohttp"])

@@ -240,11 +240,6 @@ def test_ingest_requires_file_type_and_template_type(clear: Client, changes: dic
     assert clear.post(INGEST, json=body).status_code == 400
 
 
-@pytest.mark.parametrize("method", ["get", "put"])
-def test_ingest_is_a_post_request(clear: Client, method: str) -> None:
-    assert clear.request(method, INGEST, json={}).status_code == 405
-
-
 def test_the_first_line_of_the_file_chooses_the_scenario(clear: Client) -> None:
     put(url := presign(clear), b"# sandbox: ends=failed; seconds=0\ncode\n1\n")
     result = poll(clear, ingest(clear, url).json()["result"]["taskId"])["result"]

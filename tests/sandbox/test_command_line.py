@@ -15,7 +15,7 @@ import pytest
 from airflow_provider_importstatus.sandbox import Sandbox
 
 from ..conftest import VENDORS
-from .clients import Client
+from .clients import Client, tao_token
 
 COMMAND = [sys.executable, "-m", "airflow_provider_importstatus.sandbox"]
 
@@ -74,6 +74,25 @@ def test_a_client_that_disconnects_causes_no_error_output(kind: str, seconds: fl
     with started() as (process, lines):
         disconnect(lines[0].rpartition(" ")[2], kind, seconds)
         time.sleep(0.1)
+        process.terminate()
+        _, errors = process.communicate(timeout=5)
+    assert (process.returncode, errors) == (0, "")
+
+
+def test_a_client_that_disconnects_during_an_upload_causes_no_error_output() -> None:
+    with started() as (process, lines):
+        url = lines[0].rpartition(" ")[2]
+        token = tao_token(Client(url))
+        host, _, port = url.removeprefix("http://").partition(":")
+        head = (
+            "POST /api/v1/upload/api/v1/upload HTTP/1.1\r\nHost: sandbox\r\nContent-Length: 9999\r\n"
+            f"Authorization: Bearer {token}\r\nContent-Type: multipart/form-data; boundary=y\r\n\r\n"
+            '--y\r\nContent-Disposition: form-data; name="file"; filename="x.csv"\r\n\r\ncode\n'
+        )
+        with socket.create_connection((host, int(port))) as connection:
+            connection.sendall(head.encode())
+        # Answered after the disconnection was noticed.
+        assert Client(url).get("/_sandbox/requests").json()["tao_advance"]["submit"] == 1
         process.terminate()
         _, errors = process.communicate(timeout=5)
     assert (process.returncode, errors) == (0, "")

@@ -106,6 +106,21 @@ def test_a_body_without_one_file_part_is_a_bad_request(tao: Client, body: dict[s
     assert tao.post(TAO_UPLOAD, **body).status_code == 400
 
 
+@pytest.mark.parametrize("method", ["GET", "PUT", "PATCH"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        TAO_UPLOAD,
+        THALAMUS_FILE,
+        f"{ZILLIANT_IMPORT}/{ZILLIANT.mapping_id}/upload",
+        f"{ZILLIANT_IMPORT}/7/import",
+        "/one-integration/api/v1/ingest",
+    ],
+)
+def test_a_submission_is_a_post_request(anyone: Client, method: str, path: str) -> None:
+    assert anyone.request(method, path).status_code == 405
+
+
 def mebibytes(number: int) -> Iterator[bytes]:
     block = b"x" * MEBIBYTE
     yield from (block for _ in range(number))
