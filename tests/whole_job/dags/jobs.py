@@ -53,11 +53,11 @@ with dag("cancelled_in_triggerer"):
 with dag("cancelled_on_worker"):
     ThalamusImportOperator(**{**COMMON, "retries": 0}, type=25011, cancel_on_kill=True)
 
-for mode, options in {"polling": {}, "deferred": {"deferrable": True}}.items():
+for mode in ("polling", "deferred"):
     with dag(f"reports_{mode}"):
         ClearImportOperator(
             **{**COMMON, "retries": 0},
-            **options,
+            deferrable=mode == "deferred",
             template_type="SALES",
             on_partial="succeed",
             error_report_path="{{ dag_run.conf['reports'] }}",
