@@ -26,7 +26,8 @@ def get_provider_info() -> Form:
             {
                 "integration-name": "Import status",
                 "python-modules": [
-                    f"{HOOKS}.{vendor}" for vendor in ("base", "clear", "tao", "zilliant", "thalamus")
+                    f"{HOOKS}.{vendor}"
+                    for vendor in ("base", "clear", "tao", "zilliant", "thalamus", "described")
                 ],
             }
         ],
@@ -153,6 +154,31 @@ def get_provider_info() -> Form:
                     "token": secret("Token", "The touchpoint's API token. Required."),
                 },
             ),
+            connection_type(
+                "import_api",
+                f"{HOOKS}.described.DescribedHook",
+                "Import API (described)",
+                labels={"login": "User or client ID", "password": "Token, key, password or client secret"},
+                placeholders={
+                    "host": "Base URL; not needed for a bundled description that has one",
+                    "login": "For basic: the user; for oauth2_client_credentials: the client ID",
+                    "description": "hubspot",
+                },
+                fields={
+                    "description": text(
+                        "Description",
+                        "Name of a bundled description, the absolute path of a YAML or JSON file, or the JSON"
+                        " object itself. Further extras that it reads go into the extra JSON.",
+                    ),
+                    "token_url": text(
+                        "Token URL",
+                        "For oauth2_client_credentials: URL of the token endpoint. Empty: that of a bundled"
+                        " description.",
+                    ),
+                    "share_token": share_token(),
+                },
+                hides_extra=False,
+            ),
         ],
     }
 
@@ -165,6 +191,7 @@ def connection_type(
     labels: dict[str, str],
     placeholders: dict[str, str],
     fields: dict[str, Form],
+    hides_extra: bool = True,
 ) -> Form:
     """Return the `connection-types` entry for a vendor, including its form.
 
@@ -174,6 +201,7 @@ def connection_type(
     :param labels: the vendor's names for host, login and password
     :param placeholders: example values by field, including extras
     :param fields: the vendor's extras; the common ones are added
+    :param hides_extra: whether these are all, so that the JSON of the extras need not be shown
     """
     return {
         "connection-type": name,
@@ -181,7 +209,7 @@ def connection_type(
         "hook-name": hook_name,
         "ui-field-behaviour": {
             # The host may include a scheme.
-            "hidden-fields": ["schema", "extra"],
+            "hidden-fields": ["schema", "extra"] if hides_extra else ["schema"],
             "relabeling": labels,
             # Airflow 3.3 tests an empty port as port 0, and then does not use the saved password.
             "placeholders": {"port": "443. Airflow 3.3's Test connection fails without it", **placeholders},

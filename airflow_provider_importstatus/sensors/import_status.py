@@ -35,6 +35,7 @@ from airflow_provider_importstatus.exceptions import (
     AirflowTaskTimeout,
     ImportFailedError,
     ImportStatusError,
+    ImportUnavailableError,
     TaskDeferralError,
 )
 from airflow_provider_importstatus.polling.events import read_event
@@ -350,7 +351,9 @@ class ImportStatusSensor(BaseSensorOperator):
     def _poll(self, polls: _Polls, context: Context) -> Outcome:
         result: ImportStatus | ImportStatusError
         try:
-            result = polls.hook().get_import_status(self.import_id)
+            hook = polls.hook()
+            result = hook.get_import_status(self.import_id)
+            polls.wait.poke_interval = max(polls.wait.poke_interval, hook.min_interval)
         except ImportStatusError as error:
             result = error
         reporter = polls.reporter
@@ -366,7 +369,7 @@ class ImportStatusSensor(BaseSensorOperator):
         if isinstance(outcome, GaveUp):
             raise outcome.error
         if self.deferrable:
-            self._defer(polls.wait)
+            self._defer(polls)
         if self.reschedule:
             if polls.memory:
                 polls.memory.keep(polls.wait)
@@ -374,7 +377,7 @@ class ImportStatusSensor(BaseSensorOperator):
             raise AirflowRescheduleException(datetime.now(UTC) + timedelta(seconds=delay))
         time.sleep(outcome.delay)
 
-    def _defer(self, wait: Wait) -> None:
+    def _defer(self, polls: _Polls) -> None:
         from airflow_provider_importstatus.triggers import start_from_trigger
         from airflow_provider_importstatus.triggers.import_status import ImportStatusTrigger
 
@@ -382,7 +385,7 @@ class ImportStatusSensor(BaseSensorOperator):
         if self.end_from_trigger and (why := start_from_trigger.reason_not_to_end(self)):
             self.log.info("The task ends on a worker because %s.", why)
             params["end_from_trigger"] = False
-        now = time.time()
+        now, wait = time.time(), polls.wait
         ends = wait.deadline
         if self.execution_timeout is not None:
             # Airflow 3 does not enforce it while a task is deferred.
@@ -392,7 +395,7 @@ class ImportStatusSensor(BaseSensorOperator):
             trigger=ImportStatusTrigger(
                 conn_id=self.conn_id,
                 import_id=self.import_id,
-                hook_params=self.hook_params,
+                hook_params=self._portable_params(polls),
                 wait=wait.to_dict(),
                 deferred_at=now,
                 **params,
@@ -400,6 +403,14 @@ class ImportStatusSensor(BaseSensorOperator):
             method_name="execute_complete",
             timeout=timedelta(seconds=max(ends - now, 0.0) + start_from_trigger.DEADLINE_MARGIN),
         )
+
+    def _portable_params(self, polls: _Polls) -> dict[str, Any] | None:
+        try:
+            params = polls.hook().portable_params(self.hook_params)
+        except ImportUnavailableError:
+            # The connection could not be read yet; the trigger tries again.
+            return self.hook_params
+        return None if params is None else dict(params)
 
     def _finish(self, status: ImportStatus, context: Context) -> dict[str, Any]:
         self._publish(context, LatestStatus(status, time.time()))

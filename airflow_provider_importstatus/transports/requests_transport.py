@@ -21,6 +21,7 @@ from airflow_provider_importstatus.protocol.messages import Effect, Request, Res
 from airflow_provider_importstatus.protocol.settings import ConnectionSettings
 from airflow_provider_importstatus.transports.body import ACCEPT_ENCODING, Body, plain_headers
 from airflow_provider_importstatus.transports.deadline import Deadline, DeadlineAdapter, DeadlinePassedError
+from airflow_provider_importstatus.transports.query_secrecy import hidden_queries, without_cause
 from airflow_provider_importstatus.transports.tls import (
     certificate_error,
     environment_error,
@@ -57,6 +58,11 @@ class Session(requests.Session):
         before, now = str(response.request.url), str(prepared_request.url)
         if "Authorization" in prepared_request.headers and self.should_strip_auth(before, now):  # type: ignore[no-untyped-call]
             del prepared_request.headers["Authorization"]
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        """Send a prepared request and return the response."""
+        with hidden_queries():
+            return super().send(request, **kwargs)
 
     def merge_environment_settings(
         self, url: str | bytes | None, proxies: Any, stream: Any, verify: Any, cert: Any
@@ -101,9 +107,16 @@ def run_flow(flow: Flow[T], perform: Callable[[Effect], Any]) -> T:
 
 def exchange(request: Request, session: requests.Session, timeout: float) -> Response:
     """Send one request and return the complete response, within `timeout` seconds."""
-    where = request.label
     # The other transport keeps no cookies either.
     session.cookies.clear()
+    try:
+        return _checked_exchange(request, session, timeout)
+    except ImportStatusError as error:
+        raise without_cause(error, request)  # noqa: B904 - it keeps its own cause
+
+
+def _checked_exchange(request: Request, session: requests.Session, timeout: float) -> Response:
+    where = request.label
     try:
         with Deadline(timeout):
             return _exchange(request, session, timeout, where)

@@ -176,7 +176,7 @@ class ImportStatusTrigger(BaseTrigger):
         try:
             if self._import_id is None:
                 self._import_id = read_import_id(await self._pull_import_id())
-            return await client.poll(
+            status = await client.poll(
                 source,
                 self._import_id,
                 since=since,
@@ -184,6 +184,9 @@ class ImportStatusTrigger(BaseTrigger):
                 deadline=wait.ends,
                 dag_id=getattr(self.task_instance, "dag_id", ""),
             )
+            if source.latest:
+                wait.poke_interval = max(wait.poke_interval, source.latest.min_interval)
+            return status
         except ImportStatusError as error:
             return error
 
