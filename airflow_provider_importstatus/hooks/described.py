@@ -197,6 +197,8 @@ class DescribedHook(ImportStatusHook):
             if not value:
                 about = f" ({extra.help})" if extra.help else ""
                 raise self.settings.error(name, "is empty", f"add this extra{about}; nothing was sent")
+            if not value.isprintable():
+                raise self.settings.error(name, "contains a control character", "remove it; nothing was sent")
             values[f"extra.{name}"] = value
         return template.render(values)
 

@@ -90,6 +90,8 @@ _HEADER_NAME = r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}"
 _PRINTABLE = r"[ -~]{1,500}"
 #: The value of an Authorization header.
 _CREDENTIAL = re.compile(r"(?i)\s*(bearer|basic|token|api-?key)\s+[a-z0-9+/=._~-]{12,}\s*")
+#: A database rejects NUL and lone surrogates.
+_NOT_STORABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _EXTENSION = r"[A-Za-z0-9]{1,10}"
 _EXTRA_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,49}")
 _PLACEHOLDER_REMEDY = "use {import_id}, or {extra.name} with a name declared under extras"
@@ -252,8 +254,10 @@ def parse_description(
 
 
 def _check_parts(document: Any, source: Source) -> None:
-    """Raise an error for secrets, at any depth, and for what is not JSON."""
+    """Raise an error for secrets, at any depth, and for what is not JSON or cannot be stored."""
     for key, names, value in walk(document, source):
+        if isinstance(value, str) and _NOT_STORABLE.search(value):
+            raise source.error(key, "contains a control character or half a character", "remove it")
         if isinstance(value, bool) or not isinstance(value, str | int | float) or key == "auth.token_url":
             continue
         is_literal = value != "" and not (isinstance(value, str) and PLACEHOLDER.fullmatch(value))

@@ -75,6 +75,9 @@ class Expression:
         """
         if len(text) > MAX_LENGTH:
             raise InvalidExpressionError(f"is longer than {MAX_LENGTH} characters")
+        if text.count("(") > MAX_DEPTH:
+            # They leave no trace in the tree, but the parser takes calls for each.
+            raise InvalidExpressionError(f"has more than {MAX_DEPTH} parentheses")
         tree = _parse(text)
         _check_tree(tree)
         return cls(key, text, tree)
