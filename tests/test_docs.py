@@ -134,7 +134,9 @@ def test_each_connection_is_shown_as_json_and_as_uri() -> None:
     vendors = [vendor for vendor in HOOKS if vendor != DescribedHook.conn_type]
     # What a described vendor's connection contains depends on the description.
     shown = [name for name in shown if name != f"AIRFLOW_CONN_{DescribedHook.default_conn_name.upper()}"]
-    assert sorted(shown) == sorted(f"AIRFLOW_CONN_{vendor.upper()}_DEFAULT" for vendor in [*vendors, *vendors])
+    assert sorted(shown) == sorted(
+        f"AIRFLOW_CONN_{vendor.upper()}_DEFAULT" for vendor in [*vendors, *vendors]
+    )
 
 
 @pytest.mark.parametrize(("name", "quoted"), CONNECTIONS)

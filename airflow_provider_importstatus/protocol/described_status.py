@@ -41,6 +41,8 @@ __all__ = ["check_cancelled", "is_unauthorized", "read_status"]
 UNAUTHORIZED_WORK = 10_000
 #: Links that are redacted completely, and their maximum length; excerpts cut all others to their host.
 MAX_SECRET_LINKS, MAX_LINK = 10, 2000
+#: A longer text is no word of a vendor, in characters.
+LONG_WORD = 1000
 #: Messages shown in an error.
 SHOWN_MESSAGES = 3
 #: As seconds since 1970 this is the year 5138, as milliseconds it is 1973.
@@ -141,9 +143,9 @@ def _search(expression: Expression | None, data: Any, budget: Budget) -> Any:
 
 
 def _read_state(description: Description, word: Any, response: Response, what: str) -> ImportState:
-    # A longer text is no word of a vendor.
-    is_long = isinstance(word, str) and len(word) > 2 * MAX_WORD
-    normalized = normalized_word(word[: 2 * MAX_WORD] if is_long else word)
+    if isinstance(word, str) and len(word) > LONG_WORD:
+        return ImportState.UNKNOWN
+    normalized = normalized_word(word)
     if normalized is None:
         raise ImportProtocolError(f"{what}: no state at {description.state.key} ({response.excerpt()})")
     return description.words.get(normalized, ImportState.UNKNOWN)

@@ -115,7 +115,11 @@ def test_another_version_is_refused(version: Any) -> None:
         ("auth", {"type": "api_key", "in": "query", "name": "k", "prefix": "x"}, "auth.prefix is not known"),
         ("auth", {"type": "oauth2_client_credentials", "method": "PUT"}, "auth.method has an unknown value"),
         ("auth", {"type": "oauth2_client_credentials", "token_url": "//x/y"}, "auth.token_url is not a path"),
-        ("auth", {"type": "oauth2_client_credentials", "token_url": "x"}, "auth.token_url is not a plain URL"),
+        (
+            "auth",
+            {"type": "oauth2_client_credentials", "token_url": "x"},
+            "auth.token_url is not a plain URL",
+        ),
         ("status.method", "PUT", "status.method has an unknown value"),
         ("status.json", {"id": "{import_id}"}, "status.json cannot be sent with GET"),
         ("status.headers", {"Authorization": "x"}, "status.headers.Authorization looks like a secret"),
@@ -275,8 +279,25 @@ _mutations = (
     | st.sampled_from(
         [
             *("DONE", "waiting", "{import_id}", "{extra.tenant}", "{extra.none}", "a" * 301, "!" * 50 + "a"),
-            *("[@,@]|" * 40 + "@", "&a", "sum(", "/..", "//x", "/{import_id}/..", "https://evil.example/{import_id}"),
-            *(["DONE"], ["stopped", "done"], {"path": "/x/{import_id}"}, {"when": "a("}, 10**400, -1, 0, True),
+            *(
+                "[@,@]|" * 40 + "@",
+                "&a",
+                "sum(",
+                "/..",
+                "//x",
+                "/{import_id}/..",
+                "https://evil.example/{import_id}",
+            ),
+            *(
+                ["DONE"],
+                ["stopped", "done"],
+                {"path": "/x/{import_id}"},
+                {"when": "a("},
+                10**400,
+                -1,
+                0,
+                True,
+            ),
         ]
     )
 )
@@ -289,12 +310,14 @@ def test_a_changed_description_works_or_the_error_names_a_key_and_a_remedy(data:
     for _ in range(data.draw(st.integers(min_value=1, max_value=3))):
         path = data.draw(st.sampled_from([path for path in places(document) if path]))
         document = with_other(document, path, data.draw(_mutations))
+    told = ""
     try:
         description = parse_description(document)
         check_schema(document, Source())
     except ImportSettingsError as error:
-        assert "To fix it, " in str(error)
-        assert str(error).startswith("Description: ")
+        told = str(error)
+    assert not told or (told.startswith("Description: ") and "To fix it, " in told)
+    if told:
         return
     assert isinstance(description, Description)
     request = description.status.render({"import_id": "../7", "extra.tenant": "a/../b"})

@@ -31,7 +31,9 @@ def test_an_id_is_one_value_of_the_query() -> None:
 
 
 def test_an_id_is_one_text_of_the_body() -> None:
-    request = render(HOSTILE, path="/jobs", json={"id": "{import_id}", "list": ["x {extra.x}", 5, None, True]})
+    request = render(
+        HOSTILE, path="/jobs", json={"id": "{import_id}", "list": ["x {extra.x}", 5, None, True]}
+    )
     assert json.loads(request.body or b"") == {"id": HOSTILE, "list": ["x main", 5, None, True]}
     assert request.headers["Content-Type"] == "application/json"
 
