@@ -128,7 +128,7 @@ def _check_description(description: Any) -> None:
     from airflow_provider_importstatus.protocol.description import parse_description
     from airflow_provider_importstatus.protocol.description_section import Source
 
-    parse_description(description, Source("hook_params['description']"))
+    parse_description(description, Source("the description in hook_params"))
 
 
 def _has_templates(value: Any) -> bool:

@@ -1,7 +1,4 @@
-"""Descriptions of vendors: what a YAML or JSON document says in place of a hook of its own.
-
-`docs/described-vendors.md` explains the format, `descriptions/schema.json` defines it.
-"""
+"""Descriptions of vendors: what a document says in place of a hook. `descriptions/schema.json` explains each key."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class Source:
     :param lines: the line of each key, if it is from a file
     """
 
-    name: str = "description"
+    name: str = "the description"
     lines: Mapping[str, int] = field(default_factory=dict)
 
     def error(self, key: str, fact: str, remedy: str) -> ImportSettingsError:

@@ -30,8 +30,8 @@ def _without_query(value: Any) -> Any:
     return f"{value.partition('?')[0]}?***" if isinstance(value, str) and "?" in value else value
 
 
-# Both log URLs: at DEBUG each request, at WARNING a response whose headers cannot be parsed.
-for _name in ("urllib3.connectionpool", "urllib3.util.retry"):
+# They log URLs: of each request at DEBUG, and at WARNING those of responses whose headers cannot be parsed.
+for _name in ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry"):
     logging.getLogger(_name).addFilter(_QueryFilter())
 
 

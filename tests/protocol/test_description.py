@@ -316,7 +316,7 @@ def test_a_changed_description_works_or_the_error_names_a_key_and_a_remedy(data:
         check_schema(document, Source())
     except ImportSettingsError as error:
         told = str(error)
-    assert not told or (told.startswith("Description: ") and "To fix it, " in told)
+    assert not told or (told.startswith("The description: ") and "To fix it, " in told)
     if told:
         return
     assert isinstance(description, Description)
