@@ -1,4 +1,4 @@
-"""Descriptions of vendors: what a document says in place of a hook. `descriptions/schema.json` explains each key."""
+"""Descriptions of vendors: what a document says in place of a hook. The schema explains each key."""
 
 from __future__ import annotations
 
