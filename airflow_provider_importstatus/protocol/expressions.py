@@ -9,6 +9,7 @@ from typing import Any
 import jmespath
 from jmespath.exceptions import JMESPathError, JMESPathTypeError, LexerError, ParseError
 from jmespath.functions import Functions
+from jmespath.parser import Parser
 from jmespath.visitor import Options, TreeInterpreter
 
 from airflow_provider_importstatus.exceptions import ImportProtocolError
@@ -104,7 +105,7 @@ def is_true(value: Any) -> bool:
 
 def _parse(text: str) -> Any:
     try:
-        return jmespath.compile(text).parsed
+        return _compiled(text).parsed
     except RecursionError:
         raise InvalidExpressionError(f"is nested deeper than {MAX_DEPTH} levels") from None
     except (LexerError, ParseError) as error:
@@ -112,6 +113,15 @@ def _parse(text: str) -> Any:
         raise InvalidExpressionError(f"is not valid JMESPath (at character {position + 1})") from None
     except (JMESPathError, ValueError):
         raise InvalidExpressionError("is not valid JMESPath") from None
+
+
+def _compiled(text: str) -> Any:
+    try:
+        return jmespath.compile(text)
+    except TypeError:
+        # From Python 3.11 on, jmespath 0.10 fails to shrink its cache.
+        Parser.purge()
+        return jmespath.compile(text)
 
 
 def _check_tree(tree: Any) -> None:

@@ -144,6 +144,10 @@ def test_all_expressions_on_an_answer_share_its_budget() -> None:
         expression.search(data, budget)
 
 
+def test_more_expressions_than_the_library_caches_can_be_compiled() -> None:
+    assert [search(f"a.k{number}", {"a": {f"k{number}": number}}) for number in range(600)] == [*range(600)]
+
+
 def test_the_messages_of_a_large_answer_are_within_the_budget() -> None:
     data = {"errors": [{"message": f"line {line}: the value is not a number"} for line in range(20_000)]}
     assert len(search("errors[].message", data)) == 20_000

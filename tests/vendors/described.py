@@ -46,6 +46,14 @@ DOCUMENT: dict[str, Any] = {
     "pace": {"min_interval": 15},
 }
 
+#: As an Airflow connection; the host is the test's.
+CONNECTION: dict[str, Any] = {
+    "conn_type": "import_api",
+    "login": "client",
+    "password": PASSWORD,
+    "extra": {"description": DOCUMENT, "token_url": "/oauth/token"},
+}
+
 VENDOR = Vendor(
     DescribedHook,
     DescribedSettings(
