@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -77,7 +77,7 @@ FORBIDDEN_HEADERS = frozenset(
 #: Extras of the connection that have a meaning of their own.
 RESERVED_EXTRAS = frozenset(
     {
-        *("description", "max_concurrency", "proxy", "share_token", "timeout", "token_url"),
+        *("description", "login", "max_concurrency", "proxy", "share_token", "timeout", "token_url"),
         *("transfer_timeout", "verify"),
     }
 )
@@ -178,8 +178,6 @@ class Description:
     report: Report | None
     cancel: RequestTemplate | None
     min_interval: float
-    #: Where it is from, for errors about a use of it.
-    source: Source = field(default_factory=Source, compare=False, repr=False)
 
 
 def is_name(text: str) -> bool:
@@ -246,7 +244,6 @@ def parse_description(
         report=_read_report(root, extras, status),
         cancel=_read_cancel(root, extras, status),
         min_interval=_read_pace(root),
-        source=source,
     )
 
 
@@ -258,7 +255,8 @@ def _check_parts(document: Any, source: Source) -> None:
         if isinstance(value, bool) or not isinstance(value, str | int | float) or key == "auth.token_url":
             continue
         is_literal = value != "" and not (isinstance(value, str) and PLACEHOLDER.fullmatch(value))
-        is_secret = is_literal and any(looks_secret(name) for name in names)
+        is_parameter = names[1:2] in (("headers",), ("query",))
+        is_secret = is_literal and any(looks_secret(name, is_parameter) for name in names)
         is_sent = names[:1] in (("status",), ("cancel",))
         if is_secret or (is_sent and isinstance(value, str) and _CREDENTIAL.fullmatch(value)):
             raise source.error(
@@ -268,10 +266,12 @@ def _check_parts(document: Any, source: Source) -> None:
 
 def _check_size(document: Any, source: Source) -> None:
     try:
-        size = len(json.dumps(document, allow_nan=False, default=dict))
+        compact = json.dumps(
+            document, allow_nan=False, ensure_ascii=False, separators=(",", ":"), default=dict
+        )
     except (ValueError, TypeError):
         raise source.error("", "contains a number that JSON cannot hold", "write it as a text") from None
-    if size > MAX_BYTES:
+    if len(compact.encode()) > MAX_BYTES:
         raise source.error("", f"is larger than {MAX_BYTES // 1024} KiB", "shorten it")
 
 

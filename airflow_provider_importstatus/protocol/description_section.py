@@ -165,9 +165,14 @@ def join(key: str, name: Any) -> str:
     return f"{key}.{shown}" if key else shown
 
 
-def looks_secret(name: Any) -> bool:
-    """Return whether a key's name says that its value is a secret."""
+def looks_secret(name: Any, is_parameter: bool = False) -> bool:
+    """Return whether a key's name says that its value is a secret.
+
+    :param is_parameter: whether it is the name of a header or a query parameter
+    """
     lowered = str(name).lower().replace("-", "_").replace(" ", "_")
+    if is_parameter and f"_{lowered}".endswith("_key"):
+        return True
     return lowered in _SECRET_NAMES or any(part in lowered for part in _SECRET_PARTS)
 
 

@@ -16,7 +16,7 @@ from airflow_provider_importstatus.exceptions import ImportProtocolError
 
 __all__ = ["Budget", "Expression", "InvalidExpressionError", "is_true"]
 
-#: The longest expression of the bundled descriptions has a third of that.
+#: The longest expression of the bundled descriptions has half of that.
 MAX_LENGTH = 300
 #: Maximum depth of the syntax tree. Evaluation takes three calls per level.
 MAX_DEPTH = 20

@@ -133,6 +133,7 @@ def test_another_version_is_refused(version: Any) -> None:
         ("status.query", {"view": "{importid}"}, "status.query.view contains an unknown placeholder"),
         ("status.query", {"view": "{extra.x}"}, "status contains an {extra.…} that extras does not declare"),
         ("status", {"path": "/jobs"}, "status does not contain {import_id}"),
+        ("extras", {"login": {}}, "extras.login is an extra with another meaning"),
         ("extras", {"timeout": {}}, "extras.timeout is an extra with another meaning"),
         ("extras", {"api_key": {}}, "extras.api_key looks like a secret"),
         ("extras", {"a-b": {}}, "extras.a-b is no valid name"),
@@ -210,6 +211,8 @@ def test_a_path_stays_below_the_base_url(key: str, path: str) -> None:
         ("status.headers", {"X-Auth": "Bearer Zq-secret-0123456789"}),
         ("status.query", {"access_token": "Zq-secret"}),
         ("status.query", {"apikey": 123456}),
+        ("status.query", {"key": "Zq-secret"}),
+        ("status.headers", {"Ocp-Apim-Subscription-Key": "Zq-secret"}),
         ("status.json", {"deep": [{"er": {"client-secret": "Zq-secret"}}]}),
         ("status.json", {"credentials": {"value": "Zq-secret"}}),
         ("status.json", {"secrets": ["Zq-secret"]}),
@@ -245,6 +248,10 @@ def test_a_line_is_named_where_it_is_known() -> None:
 
 def test_a_large_document_is_refused() -> None:
     assert "is larger than 16 KiB" in refused(changed("status.json", ["x" * 100] * 200))
+
+
+def test_the_size_counts_bytes_as_in_a_file() -> None:
+    assert parse_description({**SMALLEST, "notes": "ж" * 4000, "extras": {"a": {"help": "ж" * 3900}}})
 
 
 def test_a_deep_document_is_refused() -> None:
