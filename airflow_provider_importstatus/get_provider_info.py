@@ -158,17 +158,19 @@ def get_provider_info() -> Form:
                 "import_api",
                 f"{HOOKS}.described.DescribedHook",
                 "Import API (described)",
-                labels={"login": "User or client ID", "password": "Token, key, password or client secret"},
+                labels={"login": "User or client ID", "password": "Token or password"},
                 placeholders={
-                    "host": "Base URL; not needed for a bundled description that has one",
-                    "login": "For basic: the user; for oauth2_client_credentials: the client ID",
+                    "host": "https://api.your-vendor.example",
+                    "login": "For basic and oauth2_client_credentials",
+                    "password": "Token, API key, password or client secret",
                     "description": "hubspot",
                 },
                 fields={
                     "description": text(
                         "Description",
-                        "Name of a bundled description, the absolute path of a YAML or JSON file, or the JSON"
-                        " object itself. Further extras that it reads go into the extra JSON.",
+                        "Name of a bundled description, some of which need no host; or the absolute path of a"
+                        " YAML or JSON file; or the JSON object. Other extras that it reads go into the extra"
+                        " JSON.",
                     ),
                     "token_url": text(
                         "Token URL",

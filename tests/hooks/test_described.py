@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import copy
 import json
+import time
 import traceback
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -27,6 +29,7 @@ from airflow_provider_importstatus.exceptions import (
 )
 from airflow_provider_importstatus.hooks import description_files
 from airflow_provider_importstatus.hooks.described import DescribedHook, DescribedSettings
+from airflow_provider_importstatus.protocol.described_status import read_status
 from airflow_provider_importstatus.protocol.description import parse_description
 from airflow_provider_importstatus.protocol.messages import (
     Credential,
@@ -686,3 +689,38 @@ def test_no_description_sends_a_credential_anywhere_but_to_the_connections_hosts
             assert not {".", ".."} & set(parts.path.split("/"))
         assert SECRET not in request.label
     assert SECRET not in told
+
+
+LARGE: dict[str, Any] = {
+    "messages": {
+        "job": {"state": "broken", "errors": [{"text": f"line {i}: no number"} for i in range(90_000)]}
+    },
+    "lists": {"job": {"state": "done", "errors": [[[{"text": "x"}]] for _ in range(45_000)]}},
+    "long texts": {
+        "job": {"state": "done" * 300_000, "errors": [{"text": "x" * 2_000_000}], "bad": "9" * 900_000}
+    },
+    "links": {"job": {"state": "done", "links": [{"href": "https://a.example/" + "x" * 30}] * 60_000}},
+    "counts": {"job": {"state": "done", "bad": [1] * 1_000_000}},
+    "codes": {
+        "code": "x" * 2_000_000,
+        "state": "x",
+        "job": {"state": "done", "errors": [{"text": "\x1b[" * 400_000}]},
+    },
+}
+
+
+@pytest.mark.parametrize("shape", LARGE)
+def test_the_largest_answers_stop_an_event_loop_for_a_moment_only(shape: str) -> None:
+    """200 ms at most, besides reading the JSON; the best of three leaves out what others do to the CPU."""
+    response = raw(json.dumps(LARGE[shape]))
+    response.parse_any()
+    hook = acme(DOCUMENT)
+
+    def seconds() -> float:
+        began = time.thread_time()
+        with suppress(ImportStatusError):
+            hook.effective_status(response)
+            read_status(hook.description, "7", response)
+        return time.thread_time() - began
+
+    assert min(seconds() for _ in range(3)) < 0.2

@@ -20,9 +20,11 @@ from airflow_provider_importstatus.exceptions import (
     ImportUnavailableError,
 )
 from airflow_provider_importstatus.hooks.lookup import hook_for
+from airflow_provider_importstatus.sandbox import Sandbox
 from airflow_provider_importstatus.status import ImportState
 
 from ..hooks.test_described import ACME
+from ..vendors.described import TAO
 from .cases import KeepPolling, Poll, Serve
 from .servers import Seen, Server, answer
 
@@ -169,6 +171,19 @@ def test_other_users_of_urllib3_keep_their_logs(serve: Serve, caplog: pytest.Log
     caplog.set_level(logging.DEBUG)
     requests.get(f"{serve(lambda _: answer(DONE)).url}/x?page=2", timeout=5)
     assert "/x?page=2" in caplog.text
+
+
+@pytest.mark.parametrize("ends", ["succeeded", "partial", "failed"])
+def test_a_described_vendor_is_waited_for_like_one_with_a_hook(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, poll: Poll, ends: str
+) -> None:
+    usual = sandbox.connections["tao_advance_default"]
+    extra = {"verify": False, "description": TAO, "token_url": "/api/v1/upload/v1/oauth2/tokens"}
+    connection = {**usual, "conn_type": "import_api", "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_ACME", json.dumps(connection))
+    status = poll("acme", sandbox.submit("tao_advance", ends=ends, seconds=0))
+    assert (status.vendor, status.state) == ("described_tao", ends)
+    assert hook_for("acme").test_connection()[0] is True
 
 
 class TestTheSession:

@@ -46,6 +46,20 @@ DOCUMENT: dict[str, Any] = {
     "pace": {"min_interval": 15},
 }
 
+#: TAO Advance, described, which the sandbox plays.
+TAO: dict[str, Any] = {
+    "version": 1,
+    "name": "described_tao",
+    "auth": {"type": "oauth2_client_credentials"},
+    "status": {"path": "/api/v1/upload/api/v1/status/{import_id}"},
+    "state": {
+        "path": "result.status",
+        "map": {"running": ["pending"], "succeeded": ["processed"], "failed": ["failed"]},
+    },
+    "rows": {"total": "result.fileLine"},
+    "partial_if": "result.messages",
+    "messages": "result.messages",
+}
 #: As an Airflow connection; the host is the test's.
 CONNECTION: dict[str, Any] = {
     "conn_type": "import_api",
