@@ -26,7 +26,8 @@ def get_provider_info() -> Form:
             {
                 "integration-name": "Import status",
                 "python-modules": [
-                    f"{HOOKS}.{vendor}" for vendor in ("base", "clear", "tao", "zilliant", "thalamus")
+                    f"{HOOKS}.{vendor}"
+                    for vendor in ("base", "clear", "tao", "zilliant", "thalamus", "described")
                 ],
             }
         ],
@@ -160,6 +161,33 @@ def get_provider_info() -> Form:
                     "token": secret("Token", "The touchpoint's API token. Required."),
                 },
             ),
+            connection_type(
+                "import_api",
+                f"{HOOKS}.described.DescribedHook",
+                "Import API (described)",
+                labels={"login": "User or client ID", "password": "Token or password"},
+                placeholders={
+                    "host": "https://api.your-vendor.example",
+                    "login": "For basic and oauth2_client_credentials",
+                    "password": "Token, API key, password or client secret",
+                    "description": "hubspot",
+                },
+                fields={
+                    "description": text(
+                        "Description",
+                        "Name of a bundled description, some of which need no host; or the absolute path of a"
+                        " YAML or JSON file; or the JSON object. Other extras that it reads go into the extra"
+                        " JSON.",
+                    ),
+                    "token_url": text(
+                        "Token URL",
+                        "For oauth2_client_credentials: URL of the token endpoint. Empty: that of a bundled"
+                        " description.",
+                    ),
+                    "share_token": share_token(),
+                },
+                hides_extra=False,
+            ),
         ],
     }
 
@@ -172,6 +200,7 @@ def connection_type(
     labels: dict[str, str],
     placeholders: dict[str, str],
     fields: dict[str, Form],
+    hides_extra: bool = True,
 ) -> Form:
     """Return the `connection-types` entry for a vendor, including its form.
 
@@ -181,6 +210,7 @@ def connection_type(
     :param labels: the vendor's names for host, login and password
     :param placeholders: example values by field, including extras
     :param fields: the vendor's extras; the common ones are added
+    :param hides_extra: whether these are all, so that the JSON of the extras need not be shown
     """
     return {
         "connection-type": name,
@@ -188,7 +218,7 @@ def connection_type(
         "hook-name": hook_name,
         "ui-field-behaviour": {
             # The host may include a scheme.
-            "hidden-fields": ["schema", "extra"],
+            "hidden-fields": ["schema", "extra"] if hides_extra else ["schema"],
             "relabeling": labels,
             # Airflow 3.3 tests an empty port as port 0, and then does not use the saved password.
             "placeholders": {"port": "443. Airflow 3.3's Test connection fails without it", **placeholders},

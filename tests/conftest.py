@@ -138,7 +138,7 @@ def connect(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Connect:
         vendor: str, conn_id: str | None = None, *, extra: Mapping[str, Any] | None = None, **fields: Any
     ) -> str:
         conn_id = conn_id or f"{vendor}_default"
-        usual = sandbox.connections[f"{vendor}_default"]
+        usual = _described() if vendor == "import_api" else sandbox.connections[f"{vendor}_default"]
         merged = {**usual, **fields, "extra": {**usual["extra"], **(extra or {})}}
         if merged["host"].startswith("http://"):
             # Nothing is verified over HTTP, and reading the CA bundle would take longer than most tests.
@@ -147,6 +147,13 @@ def connect(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Connect:
         return conn_id
 
     return connect
+
+
+def _described() -> dict[str, Any]:
+    # Imported here because it loads parts of Airflow that most tests do not need.
+    from .vendors.described import CONNECTION
+
+    return CONNECTION
 
 
 @pytest.fixture

@@ -51,11 +51,11 @@ ROOT = {
     "get_provider_info": "metadata",
 }
 #: External imports of pure layers. Only `exceptions` imports Airflow, since our errors derive from Airflow's.
-PURE = {*sys.stdlib_module_names, "pendulum"}
+PURE = {*sys.stdlib_module_names, "jmespath", "pendulum"}
 #: For TAO's multipart form: it only encodes, and sends nothing.
 ENCODERS = {"urllib3.filepost"}
 #: Modules of other layers that a vendor's hook may import.
-VENDOR_MAY_IMPORT = {"protocol", "hooks.base", "hooks.connection_form"}
+VENDOR_MAY_IMPORT = {"protocol", "hooks.base", "hooks.connection_form", "hooks.description_files"}
 
 MODULES = sorted(HOME.rglob("*.py"))
 

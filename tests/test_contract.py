@@ -73,6 +73,7 @@ IMPORTS = {
     "hooks.tao": ["TaoAdvanceHook"],
     "hooks.zilliant": ["ZilliantHook"],
     "hooks.thalamus": ["ThalamusHook"],
+    "hooks.described": ["DescribedHook"],
     "hooks.base": ["ImportStatusHook"],
     "sensors.import_status": [
         "ImportStatusSensor",
@@ -206,7 +207,8 @@ def test_the_default_of_deferrable_is_airflows(monkeypatch: pytest.MonkeyPatch) 
 
 class TestTheMetadata:
     def test_the_sandbox_plays_the_vendors_in_the_metadata(self) -> None:
-        assert list(VENDORS) == list(HOOKS)
+        """Described vendors have no one vendor to play."""
+        assert [*VENDORS, "import_api"] == list(HOOKS)
 
     def test_the_metadata_names_the_module_of_every_hook(self) -> None:
         named = {name for entry in INFO["hooks"] for name in entry["python-modules"]}
@@ -258,6 +260,7 @@ class TestTheMetadata:
                 id="zilliant",
             ),
             pytest.param("thalamus", {"touchpoint", "token"}, id="thalamus"),
+            pytest.param("import_api", {"description", "token_url", "share_token"}, id="import_api"),
         ],
     )
     def test_the_metadata_has_a_field_for_every_extra(self, conn_type: str, extras: set[str]) -> None:

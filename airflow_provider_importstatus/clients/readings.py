@@ -32,6 +32,10 @@ class PolledVendor(Vendor, Protocol):
     conn_id: str
 
     @property
+    def min_interval(self) -> float:
+        """Return the vendor's minimum time between two polls of one import, in seconds."""
+
+    @property
     def credentials(self) -> CredentialCache:
         """Return the cache of the credential that belongs to `settings`."""
 

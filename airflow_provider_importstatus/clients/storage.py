@@ -18,6 +18,7 @@ from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
 from airflow_provider_importstatus.exceptions import ImportSettingsError
+from airflow_provider_importstatus.protocol.reports import ErrorReport
 
 __all__ = ["ReportFolder", "StoredFile"]
 
@@ -104,32 +105,31 @@ class ReportFolder:
         # With the connection in the URI, which is needed to read the report.
         self._shown = self._folder if isinstance(self._fs, LocalFileSystem) else str(path).rstrip("/") + below
 
-    def sink(self, stage: str, number: int, url: str) -> ReportSink:
-        """Return the sink of a stage's report with this number.
-
-        :param url: where the report comes from, whose extension may tell its type
-        """
-        name = f"{_segment(stage)}-{number}"
-        return ReportSink(self._fs, self._folder, self._shown, name, url)
+    def sink(self, report: ErrorReport, number: int) -> ReportSink:
+        """Return the sink of the report with this number in its stage."""
+        return ReportSink(self._fs, self._folder, self._shown, report, number)
 
 
 class ReportSink:
     """Stores one report: completely, or not at all.
 
     :param shown: the folder as `path` and errors show it
-    :param name: the file's name without an extension, which the response determines
+    :param number: the report's number in its stage
     """
 
-    def __init__(self, fs: AbstractFileSystem, folder: str, shown: str, name: str, url: str) -> None:
+    def __init__(
+        self, fs: AbstractFileSystem, folder: str, shown: str, report: ErrorReport, number: int
+    ) -> None:
         self.path = ""
-        self._fs, self._folder, self._shown, self._name, self._url = fs, folder, shown, name, url
+        self._fs, self._folder, self._shown, self._report = fs, folder, shown, report
+        self._name = f"{_segment(report.stage.lower())}-{number}"
 
     def save(self, headers: Mapping[str, str], chunks: Iterable[bytes]) -> None:
         """Store the body of a response under another name, and rename it when it is complete.
 
         :raises ImportSettingsError: it cannot be stored
         """
-        name = f"{self._name}.{_extension(headers, self._url)}"
+        name = f"{self._name}.{self._report.extension or _extension(headers, self._report.request.url)}"
         # The same name in each try, so that what a killed process leaves behind is overwritten.
         part = f"{self._folder}/.{self._name}.part"
         try:

@@ -186,6 +186,11 @@ class ImportStatusHook(BaseHook):
         return (self._reading or self.read_again()).credentials
 
     @property
+    def min_interval(self) -> float:
+        """The vendor's minimum time between two polls of one import, in seconds."""
+        return 0.0
+
+    @property
     def base_url(self) -> str:
         """The vendor's base URL without a trailing slash: scheme, host, port and path."""
         return self.settings.base_url
@@ -362,6 +367,11 @@ class ImportStatusHook(BaseHook):
                 f"{cls.hook_name}'s submission has no parameter {', '.join(map(repr, unknown))}. {valid}"
                 " Nothing was sent."
             )
+
+    @classmethod
+    def portable_params(cls, hook_params: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        """Return `hook_params` without references to this machine, for a triggerer on another one."""
+        return hook_params
 
     @classmethod
     def check_params(cls, hook_params: Mapping[str, Any]) -> None:

@@ -181,7 +181,7 @@ class ClearHook(ImportStatusHook):
         """Return the error reports of the activities. Their URLs are valid for an hour."""
         response, result = yield from self._result(import_id)
         return [
-            ErrorReport(_to_stage(activity, response).stage, url, is_signed=True)
+            ErrorReport(_to_stage(activity, response).stage, Request("GET", url, is_signed=True))
             for activity, url in _report_urls(_activities(result))
         ]
 

@@ -28,7 +28,6 @@ from airflow_provider_importstatus.protocol.messages import (
     Request,
     Response,
 )
-from airflow_provider_importstatus.protocol.responses import read_json
 from airflow_provider_importstatus.transports import requests_transport
 from airflow_provider_importstatus.transports.user_agent import USER_AGENT
 
@@ -157,13 +156,7 @@ class ConnectionTest:
 
     def _is_json(self) -> bool:
         """Return whether the last response may be the vendor's: vendors send JSON, proxies do not."""
-        if self._response is None:
-            return False
-        try:
-            read_json(self._response, self._hook.hook_name)
-        except ImportProtocolError:
-            return False
-        return True
+        return self._response is not None and self._response.parse_any() is not None
 
     def _advice(self, about: str) -> str:
         advice: str = getattr(self._hook.advice, about)

@@ -123,7 +123,8 @@ class TaoAdvanceHook(ImportStatusHook):
             read_json(response, DOWNLOAD)  # Raises for a gateway's page.
             return ()
         raise_for_status(response, DOWNLOAD)
-        return [ErrorReport("result", find_url(response, DOWNLOAD), is_signed=True)]
+        signed = Request("GET", find_url(response, DOWNLOAD), is_signed=True)
+        return [ErrorReport("result", signed)]
 
     def poll(self, import_id: str) -> Flow[ImportStatus]:
         """Poll the upload once and return its status."""

@@ -177,7 +177,8 @@ class ZilliantHook(ImportStatusHook):
 
         https://docs.zilliant.com/v1-api/apidocs/get-the-error-file
         """
-        return [ErrorReport("errors", f"{IMPORT}/{quote_path_segment(import_id)}/errorFile")]
+        path = f"{IMPORT}/{quote_path_segment(import_id)}/errorFile"
+        return [ErrorReport("errors", Request("GET", path))]
         yield
 
     def poll(self, import_id: str) -> Flow[ImportStatus]:

@@ -14,6 +14,7 @@ from airflow_provider_importstatus.polling.policy import Action, Policy
 __all__ = [
     "check_hook_params",
     "check_seconds",
+    "is_path_of_description",
     "is_reference",
     "read_import_id",
     "read_policy",
@@ -102,10 +103,44 @@ def check_hook_params(hook_params: Any) -> None:
         is_literal = isinstance(value, str) and "{{" not in value and value != ""
         if is_literal and any(word in str(name).lower() for word in SECRET_NAMES):
             raise ValueError(f"hook_params[{name!r}] looks like a secret. Put it into the connection.")
+    _check_description(hook_params.get("description"))
     try:
         json.dumps(hook_params, default=_placeholder)
     except (TypeError, ValueError) as error:
         raise ValueError(f"hook_params is not plain JSON: {error}.") from None
+
+
+def is_path_of_description(hook_params: Any) -> bool:
+    """Return whether `hook_params` name a described vendor's file."""
+    description = hook_params.get("description") if isinstance(hook_params, Mapping) else None
+    if not isinstance(description, str) or "{" in description:
+        return False
+    from airflow_provider_importstatus.protocol.description import is_name
+
+    return not is_name(description.strip())
+
+
+def _check_description(description: Any) -> None:
+    """Raise an error for an invalid description; one with templates is checked when it is rendered."""
+    if not isinstance(description, Mapping) or _has_templates(description):
+        return
+    # Only these DAG files need it.
+    from airflow_provider_importstatus.protocol.description import parse_description
+    from airflow_provider_importstatus.protocol.description_section import Source
+
+    parse_description(description, Source("the description in hook_params"))
+
+
+def _has_templates(value: Any) -> bool:
+    try:
+        return "{{" in json.dumps(value, default=_template) or "{%" in json.dumps(value, default=_template)
+    except (TypeError, ValueError, RecursionError):
+        # The check of the description says what is wrong with it.
+        return False
+
+
+def _template(value: Any) -> str:
+    return "{{" if is_reference(value) else _placeholder(value)
 
 
 def is_reference(value: Any) -> bool:

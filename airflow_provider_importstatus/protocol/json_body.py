@@ -18,8 +18,8 @@ class Repeated(list[Any]):
     """The values of a key that occurs more than once in one JSON object."""
 
 
-def parse(body: bytes) -> dict[str, Any] | None:
-    """Return the JSON object; None if the body is anything else, too deep, or has too many parts.
+def parse(body: bytes) -> dict[str, Any] | list[Any] | None:
+    """Return the JSON object or list; None if the body is anything else, too deep, or has too many parts.
 
     The values of a repeated key become a list.
     """
@@ -31,7 +31,7 @@ def parse(body: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     # Few brackets cannot nest deeply.
-    is_shallow = isinstance(data, dict) and (brackets <= MAX_DEPTH or not _is_deep(data))
+    is_shallow = isinstance(data, dict | list) and (brackets <= MAX_DEPTH or not _is_deep(data))
     return data if is_shallow else None
 
 

@@ -91,9 +91,14 @@ class Response:
 
     def parse(self) -> dict[str, Any] | None:
         """Return the JSON object in the body, or None. The result is cached."""
+        data = self.parse_any()
+        return data if isinstance(data, dict) else None
+
+    def parse_any(self) -> dict[str, Any] | list[Any] | None:
+        """Return the JSON object or list in the body, or None. The result is cached."""
         if not self._parsed or self._parsed[0] is not self.body:
             self._parsed[:] = self.body, json_body.parse(self.body)
-        data: dict[str, Any] | None = self._parsed[1]
+        data: dict[str, Any] | list[Any] | None = self._parsed[1]
         return data
 
     def clean(self, text: str, length: int = MAX_TEXT) -> str:

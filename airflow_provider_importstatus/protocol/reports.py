@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from airflow_provider_importstatus.exceptions import ImportSettingsError, ImportStatusError
@@ -20,14 +20,13 @@ class ErrorReport:
     """One of a vendor's error reports.
 
     :param stage: the stage of the import that the report is about, for its file name
-    :param url: relative to the base URL, or signed
-    :param is_signed: whether the URL contains its own authorization, so that the vendor's credential must not
-        be sent
+    :param request: signed, or sent with the vendor's credential
+    :param extension: the extension of the file name; empty if the response or the URL tells it
     """
 
     stage: str
-    url: str = field(repr=False)
-    is_signed: bool = False
+    request: Request = field(repr=False)
+    extension: str = ""
 
 
 class Reporting(Vendor, Protocol):
@@ -48,8 +47,8 @@ class StoringSink(Sink, Protocol):
 class ReportFolder(Protocol):
     """The folder in which the reports of one import are stored."""
 
-    def sink(self, stage: str, number: int, url: str) -> StoringSink:
-        """Return the sink of a stage's report with this number, which comes from this URL."""
+    def sink(self, report: ErrorReport, number: int) -> StoringSink:
+        """Return the sink of the report with this number in its stage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +67,7 @@ def save_reports(vendor: Reporting, import_id: str, folder: ReportFolder) -> Flo
         # File names are in lower case.
         stage = report.stage.lower()
         numbers[stage] = numbers.get(stage, 0) + 1
-        sink = folder.sink(stage, numbers[stage], report.url)
+        sink = folder.sink(report, numbers[stage])
         try:
             if (yield from _save(vendor, import_id, index, report, sink)):
                 paths.append(sink.path)
@@ -93,8 +92,8 @@ def _save(vendor: Reporting, import_id: str, index: int, report: ErrorReport, si
 def _fetch(vendor: Reporting, report: ErrorReport, sink: Sink) -> Flow[bool]:
     """Store a report; return False if the vendor says that there is none."""
     what = f"{vendor.hook_name}'s error report ({report.stage})"
-    request = Request("GET", report.url, sink=sink, is_signed=report.is_signed)
-    if report.is_signed:
+    request = replace(report.request, sink=sink)
+    if request.is_signed:
         response: Response = yield request
         raise_for_storage(response, what)
         return True

@@ -31,6 +31,7 @@ __all__ = [
     "parse_token_response",
     "raise_for_status",
     "raise_for_storage",
+    "read_any_json",
     "read_json",
     "too_many",
 ]
@@ -89,7 +90,7 @@ def raise_for_status(response: Response, what: str, check: str = "the import_id 
             raise ImportProtocolError(f"{summary}. This is not a final response.")
         case 404:
             # A 404 without JSON is a gateway's, not the vendor's, and may be transient.
-            read_json(response, what)
+            read_any_json(response, what)
     raise ImportRequestError(f"{summary}. The vendor rejected the request: check {check}.")
 
 
@@ -138,10 +139,22 @@ def read_json(response: Response, what: str, quote_body: bool = True) -> Mapping
     """Return the JSON object in the body. The values of a repeated key become a list."""
     data = response.parse()
     if data is None:
-        content_type = response.clean(response.headers.get("content-type", "no content type"), 80)
-        quoted = f", but {content_type}: {response.excerpt()}" if quote_body else ""
-        raise ImportProtocolError(f"{what}: HTTP {response.status} without a JSON object{quoted}")
+        raise _no_json(response, f"{what}: HTTP {response.status} without a JSON object", quote_body)
     return data
+
+
+def read_any_json(response: Response, what: str) -> dict[str, Any] | list[Any]:
+    """Return the JSON object or list in the body. The values of a repeated key become a list."""
+    data = response.parse_any()
+    if data is None:
+        raise _no_json(response, f"{what}: HTTP {response.status} without a JSON object or list")
+    return data
+
+
+def _no_json(response: Response, fact: str, quote_body: bool = True) -> ImportProtocolError:
+    content_type = response.clean(response.headers.get("content-type", "no content type"), 80)
+    quoted = f", but {content_type}: {response.excerpt()}" if quote_body else ""
+    return ImportProtocolError(f"{fact}{quoted}")
 
 
 def extract_messages(response: Response, *values: Any) -> Messages:

@@ -209,6 +209,7 @@ class WaitingTask(BaseOperator):
             # Not kept on errors: the next poll tries to read the connection again.
             polls.hook = polls.hook or self._open_hook()
             result = polls.hook.get_import_status(self.import_id)
+            polls.wait.poke_interval = max(polls.wait.poke_interval, polls.hook.min_interval)
         except ImportStatusError as error:
             result = error
         reporter = polls.reporter
@@ -243,7 +244,7 @@ class WaitingTask(BaseOperator):
             trigger=ImportStatusTrigger(
                 conn_id=self.conn_id,
                 import_id=self.import_id,
-                hook_params=self.hook_params,
+                hook_params=self._portable_params(polls),
                 wait=wait.to_dict(),
                 deferred_at=now,
                 **params,
@@ -252,6 +253,11 @@ class WaitingTask(BaseOperator):
             kwargs=self._resume_kwargs(),
             timeout=timedelta(seconds=max(ends - now, 0.0) + start_from_trigger.DEADLINE_MARGIN),
         )
+
+    def _portable_params(self, polls: Polls) -> dict[str, Any] | None:
+        # Without a hook, the connection could not be read yet; the trigger tries again.
+        params = polls.hook.portable_params(self.hook_params) if polls.hook else self.hook_params
+        return None if params is None else dict(params)
 
     def _resume_kwargs(self) -> dict[str, Any] | None:
         """Return what `resume_execution` needs besides the trigger's event."""

@@ -23,6 +23,7 @@ from airflow_provider_importstatus.protocol.flow import Flow, Returned, advance
 from airflow_provider_importstatus.protocol.messages import Effect, Request, Response
 from airflow_provider_importstatus.protocol.settings import ConnectionSettings
 from airflow_provider_importstatus.transports.body import ACCEPT_ENCODING, MAX_HEADER, Body, plain_headers
+from airflow_provider_importstatus.transports.query_secrecy import without_cause
 from airflow_provider_importstatus.transports.tls import (
     ca_context,
     certificate_error,
@@ -85,6 +86,15 @@ async def run_flow(flow: Flow[T], perform: Callable[[Effect], Awaitable[Any]]) -
 
 async def exchange(request: Request, session: aiohttp.ClientSession, options: RequestOptions) -> Response:
     """Send one request and return the complete response, within the timeout of `options`."""
+    try:
+        return await _checked_exchange(request, session, options)
+    except ImportStatusError as error:
+        raise without_cause(error, request)  # noqa: B904 - it keeps its own cause
+
+
+async def _checked_exchange(
+    request: Request, session: aiohttp.ClientSession, options: RequestOptions
+) -> Response:
     where = request.label
     try:
         async with session.request(

@@ -14,6 +14,7 @@ from airflow_provider_importstatus.protocol.settings import ConnectionSettings, 
 from airflow_provider_importstatus.transports.body import plain_headers
 from airflow_provider_importstatus.transports.deadline import Deadline
 from airflow_provider_importstatus.transports.requests_transport import Session
+from airflow_provider_importstatus.transports.tls import root_cause
 
 __all__ = ["AuthenticatedSession"]
 
@@ -96,12 +97,27 @@ class AuthenticatedSession(Session, Generic[V]):
             options["timeout"] = settings.timeout
         if Deadline.running():
             # A redirect: the deadline of the first request applies.
-            return super().send(request, **options)
+            return self._send_secretly(request, options)
         with Deadline(total) as deadline:
-            reply = super().send(request, **options)
+            reply = self._send_secretly(request, options)
             if options["stream"]:
                 deadline.stop_with(reply.raw)
             return reply
+
+    def _send_secretly(self, request: requests.PreparedRequest, options: dict[str, Any]) -> requests.Response:
+        """Send a request; a key in its query is neither in the response's URL nor in an error."""
+        if not isinstance(request, _AuthenticatedRequest) or request.url == request.original.url:
+            return super().send(request, **options)
+        try:
+            reply = super().send(request, **options)
+        except requests.RequestException as error:
+            url = (request.original.url or "").partition("?")[0]
+            text = f"{request.method} {url}: {root_cause(error)}."
+            raise type(error)(text, request=request.original) from None
+        for each in (reply, *reply.history):
+            if isinstance(each.request, _AuthenticatedRequest):
+                each.url = each.request.original.url or ""
+        return reply
 
 
 class _AuthenticatedRequest(requests.PreparedRequest):
@@ -118,8 +134,9 @@ def _authenticated(
 ) -> _AuthenticatedRequest:
     authenticated = _AuthenticatedRequest()
     authenticated.__dict__.update(request.copy().__dict__, original=request)
-    plain = Request(request.method or "GET", request.url or "")
-    authenticated.headers.update(vendor.apply_auth(plain, credential).headers)
+    applied = vendor.apply_auth(Request(request.method or "GET", request.url or ""), credential)
+    authenticated.headers.update(applied.headers)
+    authenticated.url = applied.url
     return authenticated
 
 

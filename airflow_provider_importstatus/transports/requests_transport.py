@@ -23,6 +23,7 @@ from airflow_provider_importstatus.protocol.settings import ConnectionSettings
 from airflow_provider_importstatus.protocol.transfers import Upload
 from airflow_provider_importstatus.transports.body import ACCEPT_ENCODING, Body, plain_headers
 from airflow_provider_importstatus.transports.deadline import Deadline, DeadlineAdapter, DeadlinePassedError
+from airflow_provider_importstatus.transports.query_secrecy import hidden_queries, without_cause
 from airflow_provider_importstatus.transports.tls import (
     certificate_error,
     environment_error,
@@ -60,6 +61,11 @@ class Session(requests.Session):
         before, now = str(response.request.url), str(prepared_request.url)
         if "Authorization" in prepared_request.headers and self.should_strip_auth(before, now):  # type: ignore[no-untyped-call]
             del prepared_request.headers["Authorization"]
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        """Send a prepared request and return the response."""
+        with hidden_queries():
+            return super().send(request, **kwargs)
 
     def merge_environment_settings(
         self, url: str | bytes | None, proxies: Any, stream: Any, verify: Any, cert: Any
@@ -113,10 +119,7 @@ def exchange(
     try:
         return _send(request, session, timeout, transfer_timeout)
     except ImportStatusError as error:
-        if not request.is_signed:
-            raise
-        # The libraries' errors quote the URL.
-        raise error from None
+        raise without_cause(error, request)  # noqa: B904 - it keeps its own cause
 
 
 def _send(request: Request, session: requests.Session, timeout: float, transfer_timeout: float) -> Response:

@@ -226,7 +226,7 @@ class ImportStatusTrigger(BaseTrigger):
                 if self.cancel_on_kill:
                     (await source.hook(since)).check_can_cancel()
                 self._import_id = import_id
-            return await client.poll(
+            status = await client.poll(
                 source,
                 self._import_id,
                 since=since,
@@ -234,6 +234,9 @@ class ImportStatusTrigger(BaseTrigger):
                 deadline=wait.ends,
                 dag_id=getattr(self.task_instance, "dag_id", ""),
             )
+            if source.latest:
+                wait.poke_interval = max(wait.poke_interval, source.latest.min_interval)
+            return status
         except ImportStatusError as error:
             return error
 

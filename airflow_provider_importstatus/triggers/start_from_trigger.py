@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow import __version__ as airflow_version
 
-from airflow_provider_importstatus.polling.validation import is_reference
+from airflow_provider_importstatus.polling.validation import is_path_of_description, is_reference
 from airflow_provider_importstatus.version_compat import is_airflow
 
 if TYPE_CHECKING:
@@ -64,6 +64,8 @@ def reason_not_to_start(sensor: ImportStatusSensor) -> str | None:
     for method in ("execute", "poke"):
         if _overrides(sensor, method):
             return f"its class overrides {method}"
+    if is_path_of_description(sensor.hook_params):
+        return "its description is a file, which only a worker reads"
     return next(_unrenderable(sensor), None)
 
 

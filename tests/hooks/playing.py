@@ -38,6 +38,12 @@ def raw(body: bytes | str, status: int = 200, **headers: str) -> Response:
     return Response(status, named, body.encode() if isinstance(body, str) else body, received_at=NOW)
 
 
+def body_of(request: Request) -> Any:
+    """Return the JSON in the body of a request."""
+    assert isinstance(request.body, bytes)
+    return json.loads(request.body)
+
+
 def play(flow: Flow[Any], *answers: Any) -> tuple[list[Any], Any]:
     """Run a flow with these replies in turn; return its effects and its result."""
     effects, end = _play(flow, answers)

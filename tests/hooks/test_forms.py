@@ -87,14 +87,21 @@ def test_every_extra_has_a_label_a_help_text_and_the_right_secrecy(
 def test_standard_fields_are_labeled_with_the_vendors_terms(shown: dict[str, Any], vendor: str) -> None:
     said, standard = ENTRIES[vendor]["ui-field-behaviour"], shown[vendor]["standard"]
     if IS_AIRFLOW_2:
-        seen = (standard["relabeling"], standard["placeholders"]["host"], set(standard["hidden_fields"]))
+        hidden = set(standard["hidden_fields"])
+        seen = (standard["relabeling"], standard["placeholders"]["host"], hidden)
     else:
         fields = {name: field for name, field in standard.items() if field}
         named = {name: field["title"] for name, field in fields.items() if field["title"]}
         # The UI's own name for it.
         hidden = {name.replace("url_schema", "schema") for name, field in fields.items() if field["hidden"]}
-        seen = (named, fields["host"]["placeholder"], hidden | {"extra"})
-    assert seen == (said["relabeling"], said["placeholders"]["host"], {"schema", "extra"})
+        # It always shows the JSON of the extras.
+        seen = (named, fields["host"]["placeholder"], hidden | ({"extra"} & set(said["hidden-fields"])))
+    assert seen == (said["relabeling"], said["placeholders"]["host"], set(said["hidden-fields"]))
+
+
+def test_extras_that_have_no_field_can_be_edited() -> None:
+    hidden = {name: entry["ui-field-behaviour"]["hidden-fields"] for name, entry in ENTRIES.items()}
+    assert [name for name, fields in hidden.items() if "extra" not in fields] == ["import_api"]
 
 
 def test_a_custom_vendor_has_the_common_fields(shown: dict[str, Any]) -> None:

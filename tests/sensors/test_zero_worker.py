@@ -15,6 +15,8 @@ from airflow.providers.common.compat.sdk import DAG, Asset, BaseOperator
 from airflow_provider_importstatus.sensors.import_status import ClearImportSensor, ImportStatusSensor
 from airflow_provider_importstatus.triggers import start_from_trigger
 
+from ..vendors.described import DOCUMENT
+
 IS_SUPPORTED = tuple(map(int, airflow_version.split(".")[:2])) >= (3, 3)
 since_3_3 = pytest.mark.skipif(not IS_SUPPORTED, reason=f"Airflow is {airflow_version}")
 BOTH: dict[str, Any] = {"start_from_trigger": True, "end_from_trigger": True}
@@ -93,7 +95,11 @@ def test_a_mapped_sensors_warning_names_the_line_of_the_dag_file() -> None:
 def _templates() -> dict[str, Any]:
     return {
         "import_id": ["7", 7, "{{ run_id }}", "{{ params.x }}", "{{ dag_run.conf['x'] | upper }}"],
-        "hook_params": [{"integration_id": "{{ params.x }}"}],
+        "hook_params": [
+            {"integration_id": "{{ params.x }}"},
+            {"description": "hubspot"},
+            {"description": DOCUMENT},
+        ],
     }
 
 
@@ -127,6 +133,10 @@ def test_the_result_of_a_task_is_passed_as_a_reference_and_stays_a_dependency(da
         (
             lambda: sensor(hook_params={"a": [{"b": "{{ conn.x.host }}"}]}),
             "hook_params['a']['b'] is a template with conn",
+        ),
+        (
+            lambda: sensor(hook_params={"description": "/opt/acme.yaml"}),
+            "its description is a file, which only a worker reads",
         ),
         (
             lambda: sensor(hook_params={"a": Submit(task_id="submit").output}),

@@ -20,6 +20,7 @@ from airflow_provider_importstatus.sandbox.vendors.tao import CREDENTIALS as TAO
 from airflow_provider_importstatus.sandbox.vendors.thalamus import CREDENTIALS as THALAMUS
 from airflow_provider_importstatus.sandbox.vendors.zilliant import CREDENTIALS as ZILLIANT
 
+from ..vendors.described import TAO
 from .conftest import Screenshot
 
 ENTRIES: dict[str, dict[str, Any]] = {
@@ -98,6 +99,20 @@ def right(vendors: Sandbox, access_token: str) -> dict[str, Filled]:
             {"host": host, "port": port, "login": THALAMUS.principal, "password": THALAMUS.password},
             {"touchpoint": THALAMUS.touchpoint, "token": THALAMUS.token, **common},
             {"password", "token"},
+        ),
+        "import_api": Filled(
+            {
+                "host": host,
+                "port": port,
+                "login": TAO_ADVANCE.client_id,
+                "password": TAO_ADVANCE.client_secret,
+            },
+            {
+                "description": json.dumps(TAO),
+                "token_url": f"{host}/api/v1/upload/v1/oauth2/tokens",
+                **common,
+            },
+            {"password", "token_url"},
         ),
     }
 
