@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from airflow_provider_importstatus import descriptions
+import airflow_provider_importstatus
 from airflow_provider_importstatus.exceptions import (
     ImportAuthError,
     ImportNotFoundError,
@@ -29,7 +29,8 @@ from airflow_provider_importstatus.status import ImportStatus, RowCounts
 from ..hooks.playing import NOW, FakeClient, answer
 
 FOLDER = Path(__file__).parent
-DESCRIPTIONS = {path.stem: path for path in Path(str(descriptions.__file__)).parent.glob("*.yaml")}
+BUNDLED = Path(str(airflow_provider_importstatus.__file__)).parent / "descriptions"
+DESCRIPTIONS = {path.stem: path for path in BUNDLED.glob("*.yaml")}
 EXPECTED: dict[str, dict[str, Any]] = {
     path.parent.name: yaml.safe_load(path.read_text()) for path in FOLDER.glob("*/expected.yaml")
 }
