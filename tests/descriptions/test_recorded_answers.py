@@ -21,9 +21,13 @@ from airflow_provider_importstatus.exceptions import (
     ImportStatusError,
     ImportUnavailableError,
 )
-from airflow_provider_importstatus.hooks.described import DescribedHook
+from airflow_provider_importstatus.hooks.described import DescribedHook, DescribedSettings
+from airflow_provider_importstatus.hooks.description_files import (
+    check_document,
+    load_description,
+    read_document,
+)
 from airflow_provider_importstatus.protocol.messages import Request, Response
-from airflow_provider_importstatus.protocol.settings import ConnectionSettings
 from airflow_provider_importstatus.status import ImportStatus, RowCounts
 
 from ..hooks.playing import NOW, FakeClient, answer
@@ -70,8 +74,13 @@ TOKEN_PATHS = ("/services/oauth2/token", "/identity/oauth/token")
 
 def hook_of(name: str) -> DescribedHook:
     hook = DescribedHook(description=name)
-    hook.settings = ConnectionSettings(
-        "c", "import_api", host=HOST, login="invented-login", password="invented-password"
+    hook.settings = DescribedSettings(
+        "c",
+        "import_api",
+        host=HOST,
+        login="invented-login",
+        password="invented-password",
+        description=load_description(name),
     )
     return hook
 
@@ -162,6 +171,11 @@ def test_every_state_of_a_description_is_played(name: str) -> None:
     described = yaml.safe_load(DESCRIPTIONS[name].read_text())["state"]["map"]
     played = {expected["state"] for expected in EXPECTED[name].values() if "state" in expected}
     assert set(described) <= played
+
+
+@pytest.mark.parametrize("name", DESCRIPTIONS)
+def test_a_description_matches_the_schema_of_the_format(name: str) -> None:
+    assert check_document(*read_document(str(DESCRIPTIONS[name]))).name == name
 
 
 @pytest.mark.parametrize("name", DESCRIPTIONS)
