@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 import yaml
@@ -69,7 +70,16 @@ CANCEL_REQUESTS = {
     "hubspot": ("POST", "/crm/v3/imports/7/cancel", None),
     "canvas": ("PUT", "/api/v1/accounts/self/sis_imports/7/abort", None),
 }
-TOKEN_PATHS = ("/services/oauth2/token", "/identity/oauth/token")
+TOKEN_REQUESTS = {
+    "salesforce_bulk": ("POST", "/services/oauth2/token"),
+    "marketo": ("GET", "/identity/oauth/token"),
+}
+TOKEN_PATHS = {path for _, path in TOKEN_REQUESTS.values()}
+TOKEN_PARAMETERS = {
+    "grant_type": ["client_credentials"],
+    "client_id": ["invented-login"],
+    "client_secret": ["invented-password"],
+}
 
 
 def hook_of(name: str) -> DescribedHook:
@@ -145,6 +155,18 @@ def test_the_status_request_is_the_documented_one(name: str) -> None:
     request = client.sent[-1]
     assert (request.method, request.url) == ("GET", HOST + path)
     assert headers.items() <= request.headers.items()
+
+
+@pytest.mark.parametrize("name", TOKEN_REQUESTS)
+def test_a_token_is_requested_as_documented(name: str) -> None:
+    hook = hook_of(name)
+    client = client_of(hook, Response(404, {}, b"{}", received_at=NOW))
+    with pytest.raises(ImportNotFoundError):
+        client.run(hook, hook.poll("7"))
+    request = client.sent[0]
+    url, _, query = request.url.partition("?")
+    assert (request.method, url.removeprefix(HOST)) == TOKEN_REQUESTS[name]
+    assert parse_qs(query or (request.body or b"").decode()) == TOKEN_PARAMETERS
 
 
 @pytest.mark.parametrize("name", DESCRIPTIONS)
