@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from airflow_provider_importstatus.clients import metrics, token_store
-from airflow_provider_importstatus.clients.masking import mask_credential, mask_url
+from airflow_provider_importstatus.clients.masking import mask_credential
 from airflow_provider_importstatus.clients.readings import MAX_READINGS, PolledVendor, edited_too_often
 from airflow_provider_importstatus.exceptions import ImportUnavailableError
 from airflow_provider_importstatus.protocol.flow import ConnectionEdited, Flow
@@ -83,8 +83,6 @@ class SyncClient(Generic[H]):
         match effect:
             case Request():
                 settings = hook.settings
-                if effect.is_signed:
-                    mask_url(effect.url)
                 return requests_transport.exchange(
                     effect, session, settings.timeout, settings.transfer_timeout
                 )

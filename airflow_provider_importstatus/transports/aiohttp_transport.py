@@ -23,13 +23,13 @@ from airflow_provider_importstatus.protocol.flow import Flow, Returned, advance
 from airflow_provider_importstatus.protocol.messages import Effect, Request, Response
 from airflow_provider_importstatus.protocol.settings import ConnectionSettings
 from airflow_provider_importstatus.transports.body import ACCEPT_ENCODING, MAX_HEADER, Body, plain_headers
-from airflow_provider_importstatus.transports.query_secrecy import without_cause
 from airflow_provider_importstatus.transports.tls import (
     ca_context,
     certificate_error,
     environment_error,
     root_cause,
 )
+from airflow_provider_importstatus.transports.url_secrecy import without_cause
 
 __all__ = ["RequestOptions", "exchange", "run_flow"]
 

@@ -23,7 +23,6 @@ from airflow_provider_importstatus.protocol.settings import ConnectionSettings
 from airflow_provider_importstatus.protocol.transfers import Upload
 from airflow_provider_importstatus.transports.body import ACCEPT_ENCODING, Body, plain_headers
 from airflow_provider_importstatus.transports.deadline import Deadline, DeadlineAdapter, DeadlinePassedError
-from airflow_provider_importstatus.transports.query_secrecy import hidden_queries, without_cause
 from airflow_provider_importstatus.transports.tls import (
     certificate_error,
     environment_error,
@@ -31,6 +30,7 @@ from airflow_provider_importstatus.transports.tls import (
     underlying_error,
 )
 from airflow_provider_importstatus.transports.upload import UploadBody
+from airflow_provider_importstatus.transports.url_secrecy import hidden_path, hidden_queries, without_cause
 
 __all__ = ["Session", "exchange", "run_flow"]
 
@@ -117,7 +117,8 @@ def exchange(
     :param transfer_timeout: maximum duration of a file transfer in seconds
     """
     try:
-        return _send(request, session, timeout, transfer_timeout)
+        with hidden_path(request):
+            return _send(request, session, timeout, transfer_timeout)
     except ImportStatusError as error:
         raise without_cause(error, request)  # noqa: B904 - it keeps its own cause
 
