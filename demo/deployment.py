@@ -178,6 +178,10 @@ class Deployment:
     def replace(self, name: str) -> None:
         """Kill a component, and start a new one in its place."""
         self.kill(name)
+        self.restart(name)
+
+    def restart(self, name: str) -> None:
+        """Start a component that was killed."""
         self._spawn(name, self._components[name])
 
     def cpu(self) -> dict[str, float]:
