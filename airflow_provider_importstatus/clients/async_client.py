@@ -12,7 +12,6 @@ from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
 import aiohttp
-from asgiref.sync import sync_to_async
 
 from airflow_provider_importstatus.clients import metrics, token_store
 from airflow_provider_importstatus.clients.masking import mask_credential
@@ -24,6 +23,7 @@ from airflow_provider_importstatus.clients.readings import (
     only_our_errors,
 )
 from airflow_provider_importstatus.clients.slots import FairSlots
+from airflow_provider_importstatus.clients.threads import in_thread
 from airflow_provider_importstatus.exceptions import ImportStatusError, ImportUnavailableError
 from airflow_provider_importstatus.polling.outage import SharedOutage
 from airflow_provider_importstatus.protocol.flow import ConnectionEdited
@@ -147,7 +147,7 @@ class AsyncClient:
         return source.lane
 
     async def _new_lane(self, hook: PolledVendor) -> Lane:
-        options = await sync_to_async(RequestOptions)(hook.settings)
+        options = await in_thread(RequestOptions, hook.settings)
         # Another wait may have created it meanwhile.
         lane = self._find_lane(hook) or Lane(hook, options, self._session)
         self._lanes.add(lane)
@@ -192,7 +192,7 @@ class HookSource:
     async def _read(self, or_keep: bool) -> PolledVendor:
         began = time.monotonic()
         try:
-            hook = await sync_to_async(self._opened)()
+            hook = await in_thread(self._opened)
         except ImportUnavailableError:
             if self.latest is None or not or_keep:
                 raise
@@ -285,13 +285,13 @@ class Poll:
                 return (await self._source.hook(since=time.monotonic())).settings
             case LoadSharedToken(name, after):
                 await asyncio.sleep(after)
-                return await sync_to_async(token_store.load_token)(name)
+                return await in_thread(token_store.load_token, name)
             case StoreSharedToken(name, credential, expected):
-                return await sync_to_async(token_store.store_token)(name, credential, expected)
+                return await in_thread(token_store.store_token, name, credential, expected)
             case LoadLoginRejection(name):
-                return await sync_to_async(token_store.load_login_rejection)(name)
+                return await in_thread(token_store.load_login_rejection, name)
             case StoreLoginRejection(name, reason):
-                return await sync_to_async(token_store.store_login_rejection)(name, reason)
+                return await in_thread(token_store.store_login_rejection, name, reason)
 
     async def _credential(self, need: NeedCredential) -> Credential:
         lane = self._lane
@@ -315,7 +315,7 @@ class Poll:
         credential = await run_flow(cache.credential(self._hook, need, time.time()), self.perform)
         if credential != previous:
             metrics.count_refresh(self._hook.conn_type)
-            await sync_to_async(mask_credential)(credential)
+            await in_thread(mask_credential, credential)
         return credential
 
 

@@ -12,12 +12,12 @@ from weakref import WeakKeyDictionary
 
 from airflow.providers.common.compat.sdk import XCom
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
-from asgiref.sync import sync_to_async
 from jinja2 import Environment, StrictUndefined
 
 from airflow_provider_importstatus.clients import metrics
 from airflow_provider_importstatus.clients.async_client import AsyncClient, HookSource, shared_client
 from airflow_provider_importstatus.clients.status_queue import status_queue
+from airflow_provider_importstatus.clients.threads import in_thread
 from airflow_provider_importstatus.exceptions import ImportStatusError, ImportUnavailableError
 from airflow_provider_importstatus.hooks.lookup import hook_for
 from airflow_provider_importstatus.polling.events import write_event
@@ -179,8 +179,12 @@ class ImportStatusTrigger(BaseTrigger):
         from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
         ti: Any = self.task_instance
-        states = await sync_to_async(RuntimeTaskInstance.get_task_states)(
-            dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], map_index=ti.map_index
+        states = await in_thread(
+            RuntimeTaskInstance.get_task_states,
+            dag_id=ti.dag_id,
+            task_ids=[ti.task_id],
+            run_ids=[ti.run_id],
+            map_index=ti.map_index,
         )
         # Keyed by task, with the index of a mapped one.
         return next(iter(states.get(ti.run_id, {}).values()), None)
@@ -246,8 +250,13 @@ class ImportStatusTrigger(BaseTrigger):
         match self.import_id:
             case {"task_id": str(task_id), "key": str(key)} if ti is not None:
                 try:
-                    return await sync_to_async(XCom.get_one)(
-                        dag_id=ti.dag_id, run_id=ti.run_id, task_id=task_id, key=key, map_index=-1
+                    return await in_thread(
+                        XCom.get_one,
+                        dag_id=ti.dag_id,
+                        run_id=ti.run_id,
+                        task_id=task_id,
+                        key=key,
+                        map_index=-1,
                     )
                 except Exception as error:
                     raise ImportUnavailableError(
@@ -317,7 +326,7 @@ class ImportStatusTrigger(BaseTrigger):
         try:
             # One at a time: a thousand queued calls would keep the garbage collector busy.
             async with _writing.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
-                await sync_to_async(XCom.set)(key=key, value=value, **where)
+                await in_thread(XCom.set, key=key, value=value, **where)
         except Exception as error:
             # It must not end the wait: a worker writes the result then, and the page shows an older status.
             self.log.warning("The XCom %s could not be written: %s", key, type(error).__name__)
