@@ -77,7 +77,9 @@ def test_an_error_after_the_cancellation_is_ignored() -> None:
         try:
             await in_thread(fail)
         finally:
-            await asyncio.sleep(0.3)
+            async with asyncio.timeout(5):
+                while not done:
+                    await asyncio.sleep(0.01)
 
     assert cancelled(wait_for_the_end) == (MESSAGE,)
     assert done
