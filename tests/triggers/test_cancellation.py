@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -66,20 +67,18 @@ def test_a_trigger_that_waits_for_airflow_gets_the_message(
 
 def test_an_error_after_the_cancellation_is_ignored() -> None:
     """Otherwise it would be logged as never retrieved."""
-    done = []
+    done = threading.Event()
 
     def fail() -> None:
         time.sleep(0.3)
-        done.append(True)
+        done.set()
         raise ConnectionError
 
     async def wait_for_the_end() -> None:
         try:
             await in_thread(fail)
         finally:
-            async with asyncio.timeout(5):
-                while not done:
-                    await asyncio.sleep(0.01)
+            await asyncio.to_thread(done.wait, 5)
 
     assert cancelled(wait_for_the_end) == (MESSAGE,)
-    assert done
+    assert done.is_set()

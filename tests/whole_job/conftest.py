@@ -86,6 +86,11 @@ class Job:
         """Wait until the run has ended, and return its state."""
         return self.deployment.wait_for_end(self.run, 180)
 
+    def trigger_log(self) -> str:
+        """Return what the task's triggers have logged."""
+        folder = self.deployment.home / "logs" / f"dag_id={self.run.dag_id}" / f"run_id={self.run.run_id}"
+        return "".join(path.read_text() for path in folder.rglob("*.trigger.*"))
+
     def log(self, try_number: int = 1) -> str:
         """Return the log of the task."""
         return self.deployment.api.log(self.run, "load", try_number)

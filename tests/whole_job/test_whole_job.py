@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_importstatus.sandbox import Sandbox
+from airflow_provider_importstatus.version_compat import is_airflow
 from demo.deployment import Deployment
 from demo.rest import Run
 
@@ -23,6 +24,8 @@ from .conftest import Job, Start
 
 #: Long enough for what is done to a task while its import goes on.
 LONG = {"seconds": 40, "queued": 0}
+#: How many imports there are after a clear in mid-wait. From Airflow 3.4 on, a clear discards the state.
+AFTER_CLEAR = 2 if is_airflow(3, 4) else 1
 
 
 def kill_worker(job: Job) -> Job:
@@ -97,7 +100,8 @@ def cleared_after_success(start: Start, deployment: Deployment) -> Job:
 
 def marked_failed_while_deferred(start: Start, deployment: Deployment) -> Job:
     job = start("cancelled_in_triggerer", "thalamus", **LONG)
-    job.wait_for_state("deferred")
+    # Before a triggerer has started the trigger, nobody can cancel.
+    job.wait_for(lambda: "starting" in job.trigger_log(), "trigger")
     deployment.api.mark(job.run, "load", "failed")
     job.wait_for(lambda: job.phases == ["cancelled"], "cancellation")
     return job
@@ -164,9 +168,9 @@ def job_of(start: Start, deployment: Deployment, sandbox: Sandbox) -> Iterator[G
         (partial, ["partial", "partial"], "failed", 2),
         (cancelled, ["cancelled"], "failed", 1),
         (unstorable, ["succeeded"], "success", 1),
-        (cleared_while_it_waits, ["succeeded"], "success", 2),
+        (cleared_while_it_waits, ["succeeded"] * AFTER_CLEAR, "success", 2),
         (cleared_after_success, ["succeeded", "succeeded"], "success", 2),
-        (cleared_with_cancel_on_kill, ["succeeded"], "success", 2),
+        (cleared_with_cancel_on_kill, ["succeeded"] * AFTER_CLEAR, "success", 2),
         (marked_failed_while_deferred, ["cancelled"], "failed", 1),
         (marked_failed_on_a_worker, ["cancelled"], "failed", 1),
     ],
@@ -186,7 +190,11 @@ def test_a_file_is_submitted_as_often_as_is_right(
         (changed, "The file has changed since it was submitted"),
         (vanished, "The file is submitted again"),
         (failed, "SubmittedImportError"),
-        (cleared_after_success, "because the task was cleared"),
+        pytest.param(
+            cleared_after_success,
+            "because the task was cleared",
+            marks=pytest.mark.skipif(AFTER_CLEAR > 1, reason="a clear forgets the import"),
+        ),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
