@@ -39,6 +39,7 @@ GOOD: dict[str, Any] = {
     "more_messages": 1,
     "stages": [{"stage": "INGESTION", "state": "failed", "template": "t", "message": "m"}],
     "more_stages": 2,
+    "error_reports": ["/reports/ingestion-1.csv"],
     "started_at": "2026-01-02T03:04:05+00:00",
     "finished_at": "2026-01-02T03:04:06+00:00",
     "polled_at": "2026-01-02T03:04:07+00:00",
@@ -73,6 +74,7 @@ def shown(value: Any) -> dict[str, Any] | None:
 def is_well_typed(one: dict[str, Any]) -> bool:
     """Return whether the page can show it without checking any types."""
     texts = [one["vendor"], one["import_id"], one["state"], one["vendor_state"], *one["messages"]]
+    texts += one["error_reports"]
     counts = [one["more_messages"], one["more_stages"], *(n for n in one["rows"].values() if n is not None)]
     for stage in one["stages"]:
         texts += [stage["stage"], stage["state"]]

@@ -32,6 +32,7 @@ def well_typed(value: Any) -> dict[str, Any] | None:
         "more_messages": _count(value.get("more_messages")) or 0,
         "stages": [stage for one in _list(value.get("stages")) if (stage := _stage(one))],
         "more_stages": _count(value.get("more_stages")) or 0,
+        "error_reports": [text for one in _list(value.get("error_reports")) if (text := _text(one))],
         **{
             name: _instant(value.get(name))
             for name in ("started_at", "finished_at", "polled_at", "next_poll_at")

@@ -22,7 +22,7 @@ from tests.ui.conftest import ROOT, SCREENSHOTS, LogIn, Screenshot
 #: Fields from an XCom, which another operator may have written.
 HOSTILE_FIELDS = (
     *("vendor", "import_id", "state", "vendor_state", "rows", "progress", "messages", "more_messages"),
-    *("stages", "more_stages", "started_at", "finished_at", "polled_at", "next_poll_at"),
+    *("stages", "more_stages", "error_reports", "started_at", "finished_at", "polled_at", "next_poll_at"),
 )
 PHONE = {"width": 390, "height": 844}
 #: Milliseconds until a change at a vendor is visible, including scheduler lag and a deferred task's hold.

@@ -199,6 +199,7 @@ function wellTyped(one) {
   const stages = (Array.isArray(one.stages) ? one.stages : []).filter((stage) => stage && isText(stage.stage));
   return {
     ...one,
+    error_reports: (Array.isArray(one.error_reports) ? one.error_reports : []).filter(isText),
     messages: (Array.isArray(one.messages) ? one.messages : []).filter(isText),
     more_messages: count(one.more_messages) ?? 0,
     more_stages: count(one.more_stages) ?? 0,
@@ -487,6 +488,7 @@ function Import({ isAlone, one }) {
       fact("Status", h(StatusAge, { isExact: true, one })),
       !isAlone && fact("Task", h(TaskLink, { one })),
       fact("Messages", h(Messages, { one })),
+      one.error_reports.length > 0 && fact("Error reports", h("ul", null, one.error_reports.map((path) => h("li", { key: path }, path)))),
       times.filter(([, instant]) => instant).map(([title, instant]) => fact(title, h(When, { instant, isExact: true }))),
     ),
     one.stages.length > 0 && h(Stages, { one }),
