@@ -15,7 +15,7 @@ from airflow_provider_importstatus.hooks.connection_form import Advice
 from airflow_provider_importstatus.protocol.credentials import refresh_at, token_variable_name
 from airflow_provider_importstatus.protocol.described_status import (
     check_cancelled,
-    is_unauthorized,
+    effective_status,
     read_status,
 )
 from airflow_provider_importstatus.protocol.description import Auth, Description, is_name
@@ -104,7 +104,8 @@ class DescribedHook(ImportStatusHook):
                 settings.require("login", "password")
                 return Credential(_basic(settings))
             case "oauth2_client_credentials":
-                return None
+                token = settings.get_header("access_token")
+                return Credential(token) if token else None
         key = (settings.get_str if auth.place == "query" else settings.get_header)("password").strip()
         if not key:
             raise settings.error("password", "is empty", "give the token or key; nothing was sent")
@@ -157,8 +158,12 @@ class DescribedHook(ImportStatusHook):
         return request.with_headers({"Authorization": f"Bearer {credential.value}"})
 
     def effective_status(self, response: Response) -> int:
-        """Return 401 for a rejected credential, however the vendor says so."""
-        return 401 if is_unauthorized(self.description, response) else response.status
+        """Return 401 for a rejected credential, however the vendor says so; 503 for an outage."""
+        return effective_status(self.description, response)
+
+    def probe(self) -> Flow[object]:
+        """Poll an id that no import has."""
+        return self.poll(self.description.missing_id or self.no_import)
 
     def poll(self, import_id: str) -> Flow[ImportStatus]:
         """Poll the import once and return its status."""

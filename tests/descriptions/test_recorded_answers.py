@@ -29,6 +29,7 @@ from airflow_provider_importstatus.hooks.description_files import (
     read_document,
 )
 from airflow_provider_importstatus.protocol.messages import Request, Response
+from airflow_provider_importstatus.protocol.transfers import Upload
 from airflow_provider_importstatus.status import ImportStatus, RowCounts
 
 from ..hooks.playing import NOW, FakeClient, answer
@@ -166,6 +167,7 @@ def test_a_token_is_requested_as_documented(name: str) -> None:
     request = client.sent[0]
     url, _, query = request.url.partition("?")
     assert (request.method, url.removeprefix(HOST)) == TOKEN_REQUESTS[name]
+    assert not isinstance(request.body, Upload)
     assert parse_qs(query or (request.body or b"").decode()) == TOKEN_PARAMETERS
 
 
