@@ -26,6 +26,8 @@ __all__ = [
     "bundled_names",
     "check_document",
     "check_schema",
+    "find_document",
+    "is_name",
     "load_description",
     "read_document",
     "read_text",
@@ -62,6 +64,16 @@ def load_description(given: Any, connection: str | None = None) -> Description:
     return check_document(*read_document(given, connection))
 
 
+def find_document(given: Any) -> tuple[Any, Source]:
+    """Return a document, which may be bundled, and where it is from.
+
+    :raises ImportSettingsError: there is none, or it cannot be read
+    """
+    if isinstance(given, str) and is_name(given.strip()):
+        return _read_bundled(given.strip())
+    return read_document(given)
+
+
 def read_document(given: Any, connection: str | None = None) -> tuple[Any, Source]:
     """Return a document that is not bundled, and where it is from."""
     name = "the description" if connection is None else f"the description in connection {connection!r}"
@@ -96,6 +108,10 @@ _REMEDY = "give the name of a bundled description, an object, or the path of a Y
 @cache
 def _bundled(name: str) -> Description:
     # The tests apply the schema to bundled descriptions.
+    return parse_description(*_read_bundled(name), is_bundled=True)
+
+
+def _read_bundled(name: str) -> tuple[Any, Source]:
     path = FOLDER / f"{name}.yaml"
     if not path.is_file():
         known = ", ".join(bundled_names()) or "none"
@@ -103,8 +119,7 @@ def _bundled(name: str) -> Description:
             f"There is no bundled description {name!r}. Bundled are: {known}. For one of your own, give its"
             " path, or the object itself. Nothing was sent."
         )
-    document, source = read_text(path.read_text(encoding="utf-8"), f"description {name!r}")
-    return parse_description(document, source, is_bundled=True)
+    return read_text(path.read_text(encoding="utf-8"), f"description {name!r}")
 
 
 def _read_file(path: Path) -> tuple[Any, Source]:

@@ -60,7 +60,7 @@ KEYS = (
         "state",
     ),
     *("rows", "partial_if", "progress", "messages", "started_at", "finished_at", "ok"),
-    *("unauthorized", "not_found", "unavailable", "report", "cancel", "pace"),
+    *("unauthorized", "not_found", "unavailable", "report", "cancel", "pace", "sandbox"),
 )
 REQUIRED_KEYS = ("version", "name", "auth", "status", "state")
 COUNTS = ("total", "succeeded", "failed", "skipped")
@@ -216,6 +216,7 @@ def parse_description(
     if root.get("version") != VERSION or isinstance(root.get("version"), bool):
         raise root.error("version", "is not supported", f"use version: {VERSION}")
     root.text("notes")
+    _check_sandbox(root)
     name = root.text("name", pattern=NAME, remedy="use up to 50 lower-case letters, digits, _ and -")
     extras = _read_extras(root)
     import_id = root.section("import_id")
@@ -269,6 +270,17 @@ def _check_parts(document: Any, source: Source) -> None:
             raise source.error(
                 key, "looks like a secret", "remove it: credentials are read from the connection"
             )
+
+
+def _check_sandbox(root: Section) -> None:
+    """Check the names of the sandbox's examples; only the sandbox reads them."""
+    section = root.section("sandbox")
+    section.allow("answers")
+    answers = section.section("answers")
+    answers.allow(*STATES, "not_found", "unauthorized")
+    for name in answers.names():
+        if not isinstance(answers.get(name), Mapping | list):
+            raise answers.error(name, "is no JSON answer", "give an object or a list")
 
 
 def _check_size(document: Any, source: Source) -> None:
