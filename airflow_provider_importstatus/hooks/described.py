@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, cast
 from urllib.parse import quote, urlencode
 
-from airflow_provider_importstatus.exceptions import ImportSettingsError
+from airflow_provider_importstatus.exceptions import ImportAuthError, ImportSettingsError
 from airflow_provider_importstatus.hooks import description_files
 from airflow_provider_importstatus.hooks.base import ImportStatusHook
 from airflow_provider_importstatus.hooks.connection_form import Advice
@@ -27,7 +27,7 @@ from airflow_provider_importstatus.protocol.responses import access_token, parse
 from airflow_provider_importstatus.protocol.settings import ConnectionSettings, origin
 from airflow_provider_importstatus.status import ImportStatus
 
-__all__ = ["DescribedHook", "DescribedSettings"]
+__all__ = ["DescribedHook", "DescribedSettings", "read_answer"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,6 +226,17 @@ class DescribedHook(ImportStatusHook):
                 raise self.settings.error(name, "contains a control character", "remove it; nothing was sent")
             values[f"extra.{name}"] = value
         return template.render(values)
+
+
+def read_answer(description: Description, import_id: str, status: int, body: bytes) -> ImportStatus:
+    """Return the status that a vendor's answer to a poll contains, or raise what it means instead."""
+    response = Response(status, {}, body)
+    response = replace(response, status=effective_status(description, response))
+    if response.status in (401, 403):
+        raise ImportAuthError(
+            f"{description.title} rejected the credential: HTTP {status} ({response.excerpt()})."
+        )
+    return read_status(description, import_id, response)
 
 
 def _description(settings: ConnectionSettings) -> Description:

@@ -31,6 +31,7 @@ __all__ = [
     "load_description",
     "read_document",
     "read_text",
+    "schema_errors",
 ]
 
 FOLDER = Path(__file__).parents[1] / "descriptions"
@@ -303,16 +304,24 @@ class _YamlReader:
 
 def check_schema(document: Any, source: Source) -> None:
     """Raise an error if the document does not match the format's JSON Schema, which is imported only now."""
+    for error in schema_errors(document, source):
+        raise error
+
+
+def schema_errors(document: Any, source: Source) -> list[ImportSettingsError]:
+    """Return in which places the document does not match the format's JSON Schema."""
     errors = sorted(_validator().iter_errors(document), key=lambda error: [*map(str, error.absolute_path)])
-    if not errors:
-        return
+    return [_schema_error(error, source) for error in errors]
+
+
+def _schema_error(error: Any, source: Source) -> ImportSettingsError:
     key = ""
-    for name in errors[0].absolute_path:
+    for name in error.absolute_path:
         key = join(key, name)
-    described = errors[0].schema.get("description", "see the documentation of the format")
-    raise source.error(
+    described = error.schema.get("description", "see the documentation of the format")
+    return source.error(
         key,
-        f"does not match the schema ({errors[0].validator})",
+        f"does not match the schema ({error.validator})",
         f"give what it asks for: {described.rstrip('.')}",
     )
 
