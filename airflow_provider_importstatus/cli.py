@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["build_parser", "get_cli_commands", "main", "run"]
 
-HELP = "Submit files to vendors, poll their imports, and cancel them"
+HELP = "Submit files to vendors, poll their imports, cancel them, and check descriptions of vendors"
 EXIT_STATUS = (
     "Exit status: 0 succeeded, 1 failed or cancelled, 3 partial, 4 not finished, 2 wrong usage or an error."
 )
@@ -69,6 +69,16 @@ WAIT = Argument(
 TIMEOUT = Argument(
     ("--timeout",), {"metavar": "SECONDS", "help": "With --wait: how long to wait (default: 7 days)"}
 )
+DESCRIPTION = Argument(
+    ("description",),
+    {"metavar": "FILE_OR_NAME", "help": "YAML or JSON file, or the name of a bundled description"},
+)
+ANSWER = Argument(
+    ("--answer",), {"metavar": "FILE", "help": "Only print what this answer of the vendor would mean"}
+)
+ANSWER_STATUS = Argument(
+    ("--status",), {"metavar": "N", "help": "With --answer: its HTTP status (default: 200)"}
+)
 OUTPUT = Argument(
     ("-o", "--output"),
     {"choices": ("table", "json"), "default": "table", "help": "Output format (default: table)"},
@@ -94,6 +104,12 @@ COMMANDS = (
         "Cancel an import",
         (CONN_ID, IMPORT_ID, HOOK_PARAMS, VERBOSE),
         "Exit status: 0 cancelled, 2 wrong usage or an error.",
+    ),
+    Command(
+        "describe",
+        "Check the description of a vendor, and say what it means",
+        (DESCRIPTION, ANSWER, ANSWER_STATUS, OUTPUT, VERBOSE),
+        "Exit status: 0 valid, 2 invalid.",
     ),
 )
 

@@ -100,6 +100,9 @@ class ImportRequestError(ImportStatusError, AirflowFailException):
 class ImportSettingsError(ImportStatusError, AirflowFailException):
     """A connection, ``hook_params`` or ``import_id`` is unusable."""
 
+    #: The dotted key of a description that it is about.
+    key = ""
+
 
 class ImportAuthError(ImportStatusError):
     """The vendor rejected the credential."""

@@ -184,6 +184,11 @@ def get_provider_info() -> Form:
                         "For oauth2_client_credentials: URL of the token endpoint. Empty: that of a bundled"
                         " description.",
                     ),
+                    "access_token": secret(
+                        "Access token",
+                        "For oauth2_client_credentials: an existing token. Empty: tokens are requested with"
+                        " client ID and client secret.",
+                    ),
                     "share_token": share_token(),
                 },
                 hides_extra=False,

@@ -115,6 +115,15 @@ def test_functions_import_no_higher_layer(path: Path) -> None:
     assert above <= ALLOWED_ABOVE.get(name_of(path), set())
 
 
+def test_the_sandbox_asks_the_package_only_to_read_descriptions() -> None:
+    asking = {
+        name_of(path)
+        for path in MODULES
+        if layer_of(name_of(path)) == "sandbox" and any(layer_of(name) != "sandbox" for name in ours(path))
+    }
+    assert asking == {"sandbox.description_loader"}
+
+
 #: Type-checking imports, and the page, which the plugin imports with its first request.
 ALLOWED_ABOVE: dict[str, set[str]] = {
     "triggers.start_from_trigger": {"sensors.import_status"},

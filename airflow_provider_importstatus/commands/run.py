@@ -1,4 +1,4 @@
-"""The commands: poll, submit, cancel; their output, errors and exit status."""
+"""The commands: poll, submit, cancel, describe; their output, errors and exit status."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from typing import Any, TextIO
 from airflow.utils.cli import suppress_logs_and_warning
 from airflow.utils.providers_configuration_loader import providers_configuration_loaded
 
+from airflow_provider_importstatus.commands import describe
 from airflow_provider_importstatus.commands.progress import LogLines, progress_on
 from airflow_provider_importstatus.commands.table import format_status
 from airflow_provider_importstatus.exceptions import (
@@ -144,15 +145,47 @@ def _cancel(options: argparse.Namespace, output: Output) -> ExitStatus:
     return ExitStatus.SUCCEEDED
 
 
+def _describe(options: argparse.Namespace, output: Output) -> ExitStatus:
+    loaded = describe.load(options.description)
+    if isinstance(loaded, list):
+        for error in loaded:
+            output.message(str(error))
+        if output.is_json:
+            output.result(json.dumps({"valid": False, "errors": [str(error) for error in loaded]}))
+        return ExitStatus.ERROR
+    if options.answer is not None:
+        _print_answer(loaded, options, output)
+    elif options.status is not None:
+        raise ImportSettingsError("--status needs --answer, the file with the answer that has it.")
+    elif output.is_json:
+        output.result(json.dumps({"valid": True, **loaded.to_dict()}))
+    else:
+        output.result(describe.format_explanation(loaded.explain()))
+    return ExitStatus.SUCCEEDED
+
+
+def _print_answer(loaded: describe.Described, options: argparse.Namespace, output: Output) -> None:
+    try:
+        output.status(loaded.read_answer(options.answer, options.status))
+    except ImportSettingsError:
+        # About the arguments.
+        raise
+    except ImportStatusError as error:
+        told = {"error": type(error).__name__, "message": str(error)}
+        output.result(json.dumps(told) if output.is_json else f"{told['error']}: {told['message']}")
+
+
 _COMMANDS: dict[str, Callable[[argparse.Namespace, Output], ExitStatus]] = {
     "poll": _poll,
     "submit": _submit,
     "cancel": _cancel,
+    "describe": _describe,
 }
 _INTERRUPTED = {
     "poll": "The import's state is not known: run the command again.",
     "submit": "The vendor may have started the import: look there before you submit the file again.",
     "cancel": "The import may have been cancelled: poll it.",
+    "describe": "Nothing was sent.",
 }
 
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, cast
 from urllib.parse import quote, urlencode
 
-from airflow_provider_importstatus.exceptions import ImportSettingsError
+from airflow_provider_importstatus.exceptions import ImportAuthError, ImportSettingsError
 from airflow_provider_importstatus.hooks import description_files
 from airflow_provider_importstatus.hooks.base import ImportStatusHook
 from airflow_provider_importstatus.hooks.connection_form import Advice
 from airflow_provider_importstatus.protocol.credentials import refresh_at, token_variable_name
 from airflow_provider_importstatus.protocol.described_status import (
     check_cancelled,
-    is_unauthorized,
+    effective_status,
     read_status,
 )
 from airflow_provider_importstatus.protocol.description import Auth, Description, is_name
@@ -27,7 +27,7 @@ from airflow_provider_importstatus.protocol.responses import access_token, parse
 from airflow_provider_importstatus.protocol.settings import ConnectionSettings, origin
 from airflow_provider_importstatus.status import ImportStatus
 
-__all__ = ["DescribedHook", "DescribedSettings"]
+__all__ = ["DescribedHook", "DescribedSettings", "read_answer"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +104,8 @@ class DescribedHook(ImportStatusHook):
                 settings.require("login", "password")
                 return Credential(_basic(settings))
             case "oauth2_client_credentials":
-                return None
+                token = settings.get_header("access_token")
+                return Credential(token) if token else None
         key = (settings.get_str if auth.place == "query" else settings.get_header)("password").strip()
         if not key:
             raise settings.error("password", "is empty", "give the token or key; nothing was sent")
@@ -157,8 +158,12 @@ class DescribedHook(ImportStatusHook):
         return request.with_headers({"Authorization": f"Bearer {credential.value}"})
 
     def effective_status(self, response: Response) -> int:
-        """Return 401 for a rejected credential, however the vendor says so."""
-        return 401 if is_unauthorized(self.description, response) else response.status
+        """Return 401 for a rejected credential, however the vendor says so; 503 for an outage."""
+        return effective_status(self.description, response)
+
+    def probe(self) -> Flow[object]:
+        """Poll an id that no import has."""
+        return self.poll(self.description.missing_id or self.no_import)
 
     def poll(self, import_id: str) -> Flow[ImportStatus]:
         """Poll the import once and return its status."""
@@ -221,6 +226,17 @@ class DescribedHook(ImportStatusHook):
                 raise self.settings.error(name, "contains a control character", "remove it; nothing was sent")
             values[f"extra.{name}"] = value
         return template.render(values)
+
+
+def read_answer(description: Description, import_id: str, status: int, body: bytes) -> ImportStatus:
+    """Return the status that a vendor's answer to a poll contains, or raise what it means instead."""
+    response = Response(status, {}, body)
+    response = replace(response, status=effective_status(description, response))
+    if response.status in (401, 403):
+        raise ImportAuthError(
+            f"{description.title} rejected the credential: HTTP {status} ({response.excerpt()})."
+        )
+    return read_status(description, import_id, response)
 
 
 def _description(settings: ConnectionSettings) -> Description:

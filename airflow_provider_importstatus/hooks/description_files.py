@@ -26,9 +26,12 @@ __all__ = [
     "bundled_names",
     "check_document",
     "check_schema",
+    "find_document",
+    "is_name",
     "load_description",
     "read_document",
     "read_text",
+    "schema_errors",
 ]
 
 FOLDER = Path(__file__).parents[1] / "descriptions"
@@ -60,6 +63,16 @@ def load_description(given: Any, connection: str | None = None) -> Description:
     if isinstance(given, str) and is_name(given.strip()):
         return _bundled(given.strip())
     return check_document(*read_document(given, connection))
+
+
+def find_document(given: Any) -> tuple[Any, Source]:
+    """Return a document, which may be bundled, and where it is from.
+
+    :raises ImportSettingsError: there is none, or it cannot be read
+    """
+    if isinstance(given, str) and is_name(given.strip()):
+        return _read_bundled(given.strip())
+    return read_document(given)
 
 
 def read_document(given: Any, connection: str | None = None) -> tuple[Any, Source]:
@@ -96,6 +109,10 @@ _REMEDY = "give the name of a bundled description, an object, or the path of a Y
 @cache
 def _bundled(name: str) -> Description:
     # The tests apply the schema to bundled descriptions.
+    return parse_description(*_read_bundled(name), is_bundled=True)
+
+
+def _read_bundled(name: str) -> tuple[Any, Source]:
     path = FOLDER / f"{name}.yaml"
     if not path.is_file():
         known = ", ".join(bundled_names()) or "none"
@@ -103,8 +120,7 @@ def _bundled(name: str) -> Description:
             f"There is no bundled description {name!r}. Bundled are: {known}. For one of your own, give its"
             " path, or the object itself. Nothing was sent."
         )
-    document, source = read_text(path.read_text(encoding="utf-8"), f"description {name!r}")
-    return parse_description(document, source, is_bundled=True)
+    return read_text(path.read_text(encoding="utf-8"), f"description {name!r}")
 
 
 def _read_file(path: Path) -> tuple[Any, Source]:
@@ -288,16 +304,24 @@ class _YamlReader:
 
 def check_schema(document: Any, source: Source) -> None:
     """Raise an error if the document does not match the format's JSON Schema, which is imported only now."""
+    for error in schema_errors(document, source):
+        raise error
+
+
+def schema_errors(document: Any, source: Source) -> list[ImportSettingsError]:
+    """Return in which places the document does not match the format's JSON Schema."""
     errors = sorted(_validator().iter_errors(document), key=lambda error: [*map(str, error.absolute_path)])
-    if not errors:
-        return
+    return [_schema_error(error, source) for error in errors]
+
+
+def _schema_error(error: Any, source: Source) -> ImportSettingsError:
     key = ""
-    for name in errors[0].absolute_path:
+    for name in error.absolute_path:
         key = join(key, name)
-    described = errors[0].schema.get("description", "see the documentation of the format")
-    raise source.error(
+    described = error.schema.get("description", "see the documentation of the format")
+    return source.error(
         key,
-        f"does not match the schema ({errors[0].validator})",
+        f"does not match the schema ({error.validator})",
         f"give what it asks for: {described.rstrip('.')}",
     )
 

@@ -35,10 +35,12 @@ from airflow_provider_importstatus.status import (
     RowCounts,
 )
 
-__all__ = ["check_cancelled", "is_unauthorized", "read_status"]
+__all__ = ["check_cancelled", "effective_status", "read_status"]
 
 #: Work for recognizing a rejected credential, which comes on top of that for the answer itself.
 UNAUTHORIZED_WORK = 10_000
+#: Characters of an answer without JSON that `unavailable` is judged by.
+MAX_PLAIN_TEXT = 1000
 #: Links that are redacted completely, and their maximum length; excerpts cut all others to their host.
 MAX_SECRET_LINKS, MAX_LINK = 10, 2000
 #: A longer text is no word of a vendor, in characters.
@@ -49,13 +51,16 @@ SHOWN_MESSAGES = 3
 MIN_MILLISECONDS = 1e11
 
 
-def is_unauthorized(description: Description, response: Response) -> bool:
-    """Return whether the answer means a rejected credential, besides HTTP 401 and 403."""
+def effective_status(description: Description, response: Response) -> int:
+    """Return 401 for a rejected credential, 503 for an outage that is answered like one."""
+    budget = Budget(UNAUTHORIZED_WORK)
     try:
-        return _holds(description.unauthorized, response, Budget(UNAUTHORIZED_WORK))
+        if response.status in (401, 403):
+            return 503 if _is_unavailable(description, response, budget) else response.status
+        return 401 if _holds(description.unauthorized, response, budget) else response.status
     except ImportProtocolError:
         # `get_conn()` asks about answers of any other endpoint, too.
-        return False
+        return response.status
 
 
 def read_status(description: Description, import_id: str, response: Response) -> ImportStatus:
@@ -81,7 +86,7 @@ def read_status(description: Description, import_id: str, response: Response) ->
         state=state,
         vendor_state=response.clean(word if isinstance(word, str) else normalized_word(word) or "", MAX_WORD),
         rows=rows,
-        progress=_progress(_search(description.progress, data, budget), description.progress_of),
+        progress=_progress(description, data, budget),
         messages=_messages(description, data, response, budget),
         started_at=_timestamp(_search(description.started_at, data, budget)),
         finished_at=finished_at if state.is_terminal else None,
@@ -110,7 +115,7 @@ def _raise_for_answer(
             f"{description.title} knows no import {import_id!r}. Check that it is {origin}, and check host"
             " and extras of the connection."
         )
-    if _holds(description.unavailable, response, budget):
+    if _is_unavailable(description, response, budget):
         raise ImportUnavailableError(
             f"{what}: HTTP {response.status} ({response.excerpt()}). According to the description, the vendor"
             " is busy or down.",
@@ -119,12 +124,22 @@ def _raise_for_answer(
     raise_for_status(response, what)
 
 
-def _holds(condition: Condition, response: Response, budget: Budget) -> bool:
+def _is_unavailable(description: Description, response: Response, budget: Budget) -> bool:
+    # Gateways that limit the rate answer in plain text.
+    text = response.body[: 4 * MAX_PLAIN_TEXT].decode("utf-8", "replace")[:MAX_PLAIN_TEXT]
+    return _holds(description.unavailable, response, budget, without_json=text)
+
+
+def _holds(
+    condition: Condition, response: Response, budget: Budget, *, without_json: str | None = None
+) -> bool:
     if response.status in condition.statuses:
         return True
-    if condition.when is None or (data := response.parse_any()) is None:
+    if condition.when is None:
         return False
-    return is_true(condition.when.search(data, budget))
+    parsed = response.parse_any()
+    data = without_json if parsed is None else parsed
+    return data is not None and is_true(condition.when.search(data, budget))
 
 
 def _check_ok(description: Description, data: Any, response: Response, what: str, budget: Budget) -> None:
@@ -162,8 +177,12 @@ def _count(value: Any) -> int | None:
     return parse_count(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
-def _progress(value: Any, of: float) -> float | None:
-    return value / of if is_number(value) and 0 <= value <= of else None
+def _progress(description: Description, data: Any, budget: Budget) -> float | None:
+    value, of = _search(description.progress, data, budget), description.progress_of
+    if isinstance(of, Expression):
+        of = of.search(data, budget)
+    are_numbers = is_number(value) and is_number(of) and of > 0
+    return value / of if are_numbers and 0 <= value <= of else None
 
 
 def _messages(description: Description, data: Any, response: Response, budget: Budget) -> Messages:

@@ -60,7 +60,7 @@ KEYS = (
         "state",
     ),
     *("rows", "partial_if", "progress", "messages", "started_at", "finished_at", "ok"),
-    *("unauthorized", "not_found", "unavailable", "report", "cancel", "pace"),
+    *("unauthorized", "not_found", "unavailable", "report", "cancel", "pace", "sandbox"),
 )
 REQUIRED_KEYS = ("version", "name", "auth", "status", "state")
 COUNTS = ("total", "succeeded", "failed", "skipped")
@@ -77,8 +77,8 @@ FORBIDDEN_HEADERS = frozenset(
 #: Extras of the connection that have a meaning of their own.
 RESERVED_EXTRAS = frozenset(
     {
-        *("description", "login", "max_concurrency", "proxy", "share_token", "timeout", "token_url"),
-        *("transfer_timeout", "verify"),
+        *("access_token", "description", "login", "max_concurrency", "proxy", "share_token", "timeout"),
+        *("token_url", "transfer_timeout", "verify"),
     }
 )
 #: Characters of a path as it is written: no escapes, no backslash, no query.
@@ -92,6 +92,8 @@ _NOT_STORABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _EXTENSION = r"[A-Za-z0-9]{1,10}"
 _EXTRA_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,49}")
 _PLACEHOLDER_REMEDY = "use {import_id}, or {extra.name} with a name declared under extras"
+_LINE_REMEDY = "give up to 200 characters in one line"
+_ID_REMEDY = "give an id that no import has, in quotes, of up to 100 characters without spaces"
 #: The largest number that is compared as a word, and the longest interval between polls, in seconds.
 MAX_NUMBER, MAX_INTERVAL = 2**53, 86_400.0
 
@@ -149,6 +151,7 @@ class Description:
     :param is_bundled: whether it is part of this package, so that its URLs count
     :param words: the state of each normalized word
     :param partial_if: None for the default, rows that failed
+    :param missing_id: an id that no import has; empty for the default
     :param progress_of: the value of `progress` at the end
     :param min_interval: the minimum time between two polls, in seconds
     """
@@ -161,13 +164,14 @@ class Description:
     auth: Auth
     extras: Mapping[str, Extra]
     import_id_help: str
+    missing_id: str
     status: RequestTemplate
     state: Expression
     words: Mapping[str, ImportState]
     rows: Mapping[str, Expression]
     partial_if: Expression | None
     progress: Expression | None
-    progress_of: float
+    progress_of: float | Expression
     messages: Expression | None
     started_at: Expression | None
     finished_at: Expression | None
@@ -212,8 +216,11 @@ def parse_description(
     if root.get("version") != VERSION or isinstance(root.get("version"), bool):
         raise root.error("version", "is not supported", f"use version: {VERSION}")
     root.text("notes")
+    _check_sandbox(root)
     name = root.text("name", pattern=NAME, remedy="use up to 50 lower-case letters, digits, _ and -")
     extras = _read_extras(root)
+    import_id = root.section("import_id")
+    import_id.allow("help", "missing")
     status = _read_request(root.section("status"), extras, ("GET", "POST"), may_have_headers=True)
     state = root.section("state")
     state.allow("path", "map")
@@ -226,7 +233,8 @@ def parse_description(
         base_url=_read_url(root, "base_url", ("https",)),
         auth=_read_auth(root.section("auth"), status),
         extras=extras,
-        import_id_help=_read_help(root),
+        import_id_help=import_id.text("help", pattern=r".{1,200}", remedy=_LINE_REMEDY),
+        missing_id=import_id.text("missing", pattern=r"[!-~]{1,100}", remedy=_ID_REMEDY),
         status=status,
         state=_required_expression(state, "path"),
         words=_read_words(state),
@@ -262,6 +270,17 @@ def _check_parts(document: Any, source: Source) -> None:
             raise source.error(
                 key, "looks like a secret", "remove it: credentials are read from the connection"
             )
+
+
+def _check_sandbox(root: Section) -> None:
+    """Check the names of the sandbox's examples; only the sandbox reads them."""
+    section = root.section("sandbox")
+    section.allow("answers")
+    answers = section.section("answers")
+    answers.allow(*STATES, "not_found", "unauthorized")
+    for name in answers.names():
+        if not isinstance(answers.get(name), Mapping | list):
+            raise answers.error(name, "is no JSON answer", "give an object or a list")
 
 
 def _check_size(document: Any, source: Source) -> None:
@@ -354,12 +373,6 @@ def _read_token_url(auth: Section) -> str:
     return _read_url(auth, "token_url", ("https",))
 
 
-def _read_help(root: Section) -> str:
-    section = root.section("import_id")
-    section.allow("help")
-    return section.text("help", pattern=r".{1,200}", remedy="give up to 200 characters in one line")
-
-
 def _read_request(
     section: Section,
     extras: Mapping[str, Extra],
@@ -444,8 +457,12 @@ def _read_header(section: Section, name: str) -> str:
         raise section.error(
             name, "is a header that cannot be set", "use auth for a credential, else remove it"
         )
-    remedy = "use printable ASCII characters in one line, without braces"
-    return section.text(name, pattern=r"[ -z|~]{1,500}", remedy=remedy)
+    remedy = "use printable ASCII characters in one line, and no braces but those of {extra.name}"
+    value = section.text(name)
+    # Only extras are replaced in headers, whatever their values are.
+    rest = PLACEHOLDER.sub(lambda found: "{" if found[1] == IMPORT_ID else "x", value)
+    Section({name: rest}, section.key, section.source).text(name, pattern=r"[ -z|~]{1,500}", remedy=remedy)
+    return value
 
 
 def _required_expression(section: Section, name: str) -> Expression:
@@ -480,12 +497,15 @@ def _read_rows(root: Section) -> dict[str, Expression]:
     return {name: expression for name, expression in read.items() if expression}
 
 
-def _read_progress(root: Section) -> tuple[Expression | None, float]:
+def _read_progress(root: Section) -> tuple[Expression | None, float | Expression]:
     if not isinstance(root.get("progress"), Mapping):
         return root.expression("progress"), 1.0
     section = root.section("progress")
     section.allow("path", "of")
-    return _required_expression(section, "path"), section.number("of", 1.0, 1e-9, 1e15)
+    path = _required_expression(section, "path")
+    if isinstance(section.get("of"), str):
+        return path, _required_expression(section, "of")
+    return path, section.number("of", 1.0, 1e-9, 1e15)
 
 
 def _read_condition(root: Section, name: str, default: tuple[int, ...] = ()) -> Condition:
@@ -498,7 +518,10 @@ def _read_condition(root: Section, name: str, default: tuple[int, ...] = ()) -> 
         # HTTP 401 and 403 are judged before, a redirect is never followed.
         is_status = isinstance(status, int) and not isinstance(status, bool)
         if not is_status or not (201 <= status < 300 or 400 <= status < 600) or status in (401, 403):
-            remedy = "give an HTTP status such as 404; 401 and 403 always mean a rejected credential"
+            remedy = (
+                "give an HTTP status such as 404; 401 and 403 mean a rejected credential, unless the when of"
+                " unavailable holds"
+            )
             raise section.error("status", "cannot stand here", remedy, index)
     return Condition(frozenset(statuses), section.expression("when"))
 

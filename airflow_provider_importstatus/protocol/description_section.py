@@ -41,12 +41,14 @@ class Source:
         :param fact: what is wrong, such as "is missing"
         :param remedy: how to fix it, as an imperative
         """
-        line = self._line(key)
+        line = self.line_of(key)
         where = f"{self.name}, line {line}" if line else self.name
         subject = key or "the document"
-        return ImportSettingsError(f"{where[0].upper()}{where[1:]}: {subject} {fact}. To fix it, {remedy}.")
+        error = ImportSettingsError(f"{where[0].upper()}{where[1:]}: {subject} {fact}. To fix it, {remedy}.")
+        error.key = key
+        return error
 
-    def _line(self, key: str) -> int | None:
+    def line_of(self, key: str) -> int | None:
         """Return the line of a key, or of what contains it if the key itself is missing."""
         while key and key not in self.lines:
             key = key[: max(key.rfind("."), key.rfind("["), 0)]

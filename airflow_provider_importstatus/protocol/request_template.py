@@ -38,16 +38,17 @@ class RequestTemplate:
         """The names of all placeholders."""
         return {
             name
-            for text in (self.path, *self.query.values(), *_texts(self.json))
+            for text in (self.path, *self.query.values(), *self.headers.values(), *_texts(self.json))
             for name in placeholders(text)
         }
 
     def render(self, values: Mapping[str, str]) -> Request:
         """Return the request with each placeholder replaced by its value.
 
-        A value is quoted as a part of one path segment, as one query value, or as a JSON string.
+        A value is quoted as a part of one path segment, as one query value, or as a JSON string; in a header
+        it is not quoted.
 
-        :raises ImportSettingsError: a value would change the path of the URL
+        :raises ImportSettingsError: a value would change the path of the URL, or cannot stand in a header
         """
         path = _replaced(self.path, {name: quote(value, safe="") for name, value in values.items()})
         if any(segment in (".", "..") for segment in path.split("/")) or "//" in path:
@@ -60,15 +61,27 @@ class RequestTemplate:
             for name, text in self.query.items()
         )
         url = f"{path}?{query}" if query else path
+        headers = {name: _header(name, text, values) for name, text in self.headers.items()}
         if self.json is None:
-            return Request(self.method, url, self._headers())
+            return Request(self.method, url, _with_usual(headers))
         body = json.dumps(_filled(self.json, values)).encode()
-        return Request(self.method, url, self._headers("application/json"), body)
+        return Request(self.method, url, _with_usual(headers, "application/json"), body)
 
-    def _headers(self, content_type: str = "") -> dict[str, str]:
-        usual = {"Accept": "application/json", **({"Content-Type": content_type} if content_type else {})}
-        own = {name.lower() for name in self.headers}
-        return {**{name: value for name, value in usual.items() if name.lower() not in own}, **self.headers}
+
+def _header(name: str, text: str, values: Mapping[str, str]) -> str:
+    value = _replaced(text, values)
+    if not (value.isascii() and value.isprintable()):
+        raise ImportSettingsError(
+            f"An extra of the connection contains characters not allowed in the header {name}. Use printable"
+            " ASCII characters. Nothing was sent."
+        )
+    return value
+
+
+def _with_usual(headers: Mapping[str, str], content_type: str = "") -> dict[str, str]:
+    usual = {"Accept": "application/json", **({"Content-Type": content_type} if content_type else {})}
+    own = {name.lower() for name in headers}
+    return {**{name: value for name, value in usual.items() if name.lower() not in own}, **headers}
 
 
 def placeholders(text: str) -> list[str]:

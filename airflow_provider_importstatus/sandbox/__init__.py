@@ -6,6 +6,7 @@ In a shell: ``python -m airflow_provider_importstatus.sandbox``. In a test::
         import_id = sandbox.submit(vendor, ends="partial", seconds=3)
         sandbox.fault(vendor, "status", "429", retry_after="1")
 
+``descriptions`` adds vendors that a description describes: ``Sandbox(descriptions=["hubspot"])``.
 Each vendor is one module in ``vendors``; ``vendors/registry.py`` lists them.
 """
 

@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Sequence
 
-from airflow_provider_importstatus.sandbox.fields import SECONDS
+from airflow_provider_importstatus.sandbox.fields import SECONDS, UsageError
 from airflow_provider_importstatus.sandbox.server import Sandbox
 from airflow_provider_importstatus.sandbox.vendors.registry import VENDORS
 
@@ -21,7 +21,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the sandbox; return the exit code of the process."""
     options = _parser().parse_args(arguments)
     interrupted = _interrupt_event()
-    sandbox = Sandbox(options.host, options.port, options.token_seconds)
+    try:
+        sandbox = Sandbox(options.host, options.port, options.token_seconds, descriptions=options.description)
+    except UsageError as error:
+        print(error, file=sys.stderr)
+        return 2
     try:
         sandbox.start()
     except OSError as error:
@@ -56,6 +60,14 @@ def _parser() -> argparse.ArgumentParser:
         type=_seconds,
         default=3600,
         help="lifetime of tokens in seconds (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--description",
+        metavar="FILE_OR_NAME",
+        action="append",
+        default=[],
+        help="also run the vendor of this description: a YAML or JSON file, or the name of a bundled one; may"
+        " be repeated",
     )
     return parser
 

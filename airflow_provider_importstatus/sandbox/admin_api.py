@@ -35,10 +35,16 @@ class AdminApi:
             credential_headers=[header for vendor in vendors for header in vendor.credential_headers],
         )
         self.vendors = {vendor.name: vendor(self.state) for vendor in vendors}
+        if len(self.vendors) < len(vendors):
+            raise UsageError("Two vendors have the same name. Rename one in its description.")
 
     def connections(self, url: str) -> dict[str, dict[str, Any]]:
         """Return an Airflow connection to each vendor by connection id, in Airflow's JSON form."""
-        return {f"{name}_default": vendor.connection(url) for name, vendor in self.vendors.items()}
+        # Environment variables, which connections can be, have no hyphens.
+        return {
+            f"{name.replace('-', '_')}_default": vendor.connection(url)
+            for name, vendor in self.vendors.items()
+        }
 
     def submit(self, fields: Mapping[str, Any]) -> str:
         """Start an import without the vendor's own submit calls; return its id."""

@@ -74,10 +74,12 @@ class ScenarioSupport:
     :param blocked: whether an import can wait for a person
     :param cancelled: whether an import can end cancelled
     :param fields: further fields by name; `Scenario.extra` holds their values
+    :param impossible: phases that this vendor cannot play, each with the reason
     """
 
     blocked: bool = False
     cancelled: bool = False
+    impossible: Mapping[str, str] = field(default_factory=dict)
     fields: Mapping[str, ScenarioField] = field(default_factory=dict)
 
 
@@ -199,12 +201,26 @@ def _reject_unsupported(
         if given.get(name, extra.default) != extra.default:
             supporting = [other for other, one in support.items() if name in one.fields]
             _require_support(vendor, name, supporting, f"Omit {name}.")
+    for what, phase in _phases(given):
+        if reason := support[vendor].impossible.get(phase):
+            raise UsageError(f"{what} cannot be played by {vendor}: {reason} {_possible(support[vendor])}")
     if given.get("blocked"):
         supporting = [other for other, one in support.items() if one.blocked]
         _require_support(vendor, "blocked", supporting, "Omit blocked.")
     if given.get("ends") == "cancelled":
         supporting = [other for other, one in support.items() if one.cancelled]
         _require_support(vendor, "ends=cancelled", supporting, "Choose another end.")
+
+
+def _phases(given: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the phases that were asked for, each after the field that did so."""
+    waits = [(name, name) for name in ("blocked", "unknown") if given.get(name)]
+    end = given.get("ends", Phase.SUCCEEDED.value)
+    return [*waits, (f"ends={end}", end)]
+
+
+def _possible(support: ScenarioSupport) -> str:
+    return f"Possible ends are {', '.join(end for end in ENDS if end not in support.impossible)}."
 
 
 def _require_support(vendor: str, what: str, supporting: list[str], advice: str) -> None:

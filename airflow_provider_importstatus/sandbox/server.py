@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -14,6 +14,7 @@ from yarl import URL
 
 from airflow_provider_importstatus.sandbox.admin_api import AdminApi
 from airflow_provider_importstatus.sandbox.applications import storage_application, vendors_application
+from airflow_provider_importstatus.sandbox.description_loader import load_vendor
 from airflow_provider_importstatus.sandbox.vendors.registry import VENDORS
 
 __all__ = ["Sandbox"]
@@ -28,6 +29,7 @@ class Sandbox:
     :param port: port of the vendors; 0 chooses any free one
     :param token_seconds: lifetime of the tokens that vendors issue
     :param clock: returns the time in seconds since 1970, for imports and tokens
+    :param descriptions: further vendors: names of bundled descriptions, paths of files, or documents
     """
 
     def __init__(
@@ -36,10 +38,12 @@ class Sandbox:
         port: int = 0,
         token_seconds: float = 3600,
         clock: Callable[[], float] = time.time,
+        descriptions: Sequence[str | Mapping[str, Any]] = (),
     ) -> None:
         self.url = ""
         self._host, self._port = host, port
-        self._admin_api = AdminApi(VENDORS, clock, token_seconds)
+        vendors = (*VENDORS, *(load_vendor(given) for given in descriptions))
+        self._admin_api = AdminApi(vendors, clock, token_seconds)
         self._runners: list[web.AppRunner] = []
 
     def __enter__(self) -> Sandbox:

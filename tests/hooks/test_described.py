@@ -184,12 +184,17 @@ class TestRowsAndMessages:
             ({"path": "p", "of": 100}, 40, 0.4),
             ({"path": "p", "of": 100}, 101, None),
             ({"path": "p"}, "0.5", None),
+            ({"path": "p", "of": "all.rows"}, 40, 0.2),
+            ({"path": "p", "of": "rows"}, 40, None),
+            ({"path": "p", "of": "nothing"}, 0, None),
+            ({"path": "p", "of": "all.none"}, 0, None),
             ("p", True, None),
             ("p", 10**400, None),
         ],
     )
     def test_progress_is_a_share(self, progress: Any, value: Any, expected: float | None) -> None:
-        assert poll(answer(state="LOADING", p=value), progress=progress).progress == expected
+        body = answer(state="LOADING", p=value, rows="200", all={"rows": 200, "none": 0})
+        assert poll(body, progress=progress).progress == expected
 
     @pytest.mark.parametrize(
         "value",
@@ -289,6 +294,37 @@ class TestErrors:
         assert effects[2].rejected == HELD
         assert status.state is ImportState.SUCCEEDED
 
+    @pytest.mark.parametrize("status", [401, 403])
+    @pytest.mark.parametrize(
+        ("when", "body"),
+        [
+            ("code == 'LIMIT'", '{"code": "LIMIT"}'),
+            ("[?code == 'LIMIT']", '[{"code": "LIMIT"}]'),
+            ("type(@) == 'string' && contains(@, 'Limit')", "403 (Limit exceeded)"),
+        ],
+        ids=["object", "list", "text"],
+    )
+    def test_an_outage_counts_before_a_rejected_credential(self, status: int, when: str, body: str) -> None:
+        error = refused(raw(body, status, **{"retry-after": "30"}), unavailable={"when": when})
+        assert isinstance(error, ImportUnavailableError)
+        assert error.retry_after == 30
+
+    @pytest.mark.parametrize(
+        ("when", "body"),
+        [
+            ("code == 'LIMIT'", '{"code": "EXPIRED"}'),
+            ("type(@) == 'string' && contains(@, 'Limit')", "x" * 1000 + "Limit"),
+            ("contains(code, 'Limit')", '{"code": 5}'),
+            ("type(@) == 'string' && contains(@, 'Limit')", b"\xff\xfe"),
+        ],
+        ids=["other code", "far away", "expression fails", "no text"],
+    )
+    def test_any_other_401_or_403_is_a_rejected_credential(self, when: str, body: str | bytes) -> None:
+        response = Response(403, {}, body if isinstance(body, bytes) else body.encode(), received_at=NOW)
+        flow = acme({**ACME, "unavailable": {"when": when}}).poll("7")
+        effects, _ = play(flow, HELD, response, Credential("newer"), answer(state="DONE", code=""))
+        assert isinstance(effects[2], NeedCredential)
+
     def test_a_rejected_credential_counts_before_not_found(self) -> None:
         keys = {"unauthorized": {"when": "expired"}, "not_found": {"when": "expired"}}
         effects, _ = play(
@@ -324,6 +360,29 @@ class TestRequests:
         assert body_of(request) == {"id": 'x"/..'}
         assert request.headers["Revision"] == "2025-01-15"
 
+    def test_a_header_may_contain_an_extra(self) -> None:
+        document = {
+            **ACME,
+            "extras": {"revision": {"default": "2026-07-15"}},
+            "status": {"path": "/jobs/{import_id}", "headers": {"Revision": "v{extra.revision}"}},
+            "cancel": {"path": "/jobs/{import_id}/cancel"},
+        }
+        hook = acme(document, extra={"revision": "2025-01-15 beta"})
+        assert sent(hook).headers["Revision"] == "v2025-01-15 beta"
+        assert sent(acme(document)).headers["Revision"] == "v2026-07-15"
+        effects, _ = play(hook.cancel("7"), HELD, raw("", 204))
+        assert effects[1].headers["Revision"] == "v2025-01-15 beta"
+
+    @pytest.mark.parametrize("value", ["a\r\nX-Other: b", "\u2028", "é", "a\tb"])
+    def test_an_extra_that_cannot_stand_in_a_header_is_refused(self, value: str) -> None:
+        document = {
+            **ACME,
+            "extras": {"revision": {}},
+            "status": {"path": "/jobs/{import_id}", "headers": {"Revision": "{extra.revision}"}},
+        }
+        effects, error = play_to_error(acme(document, extra={"revision": value}).poll("7"))
+        assert (effects, type(error)) == ([], ImportSettingsError)
+
     def test_a_path_of_the_host_is_kept(self) -> None:
         assert sent(acme(host="https://acme.example:8443/api/")).url == "https://acme.example:8443/api/jobs/7"
 
@@ -355,6 +414,11 @@ class TestRequests:
         effects, error = play_to_error(acme().probe(), HELD, answer(404))
         assert effects[1].url == "https://acme.example/jobs/00000000-0000-0000-0000-000000000000"
         assert isinstance(error, ImportNotFoundError)
+
+    def test_the_probe_polls_the_descriptions_id_that_no_import_has(self) -> None:
+        hook = acme({**ACME, "import_id": {"missing": "0"}})
+        effects, _ = play_to_error(hook.probe(), HELD, answer(404))
+        assert effects[1].url == "https://acme.example/jobs/0"
 
 
 def with_auth(**auth: Any) -> dict[str, Any]:
@@ -453,6 +517,16 @@ class TestCredentials:
         assert headers.items() <= request.headers.items()
         assert request.label == f"{method} {TOKEN_URL}"
         assert (credential.value, credential.expires_at) == ("t0ken", NOW + 3540)
+
+    def test_a_ready_made_token_needs_no_login(self) -> None:
+        hook = acme(with_auth(type=OAUTH), login="", password="", extra={"access_token": "ready-made"})
+        assert hook.static_credential(hook.settings) == Credential("ready-made")
+        assert sent(hook).headers["Authorization"] == "Bearer ready-made"
+
+    def test_a_ready_made_token_is_refused_if_it_is_no_header(self) -> None:
+        hook = acme(with_auth(type=OAUTH), extra={"access_token": "a\nb"})
+        with pytest.raises(ImportSettingsError, match="access_token contains characters not allowed"):
+            hook.static_credential(hook.settings)
 
     def test_a_token_without_a_lifetime_is_kept(self) -> None:
         hook = acme(with_auth(type=OAUTH), extra={"token_url": TOKEN_URL})

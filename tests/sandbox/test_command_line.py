@@ -9,12 +9,15 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
+import yaml
 
 from airflow_provider_importstatus.sandbox import Sandbox
 
 from ..conftest import VENDORS
+from ..vendors.described import DOCUMENT
 from .clients import Client, tao_token
 
 COMMAND = [sys.executable, "-m", "airflow_provider_importstatus.sandbox"]
@@ -56,6 +59,20 @@ def test_the_process_exits_cleanly_on_a_signal(number: signal.Signals) -> None:
         process.send_signal(number)
         _, errors = process.communicate(timeout=5)
     assert (process.returncode, errors) == (0, "")
+
+
+def test_described_vendors_have_connections_too(tmp_path: Path) -> None:
+    path = tmp_path / "acme.yaml"
+    path.write_text(yaml.safe_dump({**DOCUMENT, "name": "acme-eu"}))
+    with started("--description", "hubspot", "--description", str(path)) as (process, lines):
+        assert process.stdout is not None
+        words = [shlex.split(process.stdout.readline())[1] for _ in range(2)]
+    connections = {word.partition("=")[0]: json.loads(word.partition("=")[2]) for word in words}
+    url = lines[0].rpartition(" ")[2]
+    assert [(name, each["host"], each["extra"]["description"]) for name, each in connections.items()] == [
+        ("AIRFLOW_CONN_HUBSPOT_DEFAULT", f"{url}/described/hubspot", "hubspot"),
+        ("AIRFLOW_CONN_ACME_EU_DEFAULT", f"{url}/described/acme-eu", str(path)),
+    ]
 
 
 def disconnect(url: str, kind: str, seconds: float) -> None:
@@ -107,8 +124,16 @@ def test_token_seconds_is_the_lifetime_of_tokens() -> None:
     assert answer.json()["expires_in"] == 60
 
 
+def test_an_invalid_description_is_reported_in_one_line_with_advice(tmp_path: Path) -> None:
+    path = tmp_path / "acme.yaml"
+    path.write_text(yaml.safe_dump({**DOCUMENT, "nam": "acme"}))
+    ended = run("--description", str(path))
+    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
+    assert "nam is not known here. To fix it, remove it" in ended.stderr
+
+
 def run(*options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *options], capture_output=True, text=True, timeout=10, check=False)
+    return subprocess.run([*COMMAND, *options], capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_a_port_in_use_is_reported_in_one_line_with_advice(sandbox: Sandbox) -> None:
