@@ -1,4 +1,4 @@
-"""Run the example DAGs in a real Airflow against the sandbox, and check how every wait ends."""
+"""Run the example DAGs in a real Airflow against the sandbox, and check how every import ends."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,24 +23,30 @@ ROOT = Path(__file__).parents[1]
 DAGS = ROOT / "example_dags"
 HOME = ROOT / ".demo" / "airflow"
 FAN_OUT = "import_fan_out"
-TASK = "wait"
+TASK = "import_file"
+#: The DAG that runs after each successful import of `UPDATING`.
+SCHEDULED, UPDATING = "import_report", "import_zilliant"
 HEADINGS = ("vendor", "import", "vendor's state", "state", "rows: good/bad/all", "waited", "task")
 DEADLINE = 150  # In seconds, for all runs together. They take about 30 on two cores.
 
 
 class Expected(NamedTuple):
-    """An import of the demo: its scenario at the vendor, and how the task that waits for it must end."""
+    """An import of the demo: its scenario at the vendor, and how the task that waits for it must end.
+
+    :param reports: number of error reports that the task must store
+    """
 
     dag_id: str
     scenario: str
     state: str
     task_state: str
+    reports: int = 0
 
 
 #: Consecutive rows of the fan-out are one run, with one mapped task instance each.
 PLAN = (
     Expected("import_clear", "ends=succeeded; seconds=8; rows=120", "succeeded", "success"),
-    Expected("import_clear", "ends=partial; seconds=8; rows=120; rejected=3", "partial", "failed"),
+    Expected("import_clear", "ends=partial; seconds=8; rows=120; rejected=3", "partial", "failed", reports=1),
     Expected("import_tao_advance", "ends=failed; seconds=5; rows=40", "failed", "failed"),
     Expected("import_zilliant", "ends=succeeded; seconds=12; rows=5000", "succeeded", "success"),
     Expected("import_thalamus", "ends=partial; seconds=8; rows=60; rejected=2", "partial", "failed"),
@@ -51,7 +58,7 @@ PLAN = (
 
 
 class Outcome(NamedTuple):
-    """What Airflow reports about a wait when its run has ended."""
+    """What Airflow reports about an import when its run has ended."""
 
     expected: Expected
     run: Run
@@ -59,10 +66,17 @@ class Outcome(NamedTuple):
     task: dict[str, Any]
 
     @property
+    def reports(self) -> list[Path]:
+        """The error reports that have been stored."""
+        paths = map(Path, self.status.get("error_reports", ()))
+        return [path for path in paths if path.is_file() and path.stat().st_size]
+
+    @property
     def is_as_expected(self) -> bool:
-        return (self.status.get("state"), self.task.get("state")) == (
+        return (self.status.get("state"), self.task.get("state"), len(self.reports)) == (
             self.expected.state,
             self.expected.task_state,
+            self.expected.reports,
         )
 
 
@@ -102,11 +116,14 @@ def show(airflow: Deployment, keep: bool) -> int:
     say(f"Airflow listens on {airflow.url}")
     say(f"Logs of its processes: {airflow.logs}. Logs of its tasks: {airflow.home / 'logs'}")
     outcomes = run(airflow)
-    problems = differences(outcomes)
+    problems = differences(outcomes) + unscheduled(airflow, outcomes)
     for error in airflow.api.import_errors():
         problems.append(f"{error['filename']} cannot be imported:\n{error['stack_trace']}")
-    say("\n" + table(outcomes) + "\n-: not reported by the vendor\n", *problems, sep="\n")
-    say("Not as expected." if problems else "Every wait ended as its import did.")
+    say("\n" + table(outcomes) + "\n-: not reported by the vendor\n")
+    for path in [path for one in outcomes for path in one.reports]:
+        say(f"Error report: {path}")
+    say(*problems, sep="\n")
+    say("Not as expected." if problems else "Every task ended as its import did.")
     if keep:
         say(f"Still running: {airflow.url} (no password). Ctrl-C stops everything.")
         airflow.wait_for(lambda: False, "Ctrl-C", timeout=float("inf"))
@@ -116,7 +133,12 @@ def show(airflow: Deployment, keep: bool) -> int:
 def run(airflow: Deployment) -> list[Outcome]:
     """Run the plan; return the outcomes in the same order."""
     say(f"Running {len(PLAN)} imports ...")
-    started = [(expected, start(airflow, expected)) for expected in grouped(PLAN)]
+    # Asset events create runs of unpaused DAGs only.
+    airflow.unpause(SCHEDULED)
+    started = [
+        (expected, start(airflow, expected, airflow.home / f"files-{number}"))
+        for number, expected in enumerate(grouped(PLAN), start=1)
+    ]
     deadline = time.monotonic() + DEADLINE
     outcomes: list[Outcome] = []
     for expected, dag_run in started:
@@ -138,19 +160,26 @@ def grouped(plan: Sequence[Expected]) -> Iterator[list[Expected]]:
             yield from ([one] for one in group)
 
 
-def start(airflow: Deployment, expected: list[Expected]) -> Run:
-    """Start a run of the DAG with these scenarios."""
-    scenarios = [one.scenario for one in expected]
-    conf = {"courses": scenarios} if expected[0].dag_id == FAN_OUT else {"course": scenarios[0]}
-    return airflow.trigger(expected[0].dag_id, conf)
+def start(airflow: Deployment, expected: list[Expected], folder: Path) -> Run:
+    """Start a run of the DAG with a file for each scenario."""
+    folder.mkdir()
+    files = [folder / f"file-{number}.csv" for number in range(1, len(expected) + 1)]
+    for file, one in zip(files, expected, strict=True):
+        # The sandbox reads the first line.
+        file.write_text(f"# sandbox: {one.scenario}\nid,amount\n1,10.00\n")
+    dag_id = expected[0].dag_id
+    conf = {"folder": str(folder)} if dag_id == FAN_OUT else {"file": str(files[0])}
+    if expected[0].reports:
+        conf["reports"] = str(airflow.home / "error-reports")
+    return airflow.trigger(dag_id, conf)
 
 
 def read_outcomes(airflow: Deployment, expected: list[Expected], dag_run: Run) -> Iterator[Outcome]:
-    """Return the outcome of each wait of a run."""
+    """Return the outcome of each import of a run."""
     tasks = {task["map_index"]: task for task in airflow.api.task_instances(dag_run, TASK)}
     for number, one in enumerate(expected):
         index = number if one.dag_id == FAN_OUT else -1
-        # A failed wait has no result; its last status is in the XCom that it publishes while it waits.
+        # A failed task has no result; its last status is in the XCom that it publishes while it waits.
         status = airflow.api.xcom(dag_run, TASK, "return_value", index) or airflow.api.xcom(
             dag_run, TASK, "import_status", index
         )
@@ -158,13 +187,31 @@ def read_outcomes(airflow: Deployment, expected: list[Expected], dag_run: Run) -
 
 
 def differences(outcomes: list[Outcome]) -> list[str]:
-    """Describe each wait that did not end as expected."""
+    """Describe each import that did not end as expected."""
     return [
-        f"{one.run.dag_id} ({one.expected.scenario}), {one.run.run_id}: expected {one.expected.state} and "
-        f"a task {one.expected.task_state}, not {one.status.get('state')} and {one.task.get('state')}"
+        f"{one.run.dag_id} ({one.expected.scenario}), {one.run.run_id}: expected {one.expected.state}, "
+        f"a task {one.expected.task_state} and {one.expected.reports} error reports, "
+        f"not {one.status.get('state')}, {one.task.get('state')} and {len(one.reports)}"
         for one in outcomes
         if not one.is_as_expected
     ]
+
+
+def unscheduled(airflow: Deployment, outcomes: list[Outcome]) -> list[str]:
+    """Wait until the DAG that asset events start has read the imports; describe each that it has not read."""
+    ids = {one.status.get("import_id") for one in outcomes if one.run.dag_id == UPDATING}
+    with suppress(TookTooLong):
+        airflow.wait_for(lambda: ids <= set(scheduled_imports(airflow)), f"run of {SCHEDULED}", timeout=60)
+    found = scheduled_imports(airflow)
+    for status in found.values():
+        say(f"  {SCHEDULED} ran for {status['vendor']}'s import {status['import_id']}: {status['rows']}")
+    return [f"{SCHEDULED} has not read the import {one}" for one in ids - set(found)]
+
+
+def scheduled_imports(airflow: Deployment) -> dict[str, dict[str, Any]]:
+    """Return what the runs that asset events have started have read, by import id."""
+    results = [airflow.api.xcom(run, "report") or [] for run in airflow.api.runs(SCHEDULED)]
+    return {status["import_id"]: status for result in results for status in result}
 
 
 def table(outcomes: list[Outcome]) -> str:

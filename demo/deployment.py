@@ -147,6 +147,11 @@ class Deployment:
 
     def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None, timeout: float = 60) -> Run:
         """Start a run of a DAG once Airflow has parsed the DAG."""
+        self.unpause(dag_id, timeout)
+        return self.api.trigger(dag_id, conf or {})
+
+    def unpause(self, dag_id: str, timeout: float = 60) -> None:
+        """Unpause a DAG once Airflow has parsed it."""
 
         def is_known() -> bool:
             if self.api.knows(dag_id):
@@ -157,7 +162,6 @@ class Deployment:
 
         self.wait_for(is_known, f"DAG {dag_id}", timeout)
         self.api.unpause(dag_id)
-        return self.api.trigger(dag_id, conf or {})
 
     def wait_for_end(self, run: Run, timeout: float) -> str:
         """Wait for a run to end; return its state, `success` or `failed`."""

@@ -55,6 +55,10 @@ class Rest:
         answer = self._call("POST", f"dags/{dag_id}/dagRuns", body={"logical_date": None, "conf": conf})
         return Run(dag_id, answer["dag_run_id"])
 
+    def runs(self, dag_id: str) -> list[Run]:
+        """Return all runs of a DAG."""
+        return [Run(dag_id, one["dag_run_id"]) for one in self._list(f"dags/{dag_id}/dagRuns", "dag_runs")]
+
     def state(self, run: Run) -> str:
         """Return the state of a run."""
         return str(self._call("GET", run.path)["state"])

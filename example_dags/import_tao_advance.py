@@ -1,10 +1,14 @@
-"""Upload a rostering file to TAO Advance, and wait until it is really imported."""
+"""Submit a roster to TAO Advance, and wait for it in another task, which uses no worker.
+
+One task that does both is shorter: see `import_clear`.
+"""
 
 from __future__ import annotations
 
 import pendulum
-from airflow.providers.common.compat.sdk import DAG, Param, task
+from airflow.providers.common.compat.sdk import DAG, Param
 
+from airflow_provider_importstatus.operators.import_file import TaoAdvanceImportOperator
 from airflow_provider_importstatus.sensors.import_status import TaoAdvanceImportSensor
 
 with DAG(
@@ -12,29 +16,15 @@ with DAG(
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1),
     catchup=False,
-    # Only the sandbox reads this: how the import goes.
-    params={"course": Param("ends=succeeded; seconds=15", type="string")},
+    params={"file": Param("/data/users.csv", type="string")},
     tags=["example", "importstatus"],
 ) as dag:
-
-    @task
-    def submit(params: dict[str, str] | None = None) -> str:
-        """Upload the file; return the reference id to wait for."""
-        from airflow_provider_importstatus.hooks.tao import TaoAdvanceHook
-
-        with TaoAdvanceHook(conn_id="tao_advance_default").get_conn() as session:
-            answer = session.post(
-                "/api/v1/upload/api/v1/upload",
-                files={"file": ("users.csv", b"code,name\nu1,Ada\nu2,Grace\n", "text/csv")},
-                headers={"X-Sandbox-Course": (params or {})["course"]},
-            )
-            answer.raise_for_status()
-        reference_id: str = answer.json()["result"]["referenceId"]
-        return reference_id
-
-    wait = TaoAdvanceImportSensor(
-        task_id="wait",
-        import_id=submit(),
+    submit = TaoAdvanceImportOperator(
+        task_id="submit_file", file="{{ params.file }}", wait_for_completion=False
+    )
+    TaoAdvanceImportSensor(
+        task_id="import_file",
+        import_id=submit.output,
         # A successful wait starts no worker (before Airflow 3.3: an ordinary deferred wait).
         start_from_trigger=True,
         end_from_trigger=True,

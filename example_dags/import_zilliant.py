@@ -1,11 +1,14 @@
-"""Import a file of entities into Zilliant, and wait until it has really ended."""
+"""Submit a file of entities to Zilliant, wait until its import has ended, and update an asset.
+
+The DAG `import_report` runs after each update.
+"""
 
 from __future__ import annotations
 
 import pendulum
-from airflow.providers.common.compat.sdk import DAG, Param, task
+from airflow.providers.common.compat.sdk import DAG, Asset, Param
 
-from airflow_provider_importstatus.sensors.import_status import ZilliantImportSensor
+from airflow_provider_importstatus.operators.import_file import ZilliantImportOperator
 
 MAPPING = {
     "entitySystemName": "customer",
@@ -22,31 +25,15 @@ with DAG(
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1),
     catchup=False,
-    # Only the sandbox reads this: how the import goes.
-    params={"course": Param("ends=succeeded; seconds=15", type="string")},
+    params={"file": Param("/data/customers.csv", type="string")},
     tags=["example", "importstatus"],
 ) as dag:
-
-    @task
-    def submit(params: dict[str, str] | None = None) -> str:
-        """Describe the file, upload it, start the import; return the import id to wait for."""
-        from airflow_provider_importstatus.hooks.zilliant import ZilliantHook
-
-        with ZilliantHook(conn_id="zilliant_default").get_conn() as session:
-            mapping = session.post("/v1/EntityImport/", json=MAPPING)
-            mapping.raise_for_status()
-            upload = session.post(
-                f"/v1/EntityImport/{mapping.json()['mappingId']}/upload",
-                files={"file": ("customers.csv", b"id\nC1\nC2\n", "text/csv")},
-            )
-            upload.raise_for_status()
-            started = session.post(
-                f"/v1/EntityImport/{upload.json()['uploadId']}/import",
-                headers={"X-Sandbox-Course": (params or {})["course"]},
-            )
-            started.raise_for_status()
-        import_id: str = started.json()["importId"]
-        return import_id
-
-    # Always set it: an import may never end, and Airflow's default is seven days.
-    wait = ZilliantImportSensor(task_id="wait", import_id=submit(), deferrable=True, timeout=6 * 3600)
+    ZilliantImportOperator(
+        task_id="import_file",
+        file="{{ params.file }}",
+        mapping=MAPPING,
+        outlets=[Asset("customers_in_zilliant")],
+        deferrable=True,
+        # Always set it: an import may never end, and the default is seven days.
+        timeout=6 * 3600,
+    )

@@ -6,7 +6,7 @@ import re
 import shlex
 import statistics
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import requests
@@ -15,9 +15,12 @@ from airflow.providers.common.compat.sdk import DAG, Connection
 from airflow_provider_importstatus import cli, exceptions
 from airflow_provider_importstatus.hooks.base import ImportStatusHook
 from airflow_provider_importstatus.hooks.described import DescribedHook
+from airflow_provider_importstatus.operators.import_file import TaoAdvanceImportOperator
 from airflow_provider_importstatus.polling.schedule import Wait
 from airflow_provider_importstatus.protocol import settings
 from airflow_provider_importstatus.sandbox import Sandbox
+from airflow_provider_importstatus.sandbox.scenario import parse_first_line, read_scenario
+from airflow_provider_importstatus.sandbox.vendors.registry import VENDORS
 from airflow_provider_importstatus.status import ImportState, ImportStatus
 
 from .vendors import HOOKS, VENDOR_MODULES
@@ -52,9 +55,17 @@ COMMANDS = {
     "curl": "test_the_sandbox_faults_are_set_and_cleared",
     "airflow": "test_a_shown_command_has_valid_arguments",
     "python": "test_a_shown_command_has_valid_arguments, and tests/sandbox/test_command_line.py",
+    "cat": "test_the_tutorials_dags_submit_its_files",
+    "printf": "test_the_tutorials_files_choose_a_scenario",
+    **dict.fromkeys(
+        ["cd", "kill", "mkdir", "python3", "sleep", "source"], "The shell's own, and Python's venv."
+    ),
 }
 EXPORT = re.compile(r"^export (AIRFLOW_CONN_\w+)=('.*?')$", re.MULTILINE | re.DOTALL)
 CONNECTIONS = [found for block in SHELL for found in EXPORT.findall(block.text)]
+#: A file that a shell block creates: its path and its content.
+HEREDOC = re.compile(r"^cat > (\S+) <<'EOF'\n(.*?)^EOF$", re.MULTILINE | re.DOTALL)
+TUTORIAL = "docs/from-file-to-finished-import.md"
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
@@ -70,8 +81,8 @@ def _run_block(page: str, beginning: str) -> dict[str, object]:
 
 
 def _commands(block: Block) -> list[list[str]]:
-    # The value of an export may span several lines.
-    lines = EXPORT.sub(r"export \1", block.text).splitlines()
+    # The value of an export may span several lines, and a file's content is no command.
+    lines = EXPORT.sub(r"export \1", HEREDOC.sub(r"cat > \1", block.text)).splitlines()
     return [words for line in lines if (words := shlex.split(line, comments=True))]
 
 
@@ -91,10 +102,35 @@ def test_python_blocks_run(block: Block) -> None:
     assert _run(block.text)
 
 
-def test_the_dag_waits_for_the_import_it_submits() -> None:
+def test_the_dag_submits_a_file_and_waits() -> None:
     dag = _run_block("README.md", "import pendulum")["dag"]
     assert isinstance(dag, DAG)
-    assert dag.get_task("wait").upstream_task_ids == {"submit"}
+    (task,) = dag.tasks
+    assert isinstance(task, TaoAdvanceImportOperator)
+    assert task.wait_for_completion
+
+
+def test_the_tutorials_dags_submit_its_files() -> None:
+    ((path, content),) = HEREDOC.findall(TEXTS[TUTORIAL])
+    names = _run(content)
+    assert path == "dags/tutorial.py"
+    for dag_id in ("users", "sales"):
+        dag = names[dag_id]
+        assert isinstance(dag, DAG)
+        assert dag.dag_id == dag_id
+        task: Any = dag.get_task("load")
+        assert task.file == f"{names['HERE']}/{dag_id}.csv"
+
+
+def test_the_tutorials_files_choose_a_scenario() -> None:
+    support = {vendor.name: vendor.scenario_support for vendor in VENDORS}
+    blocks = [block for block in SHELL if block.page == TUTORIAL]
+    written = [words for block in blocks for words in _commands(block) if words[0] == "printf"]
+    assert written
+    for _, content, _, file in written:
+        vendor = {"users.csv": "tao_advance", "sales.csv": "thalamus"}[file]
+        fields = parse_first_line(content.partition(r"\n")[0])
+        assert read_scenario(vendor, fields, support).ended_after > 0
 
 
 def test_the_zero_worker_dag_waits_for_the_import_it_submits() -> None:
@@ -118,10 +154,36 @@ def test_all_errors_are_listed() -> None:
     assert ours <= shown.keys()
 
 
+def test_a_dag_is_scheduled_by_the_asset_of_another() -> None:
+    imports = "import pendulum\nfrom airflow.providers.common.compat.sdk import DAG, Asset, task"
+    names = _run_block("docs/operators.md", imports)
+    dag, consumer = names["dag"], names["consumer"]
+    assert isinstance(dag, DAG)
+    assert isinstance(consumer, DAG)
+    assert dag.get_task("load").outlets == [names["customers"]]
+    assert type(consumer.timetable).__name__ in ("AssetTriggeredTimetable", "DatasetTriggeredTimetable")
+
+
 def test_the_custom_vendor_is_complete() -> None:
     hook = _run_block("docs/your-own-vendor.md", "# acme_importstatus.py")["AcmeHook"]
     assert isinstance(hook, type)
     assert issubclass(hook, ImportStatusHook)
+
+
+def test_the_custom_vendor_submits_cancels_and_has_reports() -> None:
+    hook = _run_block("docs/your-own-vendor.md", "# acme_importstatus.py")["AcmeHook"]
+    further = _run_block("docs/your-own-vendor.md", "# further methods of AcmeHook")
+    members = {name: further[name] for name in ("submit", "cancel", "error_reports")}
+    assert isinstance(hook, type)
+    complete: Any = type("AcmeHook", (hook,), members)
+    complete.check_submit_params({"oven": "stone"})
+    with pytest.raises(exceptions.ImportSettingsError, match="pan"):
+        complete.check_submit_params({"pan": "iron"})
+    assert complete().can_cancel
+    with pytest.raises(StopIteration) as stop:
+        next(complete().error_reports("7"))
+    (report,) = stop.value.value
+    assert (report.stage, report.request.url) == ("crumbs", "/loaves/7/crumbs")
 
 
 def test_the_custom_metadata_names_the_hook() -> None:
@@ -176,8 +238,9 @@ def test_a_make_target_exists(page: str) -> None:
 
 
 def test_the_installed_package_is_this_one() -> None:
-    installs = [words[1:] for block in SHELL for words in _commands(block) if words[0] == "pip"]
-    assert installs == [["install", "airflow-provider-importstatus"]]
+    installs = [words for block in SHELL for words in _commands(block) if words[0] == "pip"]
+    assert installs
+    assert all(words[1] == "install" and words[-1] == "airflow-provider-importstatus" for words in installs)
 
 
 def test_the_sandbox_faults_are_set_and_cleared(sandbox: Sandbox) -> None:
@@ -190,7 +253,8 @@ def test_the_sandbox_faults_are_set_and_cleared(sandbox: Sandbox) -> None:
     def status() -> int:
         return requests.get(f"{sandbox.url}/api/v1/upload/api/v1/status/none", timeout=5).status_code
 
-    make, clear = (words for block in SHELL for words in _commands(block) if words[0] == "curl")
+    blocks = [block for block in SHELL if block.page == "docs/sandbox.md"]
+    make, clear = (words for block in blocks for words in _commands(block) if words[0] == "curl")
     curl(make)
     assert [status(), status()] == [503, 503]
     curl(clear)

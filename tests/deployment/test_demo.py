@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,11 +20,10 @@ STATUS = {
 TASK = {"state": "failed", "duration": 12.34}
 
 
-def outcome(status: dict[str, Any], task: dict[str, Any]) -> Outcome:
+def outcome(status: dict[str, Any], task: dict[str, Any], reports: int = 0) -> Outcome:
     """Return the outcome of a wait whose import should be partial and whose task should fail."""
-    return Outcome(
-        Expected("import_clear", "ends=partial", "partial", "failed"), Run("import_clear", "r1"), status, task
-    )
+    expected = Expected("import_clear", "ends=partial", "partial", "failed", reports)
+    return Outcome(expected, Run("import_clear", "r1"), status, task)
 
 
 def test_a_wait_that_ended_as_planned_is_not_reported() -> None:
@@ -43,7 +43,17 @@ def test_a_wait_that_ended_as_planned_is_not_reported() -> None:
 def test_a_wait_that_ended_differently_is_reported(status: dict[str, Any], task: dict[str, Any]) -> None:
     (difference,) = differences([outcome(status, task)])
 
-    assert difference.startswith("import_clear (ends=partial), r1: expected partial and a task failed, not ")
+    assert difference.startswith("import_clear (ends=partial), r1: expected partial, a task failed")
+
+
+def test_an_error_report_that_was_not_stored_is_reported(tmp_path: Path) -> None:
+    stored = tmp_path / "ingestion-1.csv"
+    stored.write_text("error\n")
+
+    assert differences([outcome(STATUS | {"error_reports": [str(stored)]}, TASK, reports=1)]) == []
+    stored.unlink()
+    assert differences([outcome(STATUS | {"error_reports": [str(stored)]}, TASK, reports=1)])
+    assert differences([outcome(STATUS, TASK, reports=1)])
 
 
 def test_the_table_shows_what_airflow_says() -> None:
