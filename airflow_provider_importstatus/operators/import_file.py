@@ -169,7 +169,7 @@ class _ImportOperator(WaitingTask):
             if not self.wait_for_completion:
                 return submission.import_id
             deadline = submission.submitted_at + self.timeout
-            self._polls = polls = self._begin(began, deadline=deadline, first_poll_at=time.time(), hook=hook)
+            self._polls = polls = self._begin(began, time.time(), deadline, hook)
             while (result := self._poll(polls, context)) is None:
                 self._pause(polls)
             return result

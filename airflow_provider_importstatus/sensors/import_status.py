@@ -255,7 +255,7 @@ class ImportStatusSensor(WaitingTask, BaseSensorOperator):
         now = time.time()
         first_poll_at, memory = self._earlier_polls(context)
         began = now if first_poll_at is None else first_poll_at
-        polls = self._begin(began, deadline=began + self.timeout, first_poll_at=began)
+        polls = self._begin(began, first_poll_at=began, deadline=began + self.timeout)
         if memory and first_poll_at:
             memory.recall(polls.wait)
         else:

@@ -71,6 +71,11 @@ class Polls:
     memory: PollMemory | None = None
     next_poll: PollAgain | None = None
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the import has ended."""
+        return self.wait.last is not None and self.wait.last.state.is_terminal
+
 
 class WaitingTask(BaseOperator):
     """Base class of sensors and operators. They set these attributes; see them for what they mean."""
@@ -136,7 +141,7 @@ class WaitingTask(BaseOperator):
         It calls Airflow for nothing: the signal may have interrupted such a call, which never ends then.
         """
         polls = self._polls
-        if not self.cancel_on_kill or polls is None or polls.hook is None:
+        if not self.cancel_on_kill or polls is None or polls.hook is None or polls.has_ended:
             return
         # Once: Airflow may call it again.
         self.cancel_on_kill = False
@@ -167,18 +172,9 @@ class WaitingTask(BaseOperator):
             self.log.warning("cancel_on_kill has no effect while the task is deferred: it needs Airflow 3.3.")
 
     def _begin(
-        self,
-        began: float,
-        *,
-        deadline: float,
-        first_poll_at: float | None = None,
-        hook: ImportStatusHook | None = None,
+        self, began: float, first_poll_at: float, deadline: float, hook: ImportStatusHook | None = None
     ) -> Polls:
-        wait = Wait(
-            first_poll_at=began if first_poll_at is None else first_poll_at,
-            deadline=deadline,
-            **self.schedule(),
-        )
+        wait = Wait(first_poll_at=first_poll_at, deadline=deadline, **self.schedule())
         return Polls(wait, StatusReporter(wait, self.log), hook, began)
 
     def _open_hook(self) -> ImportStatusHook:
