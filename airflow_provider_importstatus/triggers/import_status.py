@@ -50,6 +50,8 @@ ENDED_STATES = frozenset({"failed", "success", "skipped", "removed"})
 #: Airflow's default timeout of a sensor, in seconds.
 DEFAULT_SENSOR_TIMEOUT = 7 * 24 * 3600.0
 
+#: Cancellations of imports in progress: event loops hold no references to tasks.
+_cancelling: set[asyncio.Task[None]] = set()
 _writing: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
 
@@ -158,6 +160,13 @@ class ImportStatusTrigger(BaseTrigger):
         It is also called when the task is cleared and, up to 3.3.2, when the trigger moves to another
         triggerer: then another wait for the same import begins.
         """
+        # Up to 3.3.2, Airflow cancels a trigger again each second until it has ended, and thus this method.
+        call = asyncio.create_task(self._cancel_import())
+        _cancelling.add(call)
+        call.add_done_callback(_cancelling.discard)
+        await asyncio.shield(call)
+
+    async def _cancel_import(self) -> None:
         # A worker has checked the id before it deferred the task; else the first poll reads it.
         import_id = self._import_id if self.deferred_at is None else read_import_id(self.import_id)
         if not self.cancel_on_kill or import_id is None:
