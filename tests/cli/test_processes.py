@@ -112,12 +112,27 @@ def test_verbose_shows_logs_on_stderr_only(sandbox: Sandbox) -> None:
     assert secrets["extra"]["token"] not in ended.err
 
 
+def interruptible(command: list[str]) -> subprocess.Popen[str]:
+    """Start a process that SIGINT ends, also where the shell of the tests ignores it."""
+
+    def end_on_interrupt() -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    return subprocess.Popen(
+        command,
+        env=environment(),
+        preexec_fn=end_on_interrupt,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
 @pytest.mark.usefixtures("connections")
 def test_an_interrupt_ends_a_wait_with_the_last_state(sandbox: Sandbox) -> None:
     import_id = sandbox.submit("thalamus", seconds=60, queued=60)
     command = [*MODULE, "poll", "thalamus_default", import_id, "--wait", "-o", "json"]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, env=environment(), stdout=pipe, stderr=pipe, text=True) as process:
+    with interruptible(command) as process:
         try:
             assert process.stderr is not None
             assert "is queued" in process.stderr.readline()
@@ -135,8 +150,7 @@ def test_an_interrupted_submission_may_have_started_the_import(sandbox: Sandbox,
     (tmp_path / "sales.csv").write_text("sku;amount\n")
     sandbox.fault("thalamus", "submit", "slow", seconds=60)
     command = [*MODULE, "submit", "thalamus_default", str(tmp_path / "sales.csv"), "--param", "type=25011"]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, env=environment(), stdout=pipe, stderr=pipe, text=True) as process:
+    with interruptible(command) as process:
         try:
             while not sandbox.requests("thalamus").get("submit") and process.poll() is None:
                 time.sleep(0.05)

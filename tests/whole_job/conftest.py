@@ -76,7 +76,7 @@ class Job:
 
     def wait_for(self, condition: Callable[[], Any], what: str) -> None:
         """Wait until a condition is met."""
-        self.deployment.wait_for(condition, f"{what} of {self.run.dag_id}", 120)
+        self.deployment.wait_for(condition, f"{what} of {self.run.dag_id}", 240)
 
     def wait_for_state(self, state: str) -> None:
         """Wait until the task has a state."""
@@ -84,7 +84,7 @@ class Job:
 
     def wait_for_end(self) -> str:
         """Wait until the run has ended, and return its state."""
-        return self.deployment.wait_for_end(self.run, 180)
+        return self.deployment.wait_for_end(self.run, 300)
 
     def trigger_log(self) -> str:
         """Return what the task's triggers have logged."""
