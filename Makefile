@@ -83,7 +83,7 @@ chromium:
 
 test-fast: PROCESSES = 3
 test-fast: $(INSTALLED) ## Run all tests that need no running Airflow
-	$(PYTEST) $(PARALLEL) $(addprefix --ignore tests/,cluster deployment postgres scale ui zero_worker)
+	$(PYTEST) $(PARALLEL) $(addprefix --ignore tests/,cluster deployment described postgres scale ui whole_job zero_worker)
 
 lint: $(INSTALLED) ## Check style and formatting
 	$(BIN)/ruff check .

@@ -125,21 +125,22 @@ def _raise_for_answer(
 
 
 def _is_unavailable(description: Description, response: Response, budget: Budget) -> bool:
+    if _holds(description.unavailable, response, budget):
+        return True
+    when = description.unavailable.when
+    if when is None or response.parse_any() is not None:
+        return False
     # Gateways that limit the rate answer in plain text.
     text = response.body[: 4 * MAX_PLAIN_TEXT].decode("utf-8", "replace")[:MAX_PLAIN_TEXT]
-    return _holds(description.unavailable, response, budget, without_json=text)
+    return is_true(when.search(text, budget))
 
 
-def _holds(
-    condition: Condition, response: Response, budget: Budget, *, without_json: str | None = None
-) -> bool:
+def _holds(condition: Condition, response: Response, budget: Budget) -> bool:
     if response.status in condition.statuses:
         return True
-    if condition.when is None:
+    if condition.when is None or (data := response.parse_any()) is None:
         return False
-    parsed = response.parse_any()
-    data = without_json if parsed is None else parsed
-    return data is not None and is_true(condition.when.search(data, budget))
+    return is_true(condition.when.search(data, budget))
 
 
 def _check_ok(description: Description, data: Any, response: Response, what: str, budget: Budget) -> None:

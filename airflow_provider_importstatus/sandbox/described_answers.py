@@ -11,11 +11,14 @@ from airflow_provider_importstatus.sandbox.fields import UsageError
 from airflow_provider_importstatus.sandbox.inversion import (
     NotInvertibleError,
     Tree,
+    fails,
     holds,
     parse,
     search,
+    selects,
     with_truth,
     with_value,
+    without_failure,
 )
 from airflow_provider_importstatus.sandbox.scenario import Phase
 from airflow_provider_importstatus.sandbox.vendors.base import UNDOCUMENTED_STATE
@@ -24,6 +27,10 @@ __all__ = ["AnswerBook", "Facts", "UnplayableError"]
 
 #: The conditions that must not hold in the answer about an import.
 ERRORS = ("unauthorized", "not_found", "unavailable")
+#: The counts of rows. The failed ones first: others give way to them.
+COUNTS = ("failed", "total", "succeeded", "skipped")
+#: What an example can be given for in place of a state that the vendor does not document.
+INSTEAD_OF_UNKNOWN = {Phase.UNKNOWN: Phase.RUNNING}
 #: HTTP statuses of errors that the description does not give another.
 USUAL_STATUSES = {"unauthorized": 401, "not_found": 404}
 
@@ -58,6 +65,7 @@ class Goal:
     :param value: the value that it must select, unless `truth` is given
     :param truth: whether it must hold
     :param hint: a value to prefer
+    :param may_fail: whether an expression that cannot be evaluated counts as one that does not hold
     """
 
     key: str
@@ -65,12 +73,14 @@ class Goal:
     value: Any = None
     truth: bool | None = None
     hint: Any = None
+    may_fail: bool = False
 
     def is_met(self, data: Any) -> bool:
         """Return whether the answer says it."""
         if self.truth is not None:
-            return holds(self.tree, data) is self.truth
-        return bool(search(self.tree, data) == self.value)
+            is_evaluated = self.may_fail or not fails(self.tree, data)
+            return is_evaluated and holds(self.tree, data) is self.truth
+        return selects(self.tree, self.value, data)
 
     def reach(self, data: Any) -> Any:
         """Return a copy of the answer that says it, too."""
@@ -149,16 +159,28 @@ class AnswerBook:
         # Twice: what one goal takes may undo another.
         for goal in [*required, *required]:
             data = _reached(goal, data) if not goal.is_met(data) else data
-        if unmet := [goal.key for goal in required if not goal.is_met(data)]:
+        unmet = [goal.key for goal in required if not goal.is_met(data)]
+        if unmet or not isinstance(data, dict | list):
+            (key, *_), missing = [*unmet, state.key], INSTEAD_OF_UNKNOWN.get(phase, phase).value
             raise UnplayableError(
-                f"no answer was found in which {unmet[0]} says {phase.value}. Add"
-                f" sandbox.answers.{phase.value}, an example of such an answer."
+                f"no answer was found in which {key} says {phase.value}. Add sandbox.answers.{missing}, an"
+                " example of such an answer."
             )
-        return self._with_details(data, required, facts)
+        data = self._with_details(data, required, facts)
+        if failing := [key for key, tree in self._expressions() if fails(tree, data)]:
+            raise UnplayableError(
+                f"no answer was found on which {failing[0]} can be evaluated. Add sandbox.answers, examples"
+                " of answers by state."
+            )
+        return data
 
     def _with_details(self, data: Any, required: list[Goal], facts: Facts) -> Any:
         """Return the answer with all facts that the description can read besides what is required."""
         met = list(required)
+        for _, tree in self._expressions():
+            with suppress(NotInvertibleError):
+                changed = without_failure(tree, data)
+                data = changed if all(goal.is_met(changed) for goal in met) else data
         for goal in self._details(facts):
             changed = data if goal.is_met(data) else _reached(goal, data)
             if all(each.is_met(changed) for each in [*met, goal]):
@@ -166,12 +188,23 @@ class AnswerBook:
                 met.append(goal)
         return data
 
+    def _expressions(self) -> Iterator[tuple[str, Tree]]:
+        """Return the expressions that are evaluated on each answer about an import, with their keys."""
+        sections = {"rows": COUNTS, "report": ("url",), "progress": ("path", "of")}
+        keys = ("messages", "started_at", "finished_at", "progress")
+        texts = {key: self._document.get(key) for key in keys}
+        for section, names in sections.items():
+            values = self._document.get(section)
+            values = values if isinstance(values, Mapping) else {}
+            texts |= {f"{section}.{name}": values.get(name) for name in names}
+        return ((key, parse(text)) for key, text in texts.items() if isinstance(text, str))
+
     def _envelope(self) -> Iterator[Goal]:
         if expression := self._document.get("ok"):
             yield Goal("ok", parse(expression), truth=True)
         for name in ERRORS:
             if expression := (self._document.get(name) or {}).get("when"):
-                yield Goal(f"{name}.when", parse(expression), truth=False)
+                yield Goal(f"{name}.when", parse(expression), truth=False, may_fail=name == "unauthorized")
 
     def _verdict(self, phase: Phase, facts: Facts) -> Iterator[Goal]:
         """Return what distinguishes a success from a partial one."""
@@ -191,8 +224,7 @@ class AnswerBook:
 
     def _details(self, facts: Facts) -> Iterator[Goal]:
         rows = self._document.get("rows") or {}
-        # The failed ones first: other counts give way to them.
-        for name in ("failed", "total", "succeeded", "skipped"):
+        for name in COUNTS:
             if rows.get(name):
                 yield Goal(f"rows.{name}", parse(rows[name]), getattr(facts, name))
         yield from self._progress(facts)

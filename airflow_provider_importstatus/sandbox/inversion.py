@@ -5,6 +5,7 @@ There is no general inverse. Each step tries what usually works, and counts only
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
@@ -14,13 +15,26 @@ import jmespath
 from jmespath.exceptions import JMESPathError
 from jmespath.visitor import TreeInterpreter
 
-__all__ = ["NotInvertibleError", "Tree", "holds", "parse", "search", "with_truth", "with_value"]
+__all__ = [
+    "NotInvertibleError",
+    "Tree",
+    "fails",
+    "holds",
+    "parse",
+    "search",
+    "selects",
+    "with_truth",
+    "with_value",
+    "without_failure",
+]
 
 #: A node of jmespath's syntax tree: a dictionary with `type`, `children` and, for some, `value`.
 Tree: TypeAlias = Any
 #: Values tried for an expression that must hold, and for one that must not.
 TRUE_VALUES: tuple[Any, ...] = (True, 1, "sandbox", ["sandbox"], [{}])
 FALSE_VALUES: tuple[Any, ...] = (None, False, "", [])
+#: Values that say nothing, tried for an expression that cannot be evaluated.
+EMPTY_VALUES: tuple[Any, ...] = ([], "", 0, {}, [0], ["sandbox"])
 
 
 class NotInvertibleError(ValueError):
@@ -34,10 +48,23 @@ def parse(text: str) -> Tree:
 
 def search(tree: Tree, data: Any) -> Any:
     """Return what the expression selects; None if it cannot be evaluated on this data."""
+    return None if fails(tree, data) else TreeInterpreter().visit(tree, data)
+
+
+def selects(tree: Tree, value: Any, data: Any) -> bool:
+    """Return whether the expression selects this value."""
+    found = search(tree, data)
+    # In Python, true equals 1.
+    return bool(found == value and isinstance(found, bool) == isinstance(value, bool))
+
+
+def fails(tree: Tree, data: Any) -> bool:
+    """Return whether the expression cannot be evaluated on this data."""
     try:
-        return TreeInterpreter().visit(tree, data)
-    except (JMESPathError, TypeError, ValueError):
-        return None
+        TreeInterpreter().visit(tree, data)
+    except (JMESPathError, TypeError, ValueError, AttributeError):
+        return True
+    return False
 
 
 def holds(tree: Tree, data: Any) -> bool:
@@ -52,7 +79,7 @@ def with_value(tree: Tree, value: Any, data: Any) -> Any:
     :raises NotInvertibleError: none was found
     """
     changed = _put(tree, value, data)
-    if search(tree, changed) != value:
+    if not selects(tree, value, changed):
         raise NotInvertibleError
     return changed
 
@@ -63,12 +90,30 @@ def with_truth(tree: Tree, is_true: bool, data: Any, hint: Any = None) -> Any:
     :param hint: a value to prefer, such as the number of rejected rows
     :raises NotInvertibleError: none was found
     """
-    if holds(tree, data) == is_true:
+    if _is(tree, is_true, data):
         return data
     for changed in _attempts(tree, is_true, data, hint):
-        if holds(tree, changed) == is_true:
+        if _is(tree, is_true, changed):
             return changed
     raise NotInvertibleError
+
+
+def without_failure(tree: Tree, data: Any) -> Any:
+    """Return a copy of the data on which the expression can be evaluated.
+
+    :raises NotInvertibleError: none was found
+    """
+    if not fails(tree, data):
+        return data
+    for value in EMPTY_VALUES:
+        for changed in _tried(partial(_put, tree, value, data)):
+            if not fails(tree, changed):
+                return changed
+    raise NotInvertibleError
+
+
+def _is(tree: Tree, is_true: bool, data: Any) -> bool:
+    return not fails(tree, data) and holds(tree, data) is is_true
 
 
 def _put(tree: Tree, value: Any, data: Any) -> Any:
@@ -209,7 +254,7 @@ def _attempts(tree: Tree, is_true: bool, data: Any, hint: Any) -> Iterator[Any]:
         case "comparator":
             yield from _compared(tree, data, hint)
         case "function_expression" if tree["value"] in ("contains", "starts_with", "ends_with"):
-            yield from _containing(children, data)
+            yield from _containing(children, data) if is_true else _containing_nothing(children, data)
     for value in TRUE_VALUES if is_true else FALSE_VALUES:
         yield from _tried(partial(_put, tree, value, data))
 
@@ -239,6 +284,11 @@ def _containing(arguments: list[Tree], data: Any) -> Iterator[Any]:
     if wanted is not None:
         yield from _tried(partial(_put, subject, wanted, data))
         yield from _tried(partial(_put, subject, [wanted], data))
+
+
+def _containing_nothing(arguments: list[Tree], data: Any) -> Iterator[Any]:
+    for part, value in itertools.product(arguments, ("", [], "sandbox")):
+        yield from _tried(partial(_put, part, value, data))
 
 
 def _tried(attempt: Callable[[], Any]) -> Iterator[Any]:

@@ -230,12 +230,13 @@ EXAMPLES = {
     "succeeded": {"job": {"state": "DONE"}, "counts": {"a": 5}},
     "partial": {"job": {"state": "DONE"}, "counts": {"a": 3, "b": 2}},
     "not_found": {"oh": "no"},
+    "unauthorized": {"code": 601},
 }
 #: No value can be put where this expression reads it.
-OPAQUE: dict[str, Any] = {"partial_if": "length(keys(counts)) > `1`"}
+OPAQUE: dict[str, Any] = {"partial_if": "length(not_null(counts, `{}`).*) > `1`"}
 
 
-@with_(**OPAQUE, sandbox={"answers": EXAMPLES})
+@with_(**OPAQUE, unauthorized={"when": "max([code]) == `601`"}, sandbox={"answers": EXAMPLES})
 def test_examples_are_sent_as_they_are_written(started: Acme) -> None:
     started.submit(ends="partial", rejected=9)
     started.submit(seconds=60, import_id="8")
@@ -243,6 +244,19 @@ def test_examples_are_sent_as_they_are_written(started: Acme) -> None:
     assert started.get("/jobs/8").json() == EXAMPLES["running"]
     answer = started.get("/jobs/9")
     assert (answer.status_code, answer.json()) == (404, EXAMPLES["not_found"])
+    answer = started.get("/jobs/9", headers={})
+    assert (answer.status_code, answer.json()) == (200, EXAMPLES["unauthorized"])
+
+
+@with_(
+    rows={"total": "length(job.rows)", "failed": "sum([job.bad, job.worse])"},
+    messages="join(', ', job.errors)",
+)
+def test_expressions_that_fail_on_null_are_given_something(started: Acme) -> None:
+    started.submit(rows=3)
+    assert started.get("/jobs/7").json() == {
+        "job": {"state": "DONE", "bad": 0, "worse": 0, "rows": [{}, {}, {}], "errors": [""]}
+    }
 
 
 @with_(**OPAQUE)
@@ -261,6 +275,11 @@ def test_an_end_that_cannot_be_played_is_told_with_what_to_add(started: Acme) ->
     ("change", "told"),
     [
         ({"state": {"path": "keys(job)[0]", "map": ACME["state"]["map"]}}, "Add sandbox.answers.running"),
+        (
+            {"state": {"path": "@", "map": ACME["state"]["map"]}, "rows": {}},
+            "in which state.path says unknown",
+        ),
+        ({"messages": "merge(job, other)"}, "no answer was found on which messages can be evaluated"),
         ({"rows": {"failed": "a["}}, "rows.failed is not valid JMESPath"),
         ({"sandbox": {"answers": {"done": {}}}}, "sandbox.answers.done is not known here"),
         ({"sandbox": {"answers": {"failed": "BAD"}}}, "sandbox.answers.failed is no JSON answer"),

@@ -67,7 +67,7 @@ class Vendor(ABC):
 
     The class attributes of a subclass:
 
-    * ``name``: the connection type
+    * ``name``: the connection type, or the name of its description
     * ``title``: the vendor's name in texts
     * ``import_id_type``: the type of its import ids
     * ``scenario_support``: what scenarios may contain beyond the common fields

@@ -50,7 +50,7 @@ INSTEAD = {
     Phase.CANCELLED: (Phase.FAILED, Phase.UNKNOWN),
 }
 #: Of each of these, one must be playable.
-NEEDED = ((Phase.RUNNING, Phase.QUEUED, Phase.UNKNOWN), (Phase.SUCCEEDED, Phase.PARTIAL))
+NEEDED = ((Phase.UNKNOWN, Phase.QUEUED, Phase.RUNNING), (Phase.SUCCEEDED, Phase.PARTIAL))
 
 
 def described_vendor(
