@@ -9,7 +9,7 @@ VENV ?= .venv
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help check demo demo-up test test-scale test-cluster test-ui test-fast lint types bench bench-rest clean
+.PHONY: help check demo demo-up test test-jobs test-scale test-cluster test-ui test-fast lint types bench bench-rest clean
 
 # Another Airflow version is another stamp, so it is installed.
 INSTALLED := $(VENV)/airflow-$(AIRFLOW_VERSION).installed
@@ -39,8 +39,8 @@ demo-up: $(INSTALLED) ## The same, and leave Airflow running until Ctrl-C
 
 # Tests with a real Airflow mostly wait: groups of them run beside all others.
 test: PROCESSES = 4
-test: $(INSTALLED) postgresql ## Run all tests, those with a real Airflow too
-	$(PYTEST) $(PARALLEL) $(addprefix --ignore tests/,cluster scale ui)
+test: $(INSTALLED) postgresql ## Run the tests, most of those with a real Airflow too
+	$(PYTEST) $(PARALLEL) $(addprefix --ignore tests/,cluster described scale ui whole_job)
 
 # As root on Debian it is got; elsewhere this says what to do.
 .PHONY: postgresql
@@ -49,7 +49,11 @@ postgresql:
 	  { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -yqq postgresql; } || \
 	  { echo "Some tests need PostgreSQL: install it, or put the directory of its initdb on the PATH."; exit 1; }
 
-test-scale: $(INSTALLED) ## Run the tests with many waits, two triggerers and a shared token: minutes
+test-jobs: PROCESSES = 2
+test-jobs: $(INSTALLED) postgresql ## Run whole jobs and described vendors in real Airflows: 4 minutes
+	$(PYTEST) $(PARALLEL) tests/described tests/whole_job
+
+test-scale: $(INSTALLED) postgresql ## Run the tests with many waits, two triggerers and a shared token: minutes
 	$(PYTEST) tests/scale
 
 # Celery brings packages that nothing else here needs: a venv of its own.
