@@ -51,7 +51,7 @@ def with_tables(text: str) -> str:
 
     def table(found: re.Match[str]) -> str:
         names = [name.strip() for name in (found[3] or "").split(",")]
-        return f"{found[1]}{MAKERS[found[2]](names)}\n{found[4]}"
+        return f"{found[1]}\n{MAKERS[found[2]](names)}\n\n{found[4]}"
 
     return TABLE.sub(table, text)
 
