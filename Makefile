@@ -9,7 +9,7 @@ VENV ?= .venv
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help check demo demo-up test test-scale test-cluster test-ui test-fast lint types docs bench bench-rest clean
+.PHONY: help check demo demo-up test test-scale test-cluster test-ui test-fast lint types bench bench-rest clean
 
 # Another Airflow version is another stamp, so it is installed.
 INSTALLED := $(VENV)/airflow-$(AIRFLOW_VERSION).installed
@@ -92,6 +92,7 @@ lint: $(INSTALLED) ## Check style and formatting
 types: $(INSTALLED) ## Check the types of package and tests
 	$(BIN)/python -m mypy
 
+.PHONY: docs
 docs: $(INSTALLED) ## Write the tables in docs/ that repeat descriptions and their schema
 	$(BIN)/python -m tests.reference_pages
 
