@@ -96,6 +96,10 @@ lint: $(INSTALLED) ## Check style and formatting
 types: $(INSTALLED) ## Check the types of package and tests
 	$(BIN)/python -m mypy
 
+.PHONY: docs
+docs: $(INSTALLED) ## Write the tables in docs/ that repeat descriptions and their schema
+	$(BIN)/python -m tests.reference_pages
+
 # What users would pick instead brings a hundred packages that nothing else here needs: a venv of its own.
 BENCH_VENV := .venv-bench
 BESIDE := apache-airflow-providers-http==6.3.0 apache-airflow-providers-databricks==7.23.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import statistics
@@ -14,15 +15,24 @@ from airflow.providers.common.compat.sdk import DAG, Connection
 
 from airflow_provider_importstatus import cli, exceptions
 from airflow_provider_importstatus.hooks.base import ImportStatusHook
-from airflow_provider_importstatus.hooks.described import DescribedHook
+from airflow_provider_importstatus.hooks.description_files import (
+    SCHEMA,
+    bundled_names,
+    check_document,
+    read_text,
+)
+from airflow_provider_importstatus.hooks.lookup import hook_for
 from airflow_provider_importstatus.operators.import_file import TaoAdvanceImportOperator
 from airflow_provider_importstatus.polling.schedule import Wait
 from airflow_provider_importstatus.protocol import settings
 from airflow_provider_importstatus.sandbox import Sandbox
 from airflow_provider_importstatus.sandbox.scenario import parse_first_line, read_scenario
 from airflow_provider_importstatus.sandbox.vendors.registry import VENDORS
+from airflow_provider_importstatus.sensors.import_status import ImportStatusSensor
 from airflow_provider_importstatus.status import ImportState, ImportStatus
 
+from . import reference_pages
+from .cli.conftest import Shell, shell  # noqa: F401
 from .vendors import HOOKS, VENDOR_MODULES
 
 ROOT = Path(__file__).parents[1]
@@ -55,17 +65,22 @@ COMMANDS = {
     "curl": "test_the_sandbox_faults_are_set_and_cleared",
     "airflow": "test_a_shown_command_has_valid_arguments",
     "python": "test_a_shown_command_has_valid_arguments, and tests/sandbox/test_command_line.py",
-    "cat": "test_the_tutorials_dags_submit_its_files",
-    "printf": "test_the_tutorials_files_choose_a_scenario",
+    "cat": "test_the_tutorials_dags_submit_its_files, test_the_described_vendor_is_read_as_shown",
+    "printf": "test_the_tutorials_files_choose_a_scenario, test_the_described_vendor_is_played",
     **dict.fromkeys(
         ["cd", "kill", "mkdir", "python3", "sleep", "source"], "The shell's own, and Python's venv."
     ),
 }
 EXPORT = re.compile(r"^export (AIRFLOW_CONN_\w+)=('.*?')$", re.MULTILINE | re.DOTALL)
 CONNECTIONS = [found for block in SHELL for found in EXPORT.findall(block.text)]
-#: A file that a shell block creates: its path and its content.
-HEREDOC = re.compile(r"^cat > (\S+) <<'EOF'\n(.*?)^EOF$", re.MULTILINE | re.DOTALL)
+#: A file that a shell block creates or appends to: its path and its content.
+HEREDOC = re.compile(r"^cat >>? (\S+) <<'EOF'\n(.*?)^EOF$", re.MULTILINE | re.DOTALL)
 TUTORIAL = "docs/from-file-to-finished-import.md"
+DESCRIBED = "docs/describe-a-vendor.md"
+#: The file that this page writes step by step.
+ACME = "".join(content for path, content in HEREDOC.findall(TEXTS[DESCRIBED]) if path == "acme.yaml")
+#: Where the page puts it in the end.
+INSTALLED_ACME = "/opt/airflow/descriptions/acme.yaml"
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
@@ -94,7 +109,7 @@ def _anchors(text: str) -> set[str]:
 
 
 def test_blocks_are_python_shell_or_a_picture() -> None:
-    assert {block.language for block in BLOCKS} == {"python", "sh", "text"}
+    assert {block.language for block in BLOCKS} == {"python", "sh", "text", "yaml"}
 
 
 @pytest.mark.parametrize("block", PYTHON, ids=lambda block: f"{block.page}: {block.text.splitlines()[0]}")
@@ -137,6 +152,83 @@ def test_the_zero_worker_dag_waits_for_the_import_it_submits() -> None:
     dag = _run_block("docs/zero-worker-waits.md", "import pendulum")["dag"]
     assert isinstance(dag, DAG)
     assert dag.get_task("wait").upstream_task_ids == {"submit"}
+
+
+def test_the_described_vendor_is_read_as_shown(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    shell: Shell,  # noqa: F811
+) -> None:
+    """The page's files and `describe` commands in turn; the text after them is a part of their output."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dags").mkdir()
+    output, compared = "", 0
+    for block in (block for block in BLOCKS if block.page == DESCRIBED):
+        if block.language == "text" and output:
+            lines = [line for line in block.text.splitlines() if line != "…"]
+            assert [line for line in lines if line not in output] == []
+            compared += len(lines)
+        if block.language != "sh":
+            continue
+        for path, content in HEREDOC.findall(block.text):
+            with Path(path).open("a" if f"cat >> {path}" in block.text else "w") as file:
+                file.write(content)
+        described = [words[2:] for words in _commands(block) if words[2:3] == ["describe"]]
+        output = "".join(shell(*words).out for words in described)
+    assert compared > 15
+    assert (tmp_path / "acme.yaml").read_text() == ACME
+
+
+def test_the_described_vendor_is_played(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (code,) = (text for path, text in HEREDOC.findall(TEXTS[DESCRIBED]) if path == "dags/members.py")
+    dag = _run(code.replace("/tmp/acme-demo", str(tmp_path)))["dag"]
+    assert isinstance(dag, DAG)
+    sensor: Any = dag.get_task("wait")
+    assert isinstance(sensor, ImportStatusSensor)
+    (tmp_path / "acme.yaml").write_text(ACME)
+    blocks = [block for block in SHELL if block.page == DESCRIBED]
+    files = [words[1] for block in blocks for words in _commands(block) if words[0] == "printf"]
+    states = []
+    with Sandbox(port=0, descriptions=[str(tmp_path / "acme.yaml")]) as sandbox:
+        monkeypatch.setenv("AIRFLOW_CONN_ACME_DEFAULT", json.dumps(sandbox.connections["acme_default"]))
+        for words in (words for block in blocks for words in _commands(block) if words[0] == "curl"):
+            sandbox.submit(**json.loads(words[words.index("-d") + 1]))
+        for content in files:
+            (tmp_path / "members.csv").write_text(
+                re.sub(r"seconds=\d+", "seconds=0", content).replace(r"\n", "\n")
+            )
+            submit: Any = dag.get_task("submit")
+            states.append(hook_for(sensor.conn_id).get_import_status(submit.python_callable()).state)
+        assert [one["import_id"] for one in sandbox.imports("acme")][:2] == ["a1f0", "a1f1"]
+    assert states == [ImportState.SUCCEEDED, ImportState.PARTIAL]
+
+
+@pytest.mark.parametrize(
+    "block",
+    [block for block in BLOCKS if block.language == "yaml"],
+    ids=lambda block: f"{block.page}: {block.text.splitlines()[0]}",
+)
+def test_yaml_blocks_are_descriptions_or_parts_of_them(block: Block) -> None:
+    document, source = read_text(block.text, "the block")
+    if "version" not in document:
+        document = {**read_text(ACME, "the page's file")[0], **document}
+    assert check_document(document, source).name == "acme"
+
+
+@pytest.mark.parametrize("page", reference_pages.PAGES, ids=lambda page: page.name)
+def test_the_generated_tables_are_up_to_date(page: Path) -> None:
+    assert reference_pages.with_tables(page.read_text()) == page.read_text(), "Run `make docs`."
+
+
+def test_the_format_is_documented_completely() -> None:
+    names = re.findall(r"^<!-- keys: (.*) -->$", TEXTS["docs/description-format.md"], re.MULTILINE)
+    documented = [name for line in names for name in line.split(", ")]
+    assert sorted(documented) == sorted(json.loads(SCHEMA.read_text())["properties"])
+
+
+def test_every_bundled_description_is_documented() -> None:
+    documented = re.findall(r"^<!-- vendor: (\w+) -->$", TEXTS["docs/included-vendors.md"], re.MULTILINE)
+    assert documented == bundled_names()
 
 
 def test_the_result_has_the_fields_of_a_status() -> None:
@@ -194,21 +286,19 @@ def test_the_custom_metadata_names_the_hook() -> None:
 
 def test_each_connection_is_shown_as_json_and_as_uri() -> None:
     shown = [name for name, _ in EXPORT.findall(TEXTS["docs/connections.md"])]
-    vendors = [vendor for vendor in HOOKS if vendor != DescribedHook.conn_type]
-    # What a described vendor's connection contains depends on the description.
-    shown = [name for name in shown if name != f"AIRFLOW_CONN_{DescribedHook.default_conn_name.upper()}"]
-    assert sorted(shown) == sorted(
-        f"AIRFLOW_CONN_{vendor.upper()}_DEFAULT" for vendor in [*vendors, *vendors]
-    )
+    assert sorted(shown) == sorted(f"AIRFLOW_CONN_{vendor.upper()}_DEFAULT" for vendor in [*HOOKS, *HOOKS])
 
 
 @pytest.mark.parametrize(("name", "quoted"), CONNECTIONS)
-def test_a_connection_can_be_read(monkeypatch: pytest.MonkeyPatch, name: str, quoted: str) -> None:
-    (value,) = shlex.split(quoted)
+def test_a_connection_can_be_read(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, quoted: str
+) -> None:
+    (tmp_path / "acme.yaml").write_text(ACME)
+    (value,) = shlex.split(quoted.replace(INSTALLED_ACME, str(tmp_path / "acme.yaml")))
     monkeypatch.setenv(name, value)
     conn_id = name.removeprefix("AIRFLOW_CONN_").lower()
     read = Connection.from_json(value) if value.startswith("{") else Connection(conn_id=conn_id, uri=value)  # type: ignore[call-arg]
-    settings = HOOKS[conn_id.removesuffix("_default")](conn_id=conn_id).read_settings()
+    settings = HOOKS[str(read.conn_type)](conn_id=conn_id).read_settings()
     assert read.conn_type == settings.conn_type
     assert settings.base_url.startswith("https://")
 

@@ -141,7 +141,7 @@ def _cancel(options: argparse.Namespace, output: Output) -> ExitStatus:
     import_id = read_import_id(options.import_id)
     hook = _hook(options)
     hook.cancel_import(import_id)
-    output.result(f"{hook.hook_name} accepted the cancellation of import {import_id}.")
+    output.result(f"{hook.title} accepted the cancellation of import {import_id}.")
     return ExitStatus.SUCCEEDED
 
 

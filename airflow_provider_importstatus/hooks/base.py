@@ -341,6 +341,11 @@ class ImportStatusHook(BaseHook):
         """The vendor's name in an `ImportStatus`."""
         return self.conn_type
 
+    @property
+    def title(self) -> str:
+        """The vendor's name in messages, once the settings have been read."""
+        return self.hook_name
+
     def check_can_cancel(self) -> None:
         """Raise an error if the vendor cannot cancel imports.
 
@@ -348,7 +353,7 @@ class ImportStatusHook(BaseHook):
         """
         if not self.can_cancel:
             raise ImportSettingsError(
-                f"cancel_on_kill is set, but {self.hook_name} cannot cancel imports. Leave it out."
+                f"cancel_on_kill is set, but {self.title} cannot cancel imports. Leave it out."
                 " Nothing was sent."
             )
 

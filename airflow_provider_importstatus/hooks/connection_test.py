@@ -70,7 +70,7 @@ class ConnectionTest:
                 return False, self._not_the_vendor()
         except ImportStatusError as error:
             return False, self._message(error)
-        return True, f"{hook.hook_name} at {base_url} responds and accepts the credential."
+        return True, f"{hook.title} at {base_url} responds and accepts the credential."
 
     def _perform(self, session: requests_transport.Session, effect: Effect) -> Any:
         match effect:
@@ -114,12 +114,12 @@ class ConnectionTest:
         hook = self._hook
         if self._credential is not PLACEHOLDER_CREDENTIAL:
             return ImportAuthError(
-                f"{hook.hook_name} rejected the credential. {self._last_response()} {self._advice('refusal')}"
+                f"{hook.title} rejected the credential. {self._last_response()} {self._advice('refusal')}"
             )
         if not self._is_json():
             return ImportAuthError(self._not_the_vendor())
         return ImportAuthError(
-            f"{hook.hook_name} responds at {hook.base_url}, but the credential was not tested: the shared"
+            f"{hook.title} responds at {hook.base_url}, but the credential was not tested: the shared"
             " token has expired, and requesting another might revoke the token of a running wait. The"
             f" next wait requests one. {self._advice('untried')}"
         )
@@ -144,7 +144,7 @@ class ConnectionTest:
         return f"{text.rstrip('.')}. {self._advice('address')}"
 
     def _not_the_vendor(self) -> str:
-        name = self._hook.hook_name
+        name = self._hook.title
         return f"{self._last_response()} {name} would respond with JSON. {self._advice('address')}"
 
     def _last_response(self) -> str:

@@ -206,6 +206,11 @@ class DescribedHook(ImportStatusHook):
         """The description's name."""
         return self.description.name
 
+    @property
+    def title(self) -> str:
+        """The description's title."""
+        return self.description.title
+
     @classmethod
     def portable_params(cls, hook_params: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
         """Return `hook_params` with the document in place of the path of a file."""

@@ -604,6 +604,10 @@ class TestCancelling:
         effects, error = play_to_error(acme().cancel("7"))
         assert (effects, type(error)) == ([], ImportSettingsError)
 
+    def test_the_error_names_the_described_vendor(self) -> None:
+        with pytest.raises(ImportSettingsError, match="but Acme cannot cancel imports"):
+            acme().check_can_cancel()
+
     @pytest.mark.parametrize(
         ("response", "kind"),
         [

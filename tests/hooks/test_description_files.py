@@ -21,6 +21,7 @@ from airflow_provider_importstatus.hooks.description_files import (
     read_text,
 )
 from airflow_provider_importstatus.protocol.description_section import Source
+from airflow_provider_importstatus.protocol.expressions import Expression
 
 from ..protocol.test_description import SMALLEST
 from ..vendors.described import DOCUMENT
@@ -158,6 +159,33 @@ def test_the_schema_is_of_draft_2020_12() -> None:
     schema = json.loads(description_files.SCHEMA.read_text())
     Draft202012Validator.check_schema(schema)
     assert schema["$schema"] == Draft202012Validator.META_SCHEMA["$schema"]
+
+
+def test_each_key_without_keys_of_its_own_has_a_valid_example() -> None:
+    from jsonschema import Draft202012Validator
+
+    schema = json.loads(description_files.SCHEMA.read_text())
+    missing = []
+
+    def visit(part: dict[str, Any], where: str) -> None:
+        for name, each in part.get("properties", {}).items():
+            key = f"{where}.{name}"
+            for example in each.get("examples", ()):
+                Draft202012Validator({**each, "$defs": schema["$defs"]}).validate(example)
+                if each.get("$ref") == "#/$defs/expression":
+                    Expression.compile(key, example)
+            is_leaf = not {"properties", "additionalProperties"} & each.keys()
+            if is_leaf and "examples" not in each and each.get("$ref") != "#/$defs/condition":
+                missing.append(key)
+            visit(each, key)
+        for alternative in part.get("oneOf", ()):
+            visit(alternative, where)
+        if isinstance(part.get("additionalProperties"), dict):
+            visit(part["additionalProperties"], f"{where}.<name>")
+
+    visit(schema, "")
+    visit(schema["$defs"]["condition"], "condition")
+    assert missing == []
 
 
 def test_a_yaml_file_is_read(tmp_path: Path) -> None:

@@ -237,7 +237,7 @@ class TestTestConnection:
         is_right, words = hook_for(describe(server.url, {"type": "bearer"})).test_connection()
         assert (is_right, words) == (
             True,
-            f"Import API (described) at {server.url} responds and accepts the credential.",
+            f"Acme at {server.url} responds and accepts the credential.",
         )
 
     def test_a_gateways_page_is_not(self, serve: Serve, describe: Describe) -> None:
