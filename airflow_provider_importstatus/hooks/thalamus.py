@@ -17,6 +17,7 @@ from airflow_provider_importstatus.exceptions import (
     ImportNotFoundError,
     ImportProtocolError,
     ImportRequestError,
+    ImportSettingsError,
 )
 from airflow_provider_importstatus.hooks.base import ImportStatusHook
 from airflow_provider_importstatus.hooks.connection_form import Advice
@@ -145,7 +146,7 @@ class ThalamusHook(ImportStatusHook):
         query = urlencode(
             {
                 "name": read_param("name", file.name if name is None else name, "sales.csv"),
-                "type": read_param("type", type, "25011"),
+                "type": _read_type(type),
             }
         )
         upload = Upload(file, "application/octet-stream", field="file")
@@ -181,6 +182,13 @@ class ThalamusHook(ImportStatusHook):
     @property
     def _api(self) -> str:
         return "" if self.base_url.endswith(API) else API
+
+
+def _read_type(value: Any) -> str:
+    text = read_param("type", value, "25011")
+    if not text.isdecimal():
+        raise ImportSettingsError("type is not a number. Give one such as 25011. Nothing was sent.")
+    return text
 
 
 def _unknown(import_id: str) -> ImportNotFoundError:

@@ -144,7 +144,7 @@ class ZilliantHook(ImportStatusHook):
         :param mapping: the JSON object that creates a mapping, instead of ``mapping_id``
         """
         if mapping is None:
-            mapping_id = read_param("mapping_id", mapping_id, "6f1c…, or a mapping that creates one")
+            mapping_id = read_param("mapping_id", mapping_id, "6f1c1b9e-…")
         elif mapping_id is not None or not isinstance(mapping, Mapping):
             raise ImportSettingsError(
                 "mapping is given with mapping_id, or is not a dictionary. Give one of mapping_id (text) and"

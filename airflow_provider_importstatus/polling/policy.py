@@ -61,23 +61,24 @@ def _judge_partial(status: ImportStatus, policy: Policy) -> Verdict:
             return Verdict(Action.SUCCEED, f"{describe(status)} Accepted: on_partial is 'succeed'.")
         case Action.SKIP:
             return Verdict(Action.SKIP, f"{describe(status)} Skipped: on_partial is 'skip'.")
-    if policy.max_failed_rows and rejected is None:
-        advice = "The vendor does not report rejected rows, so on_partial applies instead of max_failed_rows."
-        return Verdict(Action.FAIL, f"{describe(status)} {advice}")
-    advice = (
-        "To accept it, set on_partial='succeed' or max_failed_rows; to skip the task, set on_partial='skip'."
-    )
+    advice = "To accept it, set on_partial='succeed'; to skip the task, set on_partial='skip'."
+    if rejected is not None:
+        advice = advice.replace("; to", " or max_failed_rows; to")
+    elif policy.max_failed_rows:
+        advice = f"The vendor does not report rejected rows, so max_failed_rows has no effect. {advice}"
     return Verdict(Action.FAIL, f"{describe(status)} {advice}")
 
 
 def describe(status: ImportStatus) -> str:
-    """Return a one-line summary: import, state, the vendor's state, row counts and first messages."""
+    """Return a one-line summary: import, state, the vendor's state, counts, first messages and reports."""
     head = f"Import {status.import_id} ({status.vendor}) is {status.state}"
     facts = [f"vendor state {status.vendor_state!r}"]
     facts += [str(status.rows)] if str(status.rows) else []
-    facts += [f"{stage.stage} {stage.state}" for stage in status.stages if stage.state != status.state][:3]
+    usual = ImportState.SUCCEEDED if status.state.is_terminal else status.state
+    facts += [f"{stage.stage} {stage.state}" for stage in status.stages if stage.state != usual][:3]
     quoted = [f'"{message}"' for message in status.messages[:3]]
     more = len(status.messages) - len(quoted) + status.more_messages
     quoted += [f"and {more} more"] if more else []
     messages = f" Messages: {', '.join(quoted)}." if quoted else ""
-    return f"{head}: {'; '.join(facts)}.{messages}"
+    stored = f" Error reports: {', '.join(status.error_reports[:3])}." if status.error_reports else ""
+    return f"{head}: {'; '.join(facts)}.{messages}{stored}"

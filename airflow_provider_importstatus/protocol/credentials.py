@@ -155,7 +155,8 @@ def authenticate_once(vendor: Vendor, now: float) -> Flow[Credential]:
     if rejection and 0 <= now - rejection.rejected_at < REJECTED_LOGIN_PAUSE:
         left = REJECTED_LOGIN_PAUSE - (now - rejection.rejected_at)
         raise ImportAuthError(
-            f"{rejection.reason} The login is not repeated within a minute, since vendors lock users;"
+            f"{rejection.reason} The login is not repeated within a minute, through no connection and with no"
+            " other password, since vendors lock users;"
             f" the next attempt is possible in {left:.0f} s."
         )
     try:

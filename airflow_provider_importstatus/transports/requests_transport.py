@@ -151,8 +151,10 @@ def _within(
     except requests.exceptions.SSLError as error:
         raise _tls_error(error, where) from error
     except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
-        unavailable = ImportUnavailableError(f"{where} got no response: {root_cause(error)}.")
-        unavailable.is_unsent = _is_unconnected(error)
+        is_unconnected = _is_unconnected(error)
+        advice = " Nothing was sent: check the connection's host and proxy." if is_unconnected else ""
+        unavailable = ImportUnavailableError(f"{where} got no response: {root_cause(error)}.{advice}")
+        unavailable.is_unsent = is_unconnected
         raise unavailable from error
     except (requests.RequestException, ValueError) as error:
         if isinstance(underlying_error(error), urllib3.exceptions.InvalidHeader):
