@@ -93,7 +93,7 @@ class ConnectionTest:
         if left <= 0:
             raise ImportUnavailableError(f"{request.label} was not sent: the timeout has expired.")
         response = requests_transport.exchange(request, session, left)
-        secrets = (*self._credential.all_secrets, self._hook.settings.password)
+        secrets = (*self._credential.all_secrets, *self._hook.settings.secrets)
         self._response = replace(response, secrets=secrets)
         return response
 
