@@ -9,7 +9,7 @@ VENV ?= .venv
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help check demo demo-up test test-jobs test-scale test-cluster test-ui test-fast lint types bench bench-rest clean
+.PHONY: help check demo demo-up test test-jobs test-secrets test-scale test-cluster test-ui test-fast lint types bench bench-rest clean
 
 # Another Airflow version is another stamp, so it is installed.
 INSTALLED := $(VENV)/airflow-$(AIRFLOW_VERSION).installed
@@ -40,7 +40,7 @@ demo-up: $(INSTALLED) ## The same, and leave Airflow running until Ctrl-C
 # Tests with a real Airflow mostly wait: groups of them run beside all others.
 test: PROCESSES = 4
 test: $(INSTALLED) postgresql ## Run the tests, most of those with a real Airflow too
-	$(PYTEST) $(PARALLEL) $(addprefix --ignore tests/,cluster described scale ui whole_job)
+	$(PYTEST) $(PARALLEL) $(addprefix --ignore tests/,cluster described scale secrets/test_campaign.py ui whole_job)
 
 # As root on Debian it is got; elsewhere this says what to do.
 .PHONY: postgresql
@@ -52,6 +52,9 @@ postgresql:
 test-jobs: PROCESSES = 2
 test-jobs: $(INSTALLED) postgresql ## Run whole jobs and described vendors in real Airflows: 4 minutes
 	$(PYTEST) $(PARALLEL) tests/described tests/whole_job
+
+test-secrets: $(INSTALLED) postgresql ## Search a real Airflow for secrets that vendors quote: 3 minutes
+	$(PYTEST) tests/secrets
 
 test-scale: $(INSTALLED) postgresql ## Run the tests with many waits, two triggerers and a shared token: minutes
 	$(PYTEST) tests/scale
@@ -87,7 +90,7 @@ chromium:
 
 test-fast: PROCESSES = 3
 test-fast: $(INSTALLED) ## Run all tests that need no running Airflow
-	$(PYTEST) $(PARALLEL) $(addprefix --ignore tests/,cluster deployment described postgres scale ui whole_job zero_worker)
+	$(PYTEST) $(PARALLEL) $(addprefix --ignore tests/,cluster deployment described postgres scale secrets/test_campaign.py ui whole_job zero_worker)
 
 lint: $(INSTALLED) ## Check style and formatting
 	$(BIN)/ruff check .

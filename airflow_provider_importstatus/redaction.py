@@ -67,16 +67,14 @@ def clean_text(
 ) -> str:
     """Return the beginning of the text, storable and redacted.
 
-        The cost does not grow with the text: only a window of it is read.     out.
-    A partial secret or link at its end
-        is left out.
-        out.
+    The cost does not grow with the text: only a window of it is read. A partial secret or link at its end is
+    left out.
 
-        :param text: any text
-        :param length: number of characters to keep
-        :param secrets: the secrets to replace, however they are escaped
-        :param is_cut: whether the text was truncated before
-        :param host_only: cut every link to its host, not only links that may carry a credential
+    :param text: any text
+    :param length: number of characters to keep
+    :param secrets: the secrets to replace, however they are escaped
+    :param is_cut: whether the text was truncated before
+    :param host_only: cut every link to its host, not only links that may carry a credential
     """
     spellings = _spellings(secrets)
     longest = len(spellings[0]) if spellings else 0

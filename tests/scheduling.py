@@ -19,6 +19,7 @@ GROUPS = {
     "tests/deployment/test_demo_leaves_nothing_behind.py": "demo",
     "tests/scale/*": "scale",
     "tests/ui/*": "ui",
+    "tests/secrets/test_campaign.py": "secrets",
 }
 #: So many groups run at a time: more would keep two cores from what has to happen in time.
 AT_A_TIME = 2

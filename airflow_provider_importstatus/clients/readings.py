@@ -87,7 +87,13 @@ def only_our_errors(vendor: str) -> Iterator[None]:
     except Exception as error:
         raise ImportProtocolError(
             f"{vendor}: the response could not be read ({type(error).__name__}). Please report this as a bug."
-        ) from error
+        ) from _without_text(error)
+
+
+def _without_text(error: Exception) -> Exception:
+    """Return an exception that shows where another was raised, without its text, which may quote secrets."""
+    hidden = RuntimeError(f"{type(error).__name__} (its text, which may quote secrets, is not shown)")
+    return hidden.with_traceback(error.__traceback__)
 
 
 def edited_too_often(conn_id: str) -> ImportUnavailableError:

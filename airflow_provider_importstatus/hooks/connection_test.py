@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_importstatus.clients import token_store
 from airflow_provider_importstatus.clients.masking import mask_credential
+from airflow_provider_importstatus.clients.readings import only_our_errors
 from airflow_provider_importstatus.exceptions import (
     ImportAuthError,
     ImportNotFoundError,
@@ -63,7 +64,10 @@ class ConnectionTest:
         try:
             base_url = hook.base_url  # Fails before a login.
             self._ends = time.monotonic() + hook.settings.timeout
-            with requests_transport.Session(hook.settings, USER_AGENT) as session:
+            with (
+                only_our_errors(hook.hook_name),
+                requests_transport.Session(hook.settings, USER_AGENT) as session,
+            ):
                 requests_transport.run_flow(hook.probe(), partial(self._perform, session))
         except ImportNotFoundError:
             if not self._is_json():
@@ -93,7 +97,7 @@ class ConnectionTest:
         if left <= 0:
             raise ImportUnavailableError(f"{request.label} was not sent: the timeout has expired.")
         response = requests_transport.exchange(request, session, left)
-        secrets = (*self._credential.all_secrets, self._hook.settings.password)
+        secrets = (*self._credential.all_secrets, *self._hook.settings.secrets)
         self._response = replace(response, secrets=secrets)
         return response
 

@@ -127,7 +127,7 @@ def _send(vendor: Vendor, request: Request, credential: Credential) -> Flow[Resp
     return replace(
         response,
         status=vendor.effective_status(response),
-        secrets=(*credential.all_secrets, vendor.settings.password),
+        secrets=(*credential.all_secrets, *vendor.settings.secrets),
     )
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from airflow_provider_importstatus.exceptions import ImportSettingsError
 
@@ -76,6 +77,17 @@ class ConnectionSettings:
     def proxy(self) -> str | None:
         """URL of the proxy; None for the environment's."""
         return self.get_str("proxy") or None
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What a response may quote besides its credential: the password, and what the proxy is sent."""
+        proxy = self.proxy or ""
+        user, at, _ = (proxy.partition("//")[2] or proxy).rpartition("@")
+        if not at:
+            return (self.password,)
+        name, _, password = user.partition(":")
+        sent = f"{unquote(name)}:{unquote(password)}".encode("latin-1", "replace")
+        return (self.password, unquote(password), base64.b64encode(sent).decode())
 
     @property
     def verify(self) -> bool | str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import traceback
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -14,6 +15,7 @@ from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_importstatus.clients import readings
 from airflow_provider_importstatus.clients.async_client import HookSource, shared_client
+from airflow_provider_importstatus.exceptions import ImportProtocolError
 from airflow_provider_importstatus.hooks.base import ImportStatusHook
 from airflow_provider_importstatus.hooks.tao import TaoAdvanceHook
 from airflow_provider_importstatus.protocol.flow import Flow, send_authenticated
@@ -276,3 +278,17 @@ def test_an_outage_is_probed_by_one_of_many_waits(sandbox: Sandbox) -> None:
     run(many())
     # Polls in flight when it started, and one or two probes; without sharing there would be about 1,500.
     assert sandbox.requests("thalamus")["status"] <= 30
+
+
+def test_the_text_of_a_bug_is_hidden_and_its_place_is_shown() -> None:
+    """It may quote a response, with signed URLs, or a credential."""
+
+    def buggy() -> None:
+        raise KeyError("hunter2")
+
+    with pytest.raises(ImportProtocolError, match="KeyError") as error, readings.only_our_errors("Acme"):
+        buggy()
+    shown = "".join(traceback.format_exception(error.value))
+    assert "in buggy" in shown
+    assert "KeyError" in shown
+    assert "'hunter2'" not in shown.replace('raise KeyError("hunter2")', "")

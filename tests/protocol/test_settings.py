@@ -284,3 +284,18 @@ def test_an_origin_is_scheme_name_and_port(url: str, reaches: tuple[str, str, in
 
 def test_a_host_with_the_same_prefix_is_another_origin() -> None:
     assert origin("https://v.example.evil.example") != origin("https://v.example")
+
+
+@pytest.mark.parametrize(
+    ("proxy", "secrets"),
+    [
+        ("", ()),
+        ("http://proxy.example:3128", ()),
+        ("http://u:p%2Fw@proxy.example", ("p/w", "dTpwL3c=")),
+        ("u:p/w@proxy.example", ("p/w", "dTpwL3c=")),
+        ("http://u@proxy.example", ("", "dTo=")),
+        ("http://u:\N{SNOWMAN}@proxy.example", ("\N{SNOWMAN}", "dTo/")),
+    ],
+)
+def test_what_a_proxy_is_sent_is_secret(proxy: str, secrets: tuple[str, ...]) -> None:
+    assert settings(password="pass", extra={"proxy": proxy}).secrets == ("pass", *secrets)
