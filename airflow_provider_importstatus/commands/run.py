@@ -21,6 +21,7 @@ from airflow_provider_importstatus.commands.progress import LogLines, progress_o
 from airflow_provider_importstatus.commands.table import format_status
 from airflow_provider_importstatus.exceptions import (
     AirflowSensorTimeout,
+    ImportProtocolError,
     ImportSettingsError,
     ImportStatusError,
 )
@@ -154,25 +155,28 @@ def _describe(options: argparse.Namespace, output: Output) -> ExitStatus:
             output.result(json.dumps({"valid": False, "errors": [str(error) for error in loaded]}))
         return ExitStatus.ERROR
     if options.answer is not None:
-        _print_answer(loaded, options, output)
-    elif options.status is not None:
+        return _print_answer(loaded, options, output)
+    if options.status is not None:
         raise ImportSettingsError("--status needs --answer, the file with the answer that has it.")
-    elif output.is_json:
+    if output.is_json:
         output.result(json.dumps({"valid": True, **loaded.to_dict()}))
     else:
         output.result(describe.format_explanation(loaded.explain()))
     return ExitStatus.SUCCEEDED
 
 
-def _print_answer(loaded: describe.Described, options: argparse.Namespace, output: Output) -> None:
+def _print_answer(loaded: describe.Described, options: argparse.Namespace, output: Output) -> ExitStatus:
     try:
         output.status(loaded.read_answer(options.answer, options.status))
+        return ExitStatus.SUCCEEDED
     except ImportSettingsError:
         # About the arguments.
         raise
     except ImportStatusError as error:
         told = {"error": type(error).__name__, "message": str(error)}
         output.result(json.dumps(told) if output.is_json else f"{told['error']}: {told['message']}")
+        # The other errors are what the vendor says: a description that reads them is right.
+        return ExitStatus.ERROR if isinstance(error, ImportProtocolError) else ExitStatus.SUCCEEDED
 
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace, Output], ExitStatus]] = {
