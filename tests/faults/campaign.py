@@ -15,7 +15,7 @@ import unicodedata
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +23,7 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import DAG
 
-from airflow_provider_importstatus.exceptions import AirflowFailException, AirflowSkipException
+from airflow_provider_importstatus.exceptions import AirflowFailException
 from airflow_provider_importstatus.operators.import_file import ImportFileOperator
 from airflow_provider_importstatus.sensors.import_status import ImportStatusSensor
 from airflow_provider_importstatus.triggers.import_status import ImportStatusTrigger
@@ -134,7 +134,8 @@ def _vendors(plans: Sequence[Plan]) -> Iterator[str]:
     with subprocess.Popen(
         command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as server:
-        assert server.stdin and server.stdout
+        assert server.stdin
+        assert server.stdout
         print(json.dumps([plan.to_dict() for plan in plans]), file=server.stdin, flush=True)
         yield server.stdout.readline().strip()
         server.stdin.close()
@@ -179,10 +180,8 @@ async def _run_in_loop(campaign: Campaign, plans: Sequence[Plan]) -> None:
     async def run(plan: Plan) -> None:
         async with turns:
             longest = plan.timeout + plan.request_timeout + PATIENCE
-            try:
+            with suppress(TimeoutError):
                 campaign.ends[plan.wait] = await asyncio.wait_for(_end_in_loop(plan), longest)
-            except TimeoutError:
-                pass
 
     with BareLoop() as campaign.bare:
         watching = asyncio.ensure_future(campaign.lateness.watch())
@@ -235,7 +234,7 @@ def _run_on_workers(campaign: Campaign, plans: Sequence[Plan], folder: Path) -> 
 
 
 def _task(plan: Plan, folder: Path) -> Any:
-    schedule = {
+    schedule: dict[str, Any] = {
         "conn_id": plan.lane,
         "timeout": plan.timeout,
         "outage_tolerance": plan.tolerance,
@@ -256,7 +255,8 @@ def _task(plan: Plan, folder: Path) -> Any:
 
 def _end_on_worker(tries: Sequence[Any]) -> End:
     """Run a task as Airflow does: again after an error that may pass."""
-    began, store, told = time.monotonic(), Store(), []
+    began, store = time.monotonic(), Store()
+    told: list[Any] = []
     for task in tries:
         ti = TaskInstance() if len(tries) == 1 else TriedTaskInstance()
         outcome, is_final = _end_of_try(task, {"ti": ti, "task_state_store": store}, told)
@@ -269,7 +269,7 @@ def _end_on_worker(tries: Sequence[Any]) -> End:
 def _end_of_try(task: Any, context: Any, told: list[Any]) -> tuple[str, bool]:
     try:
         result = task.execute(context)
-    except (Exception, AirflowSkipException) as error:
+    except Exception as error:
         told.append(str(error))
         name = type(error).__name__
         if name in ("ImportFailedError", "SubmittedImportError"):

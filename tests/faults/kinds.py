@@ -103,7 +103,7 @@ def with_more(data: dict[str, Any], more: bytes) -> bytes:
     return json.dumps(data).encode()[:-1] + b', "ignored": ' + more + b"}"
 
 
-def limited(asked: Asked, status: int, after: str) -> list[Part]:
+def limited(status: int, after: str) -> list[Part]:
     """Return a response with `Retry-After`."""
     return [whole({"message": "Slow down."}, status, retry_after=after)]
 
@@ -132,7 +132,7 @@ def unfinished(asked: Asked) -> list[Part]:
     return [asked.one_of(sent[:20], sent[:-1], sent[: -len(lie) // 2], chunks, cut[:-4], sent[:-2]), CLOSE]
 
 
-def trickled(asked: Asked, body: bytes, pause: float) -> Iterator[Part]:
+def trickled(body: bytes, pause: float) -> Iterator[Part]:
     """Yield a response in pieces, with pauses."""
     for index in range(0, len(body), 16):
         yield body[index : index + 16]
@@ -199,11 +199,11 @@ KINDS: dict[str, Kind] = {
     "wide and valid": Kind("good", lambda a: [whole(with_more(a.told(), b"[" + b"1," * 300_000 + b"1]"))]),
     "long number": Kind("good", lambda a: [whole(with_more(a.told(), b"9" * 400))]),
     "closed after the answer": Kind("good", lambda a: [whole(a.told()), CLOSE]),
-    "slow but complete": Kind("good", lambda a: trickled(a, whole(a.told()), 0.002)),
+    "slow but complete": Kind("good", lambda a: trickled(whole(a.told()), 0.002)),
     "state of a wrong type": Kind("broken", lambda a: [whole(without_state(a))]),
     # The connection
-    "dropped before the answer": Kind("unavailable", lambda a: [CLOSE]),
-    "reset before the answer": Kind("unavailable", lambda a: [RESET]),
+    "dropped before the answer": Kind("unavailable", lambda _: [CLOSE]),
+    "reset before the answer": Kind("unavailable", lambda _: [RESET]),
     "dropped within the answer": Kind("unavailable", unfinished),
     "stalled": Kind("unavailable", lambda a: [a.one_of(b"", whole(a.lied())[:30]), STALL], is_slow=True),
     "dribbled": Kind("unavailable", dribbled, is_slow=True),
@@ -214,19 +214,17 @@ KINDS: dict[str, Kind] = {
         lambda a: [whole(a.lied(), a.one_of(500, 502, 503, 504, 507, 520, 599), connection="close")],
     ),
     "408 and 425": Kind("unavailable", lambda a: [whole(a.lied(), a.one_of(408, 425))]),
-    "429": Kind("unavailable", lambda a: [whole({"message": "Slow down."}, 429)]),
-    "429, Retry-After: 1": Kind("unavailable", lambda a: limited(a, 429, "1")),
-    "429, Retry-After: a date": Kind("unavailable", lambda a: limited(a, 429, date(a, 2.0))),
-    "429, Retry-After: a past date": Kind("unavailable", lambda a: limited(a, 429, date(a, -86400.0))),
+    "429": Kind("unavailable", lambda _: [whole({"message": "Slow down."}, 429)]),
+    "429, Retry-After: 1": Kind("unavailable", lambda _: limited(429, "1")),
+    "429, Retry-After: a date": Kind("unavailable", lambda a: limited(429, date(a, 2.0))),
+    "429, Retry-After: a past date": Kind("unavailable", lambda a: limited(429, date(a, -86400.0))),
     "429, Retry-After: unusable": Kind(
         "unavailable",
-        lambda a: limited(
-            a, 429, a.one_of("", "-1", "0", "nan", "inf", "soon", "1e999", "1 s", "\xe9", "1,2")
-        ),
+        lambda a: limited(429, a.one_of("", "-1", "0", "nan", "inf", "soon", "1e999", "1 s", "\xe9", "1,2")),
     ),
-    "429, Retry-After: days": Kind("unavailable", lambda a: limited(a, 429, "1e300"), is_long=True),
-    "503, Retry-After: days": Kind("unavailable", lambda a: limited(a, 503, "864000"), is_long=True),
-    "503, Retry-After: 1": Kind("unavailable", lambda a: limited(a, 503, "1")),
+    "429, Retry-After: days": Kind("unavailable", lambda _: limited(429, "1e300"), is_long=True),
+    "503, Retry-After: days": Kind("unavailable", lambda _: limited(503, "864000"), is_long=True),
+    "503, Retry-After: 1": Kind("unavailable", lambda _: limited(503, "1")),
     "page under 200": Kind("broken", lambda a: page(a, 200)),
     "page under 404": Kind("broken", lambda a: page(a, 404)),
     "page under 502": Kind("unavailable", lambda a: page(a, 502)),
@@ -241,7 +239,7 @@ KINDS: dict[str, Kind] = {
     "refused, hostile text": Kind("refused", lambda a: [whole(refusal(a.vendor, hostile(a)), 400)]),
     "refused, echoed credential": Kind("refused", lambda a: [whole(refusal(a.vendor, a.credential), 400)]),
     "refused, page in UTF-16": Kind(
-        "refused", lambda a: [whole("<h1>No \x00</h1>".encode("utf-16"), 400, content_type="text/caf\xe9")]
+        "refused", lambda _: [whole("<h1>No \x00</h1>".encode("utf-16"), 400, content_type="text/caf\xe9")]
     ),
     "refused under 200": Kind(
         "refused", lambda a: [whole({**refusal("clear", hostile(a)), "status": 200})], vendors=("clear",)

@@ -20,18 +20,22 @@ BEAT = 0.01
 
 @dataclass
 class Lateness:
-    """How late a task that runs every 10 ms was, in seconds."""
+    """How late a task that runs every 10 ms was, in seconds.
 
-    beats: int = 0
+    :param work: the processor time of the loop's thread from one time to the next, at most: in contrast to
+        `longest`, other processes have no part in it
+    """
+
     longest: float = 0.0
+    work: float = 0.0
 
     async def watch(self) -> None:
         """Measure until cancelled."""
         while True:
-            due = time.monotonic() + BEAT
+            due, worked = time.monotonic() + BEAT, time.thread_time()
             await asyncio.sleep(BEAT)
             self.longest = max(self.longest, time.monotonic() - due)
-            self.beats += 1
+            self.work = max(self.work, time.thread_time() - worked)
 
 
 class BareLoop:

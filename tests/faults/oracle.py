@@ -30,12 +30,12 @@ def right_outcome(plan: Plan) -> str:
     for step in plan.at("submit"):
         if step.means == "refused":
             return CLASSES["refused"]
-        if may_have_started(plan, step):
+        if may_have_started(step):
             return "SubmissionUncertainError"
     return _outcome_of_polls(plan)
 
 
-def may_have_started(plan: Plan, step: Step) -> bool:
+def may_have_started(step: Step) -> bool:
     """Return whether a vendor may have started an import, although the answer does not say so."""
     if step.kind == "5xx":
         return _5XX[step.variant % len(_5XX)] != 503

@@ -196,7 +196,7 @@ def _doomed(source: _Draw, plan: Plan) -> Plan:
     chance = source.random
     steps = [source.step(_kinds(plan, "good"), state="running") for _ in range(chance.choice((0, 1, 2)))]
     long = [name for name, kind in KINDS.items() if kind.is_long]
-    endings: dict[str, tuple[list[str], dict[str, float]]] = {
+    endings: dict[str, tuple[list[str], dict[str, Any]]] = {
         "never ends": (_kinds(plan, "good"), {"timeout": 3.0}),
         "long pause": (long, {"timeout": 3.0}),
         "outage": (_kinds(plan, "unavailable", "broken"), {"tolerance": 0.5, "request_timeout": 2.0}),

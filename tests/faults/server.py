@@ -13,9 +13,9 @@ import socket
 import struct
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from .answers import answer
@@ -24,6 +24,8 @@ from .oracle import may_have_started
 from .plan import Plan, Step
 
 WAIT = re.compile(rb"w\d{5}")
+#: Paths of the requests that start an import.
+STARTS = re.compile(r"/ingest$|/api/v1/upload/api/v1/upload$|/import/file|/import$")
 #: Lifetimes of tokens, some of a wrong type or past.
 LIFETIMES = (3600, "3600", 0, -5, None, "soon", 1e300, [3600])
 
@@ -33,7 +35,7 @@ class Course:
     """How far a wait has come.
 
     :param left: the answers that are left, by place
-    :param ended: the state that was told last
+    :param told: the latest state that could be read
     :param not_before: when the next poll may come (monotonic)
     """
 
@@ -55,14 +57,15 @@ class Course:
 class Vendors:
     """Answers requests."""
 
-    def __init__(self, plans: Iterable[Plan], elsewhere: str) -> None:
+    def __init__(self, plans: Iterable[Plan], elsewhere: str, mistakes: list[str]) -> None:
         self.courses = {plan.wait: Course(plan) for plan in plans}
         for course in self.courses.values():
             for place in ("login", "prepare", "submit"):
                 course.left[place] = course.plan.at(place)
             course.left["poll"] = course.plan.at("poll", "report")
         self.elsewhere = elsewhere
-        self.strays = 0
+        #: Requests that must not come, and errors of the servers.
+        self.mistakes = mistakes
 
     def respond(self, method: str, target: str, head: bytes, body: bytes) -> Iterable[Part]:
         """Return the answer to a request."""
@@ -73,7 +76,7 @@ class Vendors:
         if "oauth" in target:
             return self._login(course)
         if course is None:
-            self.strays += 1
+            self.mistakes.append(f"{method} {target} belongs to no wait")
             return [whole({"message": "This belongs to no wait."}, 500)]
         credential = re.search(rb"(?im)^(?:authorization|x-clear-auth-token): *(?:\w+ )?(\S+)", head)
         asked = (course, credential[1].decode() if credential else "")
@@ -87,7 +90,7 @@ class Vendors:
             name: {"served": each.served, "starts": each.starts, "polls": each.polls, "early": each.early}
             for name, each in self.courses.items()
         }
-        return {"waits": waits, "strays": self.strays}
+        return {"waits": waits, "mistakes": self.mistakes}
 
     def _login(self, course: Course | None) -> Iterable[Part]:
         if course and course.left["login"]:
@@ -112,19 +115,17 @@ class Vendors:
 
     def _submission(self, course: Course, credential: str, target: str) -> Iterable[Part]:
         name = course.plan.wait
-        if not any(end in target for end in ("/ingest", "/api/v1/upload/api/v1/upload", "/import/file")):
-            is_start = target.endswith("/import")
-            if not is_start:
-                if course.left["prepare"] and "/storage" not in target:
-                    return self._fault(course, course.left["prepare"].pop(0), credential)
-                return [whole({"uploadId": name, "url": f"{self.elsewhere}/storage/{name}.csv"})]
+        if not STARTS.search(target):
+            if course.left["prepare"]:
+                return self._fault(course, course.left["prepare"].pop(0), credential)
+            return [whole({"uploadId": name, "url": f"{self.elsewhere}/storage/{name}.csv"})]
         if course.left["submit"]:
             step = course.left["submit"].pop(0)
-            course.starts += may_have_started(course.plan, step)
+            course.starts += may_have_started(step)
             return self._fault(course, step, credential)
         course.starts += 1
         import_id = f"{name}-{course.starts}"
-        return [whole({key: import_id for key in ("taskId", "referenceId", "importId", "id")})]
+        return [whole(dict.fromkeys(("taskId", "referenceId", "importId", "id"), import_id))]
 
     def _fault(
         self, course: Course, step: Step, credential: str = "", is_report: bool = False
@@ -145,18 +146,21 @@ class Vendors:
 
 
 class Elsewhere:
-    """A server that only storages' uploads may reach."""
+    """Another server: of Clear's storage, and of redirects, which nobody may follow."""
 
     def __init__(self) -> None:
-        self.hits: Counter[str] = Counter()
+        self.mistakes: list[str] = []
 
-    def respond(self, method: str, target: str, head: bytes, body: bytes) -> Iterable[Part]:
-        """Answer an upload, and count what must not come."""
-        self.hits["storage" if target.startswith("/storage/") else "lie"] += 1
+    def respond(self, method: str, target: str, head: bytes, _body: bytes) -> Iterable[Part]:
+        """Answer an upload, which carries no credential of the vendor."""
+        if not target.startswith("/storage/") or b"x-clear" in head.lower():
+            self.mistakes.append(f"{method} {target} must not come")
         return [whole(b"")]
 
 
-async def _serve(respond: Any, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _serve(
+    respond: Any, mistakes: list[str], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
     try:
         while request := await _read(reader):
             for part in respond(*request):
@@ -176,6 +180,8 @@ async def _serve(respond: Any, reader: asyncio.StreamReader, writer: asyncio.Str
                     await writer.drain()
     except (ConnectionError, asyncio.IncompleteReadError):
         pass
+    except Exception as error:
+        mistakes.append(repr(error))
     finally:
         writer.close()
 
@@ -199,17 +205,16 @@ async def main() -> None:
     """Serve until the standard input ends."""
     plans = [Plan.from_dict(each) for each in json.loads(sys.stdin.readline())]
     elsewhere = Elsewhere()
-    other = await asyncio.start_server(
-        lambda reader, writer: _serve(elsewhere.respond, reader, writer), "127.0.0.1", 0
-    )
-    vendors = Vendors(plans, _url(other))
-    seen = vendors.seen
-    vendors.seen = lambda: {**seen(), "elsewhere": dict(elsewhere.hits)}  # type: ignore[method-assign]
-    server = await asyncio.start_server(
-        lambda reader, writer: _serve(vendors.respond, reader, writer), "127.0.0.1", 0, backlog=1000
-    )
-    print(_url(server), flush=True)
+    other = await _listen(elsewhere.respond, elsewhere.mistakes)
+    vendors = Vendors(plans, _url(other), elsewhere.mistakes)
+    server = await _listen(vendors.respond, vendors.mistakes)
+    sys.stdout.write(f"{_url(server)}\n")
+    sys.stdout.flush()
     await asyncio.to_thread(sys.stdin.read)
+
+
+async def _listen(respond: Any, mistakes: list[str]) -> asyncio.Server:
+    return await asyncio.start_server(partial(_serve, respond, mistakes), "127.0.0.1", 0, backlog=1000)
 
 
 def _url(server: asyncio.Server) -> str:

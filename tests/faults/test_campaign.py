@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import random
+import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -35,27 +37,27 @@ pytestmark = [
 
 
 @pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch, no_refresh_delays: None) -> None:
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten the pauses of an outage that waits share, and store no login's rejection."""
     monkeypatch.setattr(outage, "MAX_PROBE_INTERVAL", 0.3)
     monkeypatch.setattr(outage, "MIN_PROBE_INTERVAL", 0.05)
     token_store._own_rejections.clear()
 
 
-@pytest.mark.usefixtures("quick", "settled")
+@pytest.mark.usefixtures("quick", "no_refresh_delays", "settled")
 def test_each_wait_of_a_campaign_of_faults_ends_rightly_and_in_time(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     campaign = run_campaign(draw(SEED, WAITS), tmp_path)
     capsys.readouterr()
     with capsys.disabled():
-        print(_report(campaign))
+        sys.stdout.write(_report(campaign))
     wrong = campaign.wrong()
     assert not wrong, _explained(campaign, wrong, tmp_path)
     assert set(campaign.table()) == set(KINDS), f"FAULT_SEED={SEED}"
-    assert not campaign.seen["strays"]
-    assert not campaign.seen["elsewhere"].get("lie")
+    assert not campaign.seen["mistakes"], f"FAULT_SEED={SEED}"
     assert campaign.lateness.longest < campaign.bare.longest + BLOCKED * TOLERANCE, f"FAULT_SEED={SEED}"
+    assert campaign.lateness.work < BLOCKED, f"FAULT_SEED={SEED}"
     assert campaign.memory.growth < GROWTH, f"FAULT_SEED={SEED}"
 
 
@@ -79,7 +81,7 @@ def _report(campaign: Campaign) -> str:
     lines += [f"  {letter}  {outcome}" for letter, outcome in zip("abcdefghijklmnop", outcomes, strict=False)]
     lines.append(f"{'':{width}}" + "".join(f"{letter:>6}" for letter in "abcdefghijklmnop"[: len(outcomes)]))
     for kind in KINDS:
-        counts = table.get(kind, {})
+        counts = table.get(kind, Counter())
         lines.append(
             f"{kind:{width}}" + "".join(f"{counts.get(outcome, 0) or '.':>6}" for outcome in outcomes)
         )
@@ -89,11 +91,15 @@ def _report(campaign: Campaign) -> str:
         f"{len(campaign.ends)} waits ended; {polls} polls; {starts} imports started or perhaps started"
     )
     lines.append(
-        f"event loop late by at most {campaign.lateness.longest * 1000:.0f} ms, a bare one beside it"
-        f" by {campaign.bare.longest * 1000:.0f} ms"
+        f"event loop late by at most {_ms(campaign.lateness.longest)}, a bare one beside it by"
+        f" {_ms(campaign.bare.longest)}; at work without a break for at most {_ms(campaign.lateness.work)}"
     )
     lines.append(f"memory grew by at most {campaign.memory.growth:.0f} MiB")
-    return "\n".join(lines)
+    return "\n".join([*lines, ""])
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms"
 
 
 def _explained(campaign: Campaign, wrong: dict[str, str], folder: Path) -> str:
