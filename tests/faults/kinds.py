@@ -73,6 +73,7 @@ class Kind:
     :param answer: what is sent
     :param vendors: the vendors that have it; empty for all
     :param is_slow: whether it takes as long as the client's timeout
+    :param is_announced: whether it makes the client pause for a second
     :param is_long: whether it makes the client pause until the wait is over
     """
 
@@ -81,6 +82,7 @@ class Kind:
     vendors: tuple[str, ...] = ()
     is_slow: bool = False
     is_long: bool = False
+    is_announced: bool = False
 
 
 def whole(body: bytes | dict[str, Any], status: int = 200, **headers: str) -> bytes:
@@ -215,8 +217,8 @@ KINDS: dict[str, Kind] = {
     ),
     "408 and 425": Kind("unavailable", lambda a: [whole(a.lied(), a.one_of(408, 425))]),
     "429": Kind("unavailable", lambda _: [whole({"message": "Slow down."}, 429)]),
-    "429, Retry-After: 1": Kind("unavailable", lambda _: limited(429, "1")),
-    "429, Retry-After: a date": Kind("unavailable", lambda a: limited(429, date(a, 2.0))),
+    "429, Retry-After: 1": Kind("unavailable", lambda _: limited(429, "1"), is_announced=True),
+    "429, Retry-After: a date": Kind("unavailable", lambda a: limited(429, date(a, 2.0)), is_announced=True),
     "429, Retry-After: a past date": Kind("unavailable", lambda a: limited(429, date(a, -86400.0))),
     "429, Retry-After: unusable": Kind(
         "unavailable",
@@ -224,7 +226,7 @@ KINDS: dict[str, Kind] = {
     ),
     "429, Retry-After: days": Kind("unavailable", lambda _: limited(429, "1e300"), is_long=True),
     "503, Retry-After: days": Kind("unavailable", lambda _: limited(503, "864000"), is_long=True),
-    "503, Retry-After: 1": Kind("unavailable", lambda _: limited(503, "1")),
+    "503, Retry-After: 1": Kind("unavailable", lambda _: limited(503, "1"), is_announced=True),
     "page under 200": Kind("broken", lambda a: page(a, 200)),
     "page under 404": Kind("broken", lambda a: page(a, 404)),
     "page under 502": Kind("unavailable", lambda a: page(a, 502)),

@@ -59,4 +59,6 @@ def _outcome_of_polls(plan: Plan) -> str:
             case "unauthorized" if not is_known:
                 return CLASSES[step.means]
     last = polls[-1]
-    return TIMEOUT if is_paused or last.means == "good" else CLASSES[last.means]
+    return (
+        TIMEOUT if is_paused or KINDS[last.kind].is_announced or last.means == "good" else CLASSES[last.means]
+    )

@@ -196,10 +196,14 @@ def _doomed(source: _Draw, plan: Plan) -> Plan:
     chance = source.random
     steps = [source.step(_kinds(plan, "good"), state="running") for _ in range(chance.choice((0, 1, 2)))]
     long = [name for name, kind in KINDS.items() if kind.is_long]
+    # A pause that the vendor announces does not count as outage.
+    announced = [name for name, kind in KINDS.items() if kind.is_announced]
+    outage = [name for name in _kinds(plan, "unavailable", "broken") if name not in announced]
     endings: dict[str, tuple[list[str], dict[str, Any]]] = {
         "never ends": (_kinds(plan, "good"), {"timeout": 3.0}),
         "long pause": (long, {"timeout": 3.0}),
-        "outage": (_kinds(plan, "unavailable", "broken"), {"tolerance": 0.5, "request_timeout": 2.0}),
+        "outage": (outage, {"tolerance": 0.5, "request_timeout": 2.0}),
+        "limited": (announced, {"tolerance": 2.0, "timeout": 6.0}),
         "unknown": (["not found"], {"tolerance": 0.5, "grace": 0.5}),
     }
     kinds, limits = endings[source.kind(endings)]
@@ -214,7 +218,7 @@ def _share_lanes(plans: list[Plan]) -> list[Plan]:
     shared: Counter[str] = Counter()
     placed = []
     for plan in plans:
-        is_own = plan.mode != "async" or plan.tolerance < 1 or plan.timeout < 10 or plan.request_timeout < 10
+        is_own = plan.mode != "async" or plan.tolerance < 10 or plan.timeout < 10 or plan.request_timeout < 10
         if not is_own and not plan.at("login"):
             lane = f"k{VENDORS.index(plan.vendor):02}{shared[plan.vendor] // LANE:03}"
             shared[plan.vendor] += 1

@@ -37,12 +37,14 @@ class Course:
     :param left: the answers that are left, by place
     :param told: the latest state that could be read
     :param not_before: when the next poll may come (monotonic)
+    :param lost: what befell the latest report
     """
 
     plan: Plan
     left: dict[str, list[Step]] = field(default_factory=dict)
     told: str = "running"
     not_before: float = 0.0
+    lost: Step | None = None
     starts: int = 0
     polls: int = 0
     early: int = 0
@@ -102,13 +104,17 @@ class Vendors:
         now = time.monotonic()
         course.early += now < course.not_before
         course.polls += 1
-        upcoming = course.left["poll"][0]
+        if is_report and course.lost:
+            # A client may repeat a request whose connection was closed.
+            return self._fault(course, course.lost, credential, is_report)
+        upcoming, course.lost = course.left["poll"][0], None
         if is_report and upcoming.place != "report":
             return [whole(answer(course.plan.vendor, course.told, is_report=True))]
         if not is_report and upcoming.place == "report":
             return [whole(answer(course.plan.vendor, course.plan.lie))]
         step = course.next_poll()
-        course.not_before = now + 0.95 if step.kind.endswith(("After: 1", "After: a date")) else 0.0
+        course.not_before = now + 0.95 if KINDS[step.kind].is_announced else 0.0
+        course.lost = step if is_report else None
         if step.means == "good":
             course.told = step.state
         return self._fault(course, step, credential, is_report)
