@@ -38,7 +38,7 @@ __all__ = ["Campaign", "End", "run_campaign"]
 
 ROOT = Path(__file__).parents[2]
 #: Waits at a time: in the event loop, and on workers.
-IN_LOOP, WORKERS = 300, 24
+IN_LOOP, WORKERS = 100, 24
 #: Seconds between two polls.
 INTERVAL = 0.02
 #: Seconds that a wait may take beyond its timeout and one request: a machine may be slow.

@@ -202,7 +202,7 @@ def _doomed(source: _Draw, plan: Plan) -> Plan:
     endings: dict[str, tuple[list[str], dict[str, Any]]] = {
         "never ends": (_kinds(plan, "good"), {"timeout": 3.0}),
         "long pause": (long, {"timeout": 3.0}),
-        "outage": (outage, {"tolerance": 0.5, "request_timeout": 2.0}),
+        "outage": (outage, {"tolerance": 0.5}),
         "limited": (announced, {"tolerance": 2.0, "timeout": 6.0}),
         "unknown": (["not found"], {"tolerance": 0.5, "grace": 0.5}),
     }
@@ -210,6 +210,8 @@ def _doomed(source: _Draw, plan: Plan) -> Plan:
     steps.append(source.step(kinds))
     if kinds is long:
         steps.append(Step("plain"))
+    if KINDS[steps[-1].kind].is_slow:
+        limits["request_timeout"] = 2.0
     return replace(plan, steps=tuple(steps), **limits)
 
 

@@ -24,7 +24,7 @@ WAITS = int(os.environ.get("FAULT_WAITS", "140"))
 SEED = int(os.environ.get("FAULT_SEED") or random.SystemRandom().randrange(10**6))
 #: How long our work may block the event loop, in seconds, and how much longer a busy machine makes it.
 BLOCKED, TOLERANCE = 0.2, 3.0
-#: How much memory the answers to 300 waits at a time may take, in MiB.
+#: How much memory the answers to 100 waits at a time may take, in MiB.
 GROWTH = 400.0
 #: Failed waits to shrink; the others mostly have the same reason.
 SHRUNK = 3
