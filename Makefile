@@ -9,7 +9,7 @@ VENV ?= .venv
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help check demo demo-up test test-jobs test-secrets test-scale test-cluster test-ui test-fast lint types bench bench-rest clean
+.PHONY: help check demo demo-up test test-jobs test-secrets test-scale test-faults test-cluster test-ui test-fast lint types bench bench-rest clean
 
 # Another Airflow version is another stamp, so it is installed.
 INSTALLED := $(VENV)/airflow-$(AIRFLOW_VERSION).installed
@@ -58,6 +58,10 @@ test-secrets: $(INSTALLED) postgresql ## Search a real Airflow for secrets that 
 
 test-scale: $(INSTALLED) postgresql ## Run the tests with many waits, two triggerers and a shared token: minutes
 	$(PYTEST) tests/scale
+
+test-faults: export FAULT_WAITS ?= 2000
+test-faults: $(INSTALLED) ## Run thousands of waits through all kinds of faults (FAULT_WAITS, FAULT_SEED): minutes
+	$(PYTEST) tests/faults
 
 # Celery brings packages that nothing else here needs: a venv of its own.
 CLUSTER_VENV := .venv-cluster

@@ -142,15 +142,21 @@ class ClearHook(ImportStatusHook):
         return request.with_headers(headers)
 
     def effective_status(self, response: Response) -> int:
-        """Return the envelope's status if it is an error's and the HTTP status is not."""
+        """Return the envelope's status if it is an error's and the HTTP status is not.
+
+        An envelope with an error and nothing else stands for 400.
+        """
         if response.status >= 300:
             return response.status
         try:
-            status = read_json(response, WHAT).get("status")
+            envelope = read_json(response, WHAT)
         except ImportStatusError:
             return response.status
-        stated = parse_count(status)
-        return stated if stated is not None and stated >= 400 else response.status
+        stated = parse_count(envelope.get("status"))
+        if stated is not None and stated >= 400:
+            return stated
+        is_refusal = envelope.get("success") is False and envelope.get("error") and not envelope.get("result")
+        return 400 if is_refusal else response.status
 
     def submit(self, file: SourceFile, template_type: str | None = None) -> Flow[str]:
         """Upload a file, start its ingestion, and return the taskId.

@@ -33,6 +33,7 @@ class SharedOutage:
     error: ImportStatusError | None = None
     _failed: set[str] = field(default_factory=set)
     _failing_since: float = 0.0
+    _away_until: float = 0.0
     _next_probe: float = 0.0
     _probe_interval: float = MIN_PROBE_INTERVAL
     _last_prober: str = ""
@@ -67,14 +68,25 @@ class SharedOutage:
             self._not_before = max(self._not_before, now + min(error.retry_after or 0.0, MAX_RETRY_AFTER))
             return
         if not self._failed:
-            self._failing_since = now
+            self._failing_since, self._away_until = now, now
         self._failed.add(import_id)
+        self._exempt_pause(error, now)
         self.error = error
         if self.began is None and len(self._failed) >= min(FAILURES, waits):
             self.began = self._failing_since
             self._next_probe = now + self._probe_interval
             self._last_prober = import_id
         error.outage_since = self.began
+
+    def _exempt_pause(self, error: ImportStatusError, now: float) -> None:
+        """Shift the start of the outage by a pause that the vendor asks for, once for all waits."""
+        retry_after = getattr(error, "retry_after", None) or 0.0
+        away_until = now + min(retry_after, MAX_RETRY_AFTER)
+        if away_until > self._away_until:
+            pause = away_until - max(self._away_until, now)
+            self._failing_since, self._away_until = self._failing_since + pause, away_until
+            if self.began is not None:
+                self.began = self._failing_since
 
     def answered(self) -> None:
         """Record a response: whatever its content, the outage is over."""

@@ -392,6 +392,19 @@ def test_the_status_in_clears_envelope_counts(status: int, kind: type[ImportStat
     assert type(error) is kind
 
 
+def test_an_ingestion_that_clear_refuses_under_200_was_not_started() -> None:
+    reason = {"code": "E1", "message": "templateType is unknown"}
+    _, error = start("clear", answer(success=False, error=reason, result=None))
+    assert type(error) is ImportRequestError
+    assert "templateType is unknown" in str(error)
+
+
+def test_an_id_beside_an_error_of_clear_is_not_lost() -> None:
+    reply = answer(success=False, error={"message": "a warning"}, result={"taskId": "7f"})
+    _, import_id = play(submit("clear"), CREDENTIAL, *SUBMISSIONS["clear"].earlier[1:], reply)
+    assert import_id == "7f"
+
+
 # Earlier requests.
 
 

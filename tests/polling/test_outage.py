@@ -12,6 +12,7 @@ from airflow_provider_importstatus.exceptions import (
     ImportUnavailableError,
 )
 from airflow_provider_importstatus.polling.outage import MAX_PROBE_INTERVAL, SharedOutage
+from airflow_provider_importstatus.polling.schedule import PollAgain, Wait
 
 NOW = 1_800_000_000.0
 MANY = 1000
@@ -128,3 +129,19 @@ def test_a_rate_limit_delays_all_waits_for_the_time_in_retry_after() -> None:
 def test_a_rate_limit_is_not_an_outage() -> None:
     outage = outage_of("a", "b", "c", error=rate_limit(None))
     assert outage.postpone("d", NOW, MANY) is None
+
+
+def test_announced_pauses_do_not_count_as_outage_however_many_waits_hear_of_them() -> None:
+    error = ImportUnavailableError("HTTP 503", 600.0)
+    outage = outage_of("a", "b", "c", error=error)
+    again = ImportUnavailableError("HTTP 503", 600.0)
+    outage.failed("a", again, NOW + 605, MANY)
+    assert again.outage_since == NOW + 600 + 600
+
+
+def test_a_single_wait_endures_an_announced_pause_that_is_longer_than_its_tolerance() -> None:
+    outage, wait = SharedOutage(), Wait(first_poll_at=NOW, deadline=NOW + 86400, outage_tolerance=900)
+    for now in (NOW, NOW + 1800, NOW + 3600):
+        error = ImportUnavailableError("HTTP 503", 1800.0)
+        outage.failed("a", error, now, waits=1)
+        assert wait.on_error(error, now) == PollAgain(1800.0)
