@@ -68,7 +68,7 @@ COMMANDS = {
     "cat": "test_the_tutorials_dags_submit_its_files, test_the_described_vendor_is_read_as_shown",
     "printf": "test_the_tutorials_files_choose_a_scenario, test_the_described_vendor_is_played",
     **dict.fromkeys(
-        ["cd", "kill", "mkdir", "python3", "sleep", "source"], "The shell's own, and Python's venv."
+        ["cd", "kill", "mkdir", "python3", "sleep", "source", "until"], "The shell's own, and Python's venv."
     ),
 }
 EXPORT = re.compile(r"^export (AIRFLOW_CONN_\w+)=('.*?')$", re.MULTILINE | re.DOTALL)
