@@ -432,7 +432,8 @@ def _read_parameter(section: Section, name: str) -> str:
     if isinstance(value, bool):
         return json.dumps(value)
     if not (isinstance(value, str) or is_number(value)):
-        raise section.error(name, "is neither a text nor a number", "give one of them")
+        remedy = "give one of them, and quote a placeholder: '{import_id}'"
+        raise section.error(name, "is neither a text nor a number", remedy)
     _check_placeholders(section, name, str(value))
     return str(value)
 

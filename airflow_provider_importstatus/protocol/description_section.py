@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 
 from airflow_provider_importstatus.exceptions import ImportSettingsError
@@ -84,7 +85,9 @@ class Section:
         """Raise an error for any other key."""
         for name in self._values:
             if name not in names:
-                raise self.error(name, "is not known here", f"remove it; known are {', '.join(names)}")
+                similar = get_close_matches(str(name), names, n=1)
+                meant = f"write {similar[0]}, or remove it" if similar else "remove it"
+                raise self.error(name, "is not known here", f"{meant}; known are {', '.join(names)}")
 
     def require(self, *names: str) -> None:
         """Raise an error if one of these keys is missing."""

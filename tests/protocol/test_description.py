@@ -377,3 +377,14 @@ def test_the_schema_and_the_parser_know_the_same_keys() -> None:
     assert set(auth) == {"type", *(name for names in format_.AUTH_KEYS.values() for name in names)}
     assert auth["type"]["enum"] == list(format_.AUTH_KEYS)
     assert set(schema["properties"]["state"]["properties"]["map"]["properties"]) == set(format_.STATES)
+
+
+def test_an_unknown_key_names_the_one_that_was_meant() -> None:
+    told = refused(changed("mesages", "errors"))
+    assert "mesages is not known here. To fix it, write messages, or remove it" in told
+
+
+def test_an_unquoted_placeholder_is_explained() -> None:
+    told = refused(changed("status.query", {"id": {"import_id": None}}))
+    assert "status.query.id is neither a text nor a number" in told
+    assert "quote a placeholder: '{import_id}'" in told

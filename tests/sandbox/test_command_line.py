@@ -129,7 +129,7 @@ def test_an_invalid_description_is_reported_in_one_line_with_advice(tmp_path: Pa
     path.write_text(yaml.safe_dump({**DOCUMENT, "nam": "acme"}))
     ended = run("--description", str(path))
     assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
-    assert "nam is not known here. To fix it, remove it" in ended.stderr
+    assert "nam is not known here. To fix it, write name, or remove it" in ended.stderr
 
 
 def run(*options: str) -> subprocess.CompletedProcess[str]:
