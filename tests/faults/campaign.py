@@ -27,6 +27,7 @@ from airflow_provider_importstatus.exceptions import AirflowFailException
 from airflow_provider_importstatus.operators.import_file import ImportFileOperator
 from airflow_provider_importstatus.sensors.import_status import ImportStatusSensor
 from airflow_provider_importstatus.triggers.import_status import ImportStatusTrigger
+from airflow_provider_importstatus.version_compat import is_airflow
 from tests.operators.tasks import TriedTaskInstance
 from tests.sensors.tasks import Store, TaskInstance
 
@@ -209,6 +210,16 @@ async def _end_in_loop(plan: Plan) -> End:
     return End(outcome, payload, time.time() - began)
 
 
+def _let_thread_execute_tasks() -> None:
+    """Do in this thread what Airflow 2.11 does in the main thread only: its check of callers needs it."""
+    if not is_airflow(3, 0):
+        from airflow.models.baseoperator import (  # type: ignore[import-not-found]
+            ExecutorSafeguard,
+        )
+
+        ExecutorSafeguard._sentinel.callers = {}
+
+
 def _run_on_workers(campaign: Campaign, plans: Sequence[Plan], folder: Path) -> None:
     # Tasks are made before: a DAG is a context of the whole process.
     waiting: queue.SimpleQueue[tuple[Plan, list[Any]]] = queue.SimpleQueue()
@@ -216,6 +227,7 @@ def _run_on_workers(campaign: Campaign, plans: Sequence[Plan], folder: Path) -> 
         waiting.put((plan, [_task(plan, folder) for _ in range(TRIES if plan.mode == "operator" else 1)]))
 
     def work() -> None:
+        _let_thread_execute_tasks()
         while True:
             try:
                 plan, tasks = waiting.get_nowait()

