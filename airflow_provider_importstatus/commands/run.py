@@ -28,16 +28,19 @@ from airflow_provider_importstatus.exceptions import (
 from airflow_provider_importstatus.hooks.base import ImportStatusHook
 from airflow_provider_importstatus.hooks.lookup import hook_for
 from airflow_provider_importstatus.polling.reporting import StatusReporter
-from airflow_provider_importstatus.polling.schedule import Finished, GaveUp, PollAgain, Wait
+from airflow_provider_importstatus.polling.schedule import (
+    DEFAULT_SENSOR_TIMEOUT,
+    STILL_RUNNING,
+    Finished,
+    GaveUp,
+    PollAgain,
+    Wait,
+)
 from airflow_provider_importstatus.polling.validation import check_hook_params, read_import_id, read_seconds
 from airflow_provider_importstatus.redaction import clean_text
 from airflow_provider_importstatus.status import MAX_ID, ImportState, ImportStatus
 
 __all__ = ["run_command"]
-
-#: As Airflow's sensors, in seconds.
-DEFAULT_TIMEOUT = 7 * 24 * 3600.0
-STILL_RUNNING = "Only this wait has ended: the import may still be running at the vendor."
 
 
 class ExitStatus(IntEnum):
@@ -247,7 +250,7 @@ def _hook(options: argparse.Namespace) -> ImportStatusHook:
 
 def _timeout(options: argparse.Namespace) -> float:
     if options.timeout is None:
-        return DEFAULT_TIMEOUT
+        return DEFAULT_SENSOR_TIMEOUT
     if not options.wait:
         raise ImportSettingsError("--timeout needs --wait. Nothing was sent.")
     try:

@@ -58,7 +58,7 @@ def load_description(given: Any, connection: str | None = None) -> Description:
 
     :param given: a bundled name, an object, an object as JSON text, or a path
     :param connection: the connection that it is from, in which a path must be absolute
-    :raises ImportSettingsError: there is none, or it is invalid
+    :raises ImportSettingsError: the description is missing or invalid
     """
     if isinstance(given, str) and is_name(given.strip()):
         return _bundled(given.strip())
@@ -68,7 +68,7 @@ def load_description(given: Any, connection: str | None = None) -> Description:
 def find_document(given: Any) -> tuple[Any, Source]:
     """Return a document, which may be bundled, and where it is from.
 
-    :raises ImportSettingsError: there is none, or it cannot be read
+    :raises ImportSettingsError: the document is missing or cannot be read
     """
     if isinstance(given, str) and is_name(given.strip()):
         return _read_bundled(given.strip())

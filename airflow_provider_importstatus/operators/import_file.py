@@ -28,6 +28,7 @@ from airflow_provider_importstatus.operators.durable import Submission, Submissi
 from airflow_provider_importstatus.polling.policy import Action, describe, judge
 from airflow_provider_importstatus.polling.validation import (
     check_hook_params,
+    check_interval,
     check_seconds,
     is_reference,
     read_policy,
@@ -122,10 +123,7 @@ class _ImportOperator(WaitingTask):
         self.not_found_grace = read_seconds("not_found_grace", not_found_grace)
         self.outage_tolerance = read_seconds("outage_tolerance", outage_tolerance)
         self.poll_interval = read_seconds("poll_interval", poll_interval)
-        if not self.poll_interval:
-            raise ValueError(
-                "poll_interval is 0 seconds: the vendor would be polled without a pause. Give 1 or more."
-            )
+        check_interval("poll_interval", self.poll_interval)
         self.max_wait = read_seconds("max_wait", max_wait)
         self.exponential_backoff = exponential_backoff
         self.timeout = read_seconds("timeout", timeout)
@@ -212,7 +210,7 @@ class _ImportOperator(WaitingTask):
         return submission
 
     def _store(self, context: Context) -> SubmissionStore | None:
-        """Return the store of the submission; None if there is none, or if the task is not durable."""
+        """Return the store of the submission; None if the task is not durable or Airflow has no store."""
         if not self.durable:
             return None
         accessor = context.get("task_state_store")

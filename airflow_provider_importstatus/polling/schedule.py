@@ -19,7 +19,9 @@ from airflow_provider_importstatus.polling.policy import describe
 from airflow_provider_importstatus.status import ImportStatus
 
 __all__ = [
+    "DEFAULT_SENSOR_TIMEOUT",
     "MIN_RESUME_DELAY",
+    "STILL_RUNNING",
     "Finished",
     "GaveUp",
     "Outcome",
@@ -31,6 +33,10 @@ __all__ = [
     "timeout_error",
 ]
 
+#: Airflow's default timeout of a sensor, in seconds.
+DEFAULT_SENSOR_TIMEOUT = 7 * 24 * 3600.0
+#: What a wait that gives up says of the import.
+STILL_RUNNING = "Only this wait has ended: the import may still be running at the vendor."
 #: The scheduler fails a task that comes back sooner (seen on Airflow 3.3.2), in seconds.
 MIN_RESUME_DELAY = 10.0
 #: Upper limit for `Retry-After`, in seconds.
@@ -231,7 +237,7 @@ def timeout_error(
     """
     known = describe(last) if last else _UNKNOWN[is_seen]
     latest = f" The latest poll failed: {last_error}" if last_error else ""
-    rest = f"{known}{latest} Only this wait has ended: the import may still be running at the vendor."
+    rest = f"{known}{latest} {STILL_RUNNING}"
     if is_of_task:
         return AirflowTaskTimeout(f"The task's execution_timeout has expired. {rest}")
     return AirflowSensorTimeout(f"The wait's timeout has expired. {rest}")

@@ -13,6 +13,7 @@ from airflow_provider_importstatus.polling.policy import Action, Policy
 
 __all__ = [
     "check_hook_params",
+    "check_interval",
     "check_seconds",
     "is_path_of_description",
     "is_reference",
@@ -91,6 +92,12 @@ def check_seconds(**values: timedelta | float | None) -> None:
     for name, value in values.items():
         if value is not None:
             read_seconds(name, value)
+
+
+def check_interval(name: str, seconds: float) -> None:
+    """Raise an error at parse time for an interval between polls that is no pause."""
+    if not seconds:
+        raise ValueError(f"{name} is 0 seconds: the vendor would be polled without a pause. Give 1 or more.")
 
 
 def check_hook_params(hook_params: Any) -> None:

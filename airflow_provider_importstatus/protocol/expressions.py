@@ -84,7 +84,7 @@ class Expression:
         return cls(key, text, tree)
 
     def search(self, data: Any, budget: Budget) -> Any:
-        """Return the part of the data that the expression selects; None if there is none.
+        """Return the part of the data that the expression selects; None if it selects nothing.
 
         :raises ImportProtocolError: it cannot be evaluated on this data, or takes too much work
         """

@@ -90,7 +90,7 @@ def _save(vendor: Reporting, import_id: str, index: int, report: ErrorReport, si
 
 
 def _fetch(vendor: Reporting, report: ErrorReport, sink: Sink) -> Flow[bool]:
-    """Store a report; return False if the vendor says that there is none."""
+    """Store a report; return False if the vendor says that it has no report."""
     what = f"{vendor.hook_name}'s error report ({report.stage})"
     request = replace(report.request, sink=sink)
     if request.is_signed:

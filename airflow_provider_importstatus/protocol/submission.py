@@ -67,7 +67,7 @@ def find_id(response: Response, what: str, *names: str) -> str:
 def find_url(response: Response, what: str) -> str:
     """Return the first absolute URL in the response, fields with "url" in their name first.
 
-    :raises ImportProtocolError: there is none
+    :raises ImportProtocolError: the response has no URL
     """
     data = read_json(response, what)
     urls = [(key, value) for key, value in _fields(data) if _is_url(value)]

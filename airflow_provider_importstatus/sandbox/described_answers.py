@@ -102,7 +102,7 @@ class AnswerBook:
     def status(self, phase: Phase, facts: Facts) -> Any:
         """Return the answer about an import: the description's example, or one that is made up.
 
-        :raises UnplayableError: there is none
+        :raises UnplayableError: no answer was found
         """
         if phase is Phase.UNKNOWN:
             return self._composed(phase, UNDOCUMENTED_STATE, facts)

@@ -36,6 +36,7 @@ from airflow_provider_importstatus.polling.schedule import (
 )
 from airflow_provider_importstatus.polling.validation import (
     check_hook_params,
+    check_interval,
     check_seconds,
     read_import_id,
     read_policy,
@@ -167,10 +168,7 @@ class ImportStatusSensor(WaitingTask, BaseSensorOperator):
         )
         # Checks the deployment's defaults, too.
         check_seconds(timeout=self.timeout, execution_timeout=self.execution_timeout)
-        if not self.poke_interval:
-            raise ValueError(
-                "poke_interval is 0 seconds: the vendor would be polled without a pause. Give 1 or more."
-            )
+        check_interval("poke_interval", self.poke_interval)
         check_hook_params(hook_params)
         self.conn_id = conn_id
         self.import_id = import_id

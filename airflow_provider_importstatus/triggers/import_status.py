@@ -29,6 +29,7 @@ from airflow_provider_importstatus.polling.reporting import (
     StatusReporter,
 )
 from airflow_provider_importstatus.polling.schedule import (
+    DEFAULT_SENSOR_TIMEOUT,
     Finished,
     GaveUp,
     PollAgain,
@@ -47,8 +48,6 @@ __all__ = ["ImportStatusTrigger"]
 LATE = 5.0
 #: States of a task that somebody has ended.
 ENDED_STATES = frozenset({"failed", "success", "skipped", "removed"})
-#: Airflow's default timeout of a sensor, in seconds.
-DEFAULT_SENSOR_TIMEOUT = 7 * 24 * 3600.0
 
 #: Cancellations of imports in progress: event loops hold no references to tasks.
 _cancelling: set[asyncio.Task[None]] = set()
