@@ -227,6 +227,7 @@ def _poll_until_the_end(
         result: ImportStatus | ImportStatusError
         try:
             result = hook.get_import_status(import_id)
+            wait.keep_pace(hook.min_interval)
         except ImportStatusError as error:
             result = error
         outcome = reporter.record(result, time.time())

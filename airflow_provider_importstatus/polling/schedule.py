@@ -175,6 +175,10 @@ class Wait:
         limit = self.execution_deadline
         return self.deadline if limit is None else min(self.deadline, limit)
 
+    def keep_pace(self, min_interval: float) -> None:
+        """Poll no more often than the vendor allows."""
+        self.poke_interval = max(self.poke_interval, min_interval)
+
     def next_interval(self, now: float) -> float:
         """Return the seconds to the next poll, by the schedule alone."""
         if not self.exponential_backoff:

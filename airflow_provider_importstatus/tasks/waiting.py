@@ -205,7 +205,7 @@ class WaitingTask(BaseOperator):
             # Not kept on errors: the next poll tries to read the connection again.
             polls.hook = polls.hook or self._open_hook()
             result = polls.hook.get_import_status(self.import_id)
-            polls.wait.poke_interval = max(polls.wait.poke_interval, polls.hook.min_interval)
+            polls.wait.keep_pace(polls.hook.min_interval)
         except ImportStatusError as error:
             result = error
         reporter = polls.reporter

@@ -247,7 +247,7 @@ class ImportStatusTrigger(BaseTrigger):
                 dag_id=getattr(self.task_instance, "dag_id", ""),
             )
             if source.latest:
-                wait.poke_interval = max(wait.poke_interval, source.latest.min_interval)
+                wait.keep_pace(source.latest.min_interval)
             return status
         except ImportStatusError as error:
             return error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 
 import pytest
@@ -108,3 +109,26 @@ def test_a_live_line_fits_the_terminal() -> None:
     LiveLine(terminal).pause(Wait(first_poll_at=0.0, deadline=9000.0, last_error="x" * 500), 0.01)
     (line,) = terminal.getvalue().split("\r\x1b[K")[1:]
     assert len(line) == 79
+
+
+def test_a_described_vendor_is_polled_at_its_own_pace(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    document = {
+        "version": 1,
+        "name": "acme",
+        "auth": {"type": "bearer"},
+        "status": {"path": "/jobs/{import_id}"},
+        "state": {"path": "state", "map": {"running": ["LOADING"], "succeeded": ["DONE"]}},
+        "pace": {"min_interval": 45},
+    }
+    pauses = []
+
+    def interrupt(seconds: float) -> None:
+        pauses.append(seconds)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("airflow_provider_importstatus.commands.progress.time.sleep", interrupt)
+    with Sandbox(descriptions=[document]) as acme:
+        monkeypatch.setenv("AIRFLOW_CONN_ACME_DEFAULT", json.dumps(acme.connections["acme_default"]))
+        ended = shell("poll", "acme_default", acme.submit("acme", seconds=60, queued=0), "--wait")
+    assert ended.status == 4
+    assert min(pauses) >= 45
