@@ -143,9 +143,9 @@ def trickled(body: bytes, pause: float) -> Iterator[Part]:
 
 def dribbled(asked: Asked) -> Iterator[Part]:
     """Yield a lie so slowly that it never ends."""
-    sent = whole(asked.lied())
+    sent = whole(asked.lied(), content_length="100000")
     head = sent[: sent.index(b"\r\n\r\n") + 2] + b"X-Slow: "
-    start = asked.one_of(b"HTTP/1.1 200 ", head, sent[:-5] + b" ")
+    start = asked.one_of(b"HTTP/1.1 200 ", head, sent)
     yield start
     while True:
         yield 0.05
