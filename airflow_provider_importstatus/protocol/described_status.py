@@ -31,7 +31,6 @@ from airflow_provider_importstatus.status import (
     MAX_WORD,
     ImportState,
     ImportStatus,
-    Messages,
     RowCounts,
 )
 
@@ -45,10 +44,32 @@ MAX_PLAIN_TEXT = 1000
 MAX_SECRET_LINKS, MAX_LINK = 10, 2000
 #: A longer text is no word of a vendor, in characters.
 LONG_WORD = 1000
+#: The row counts that do not decide about the state.
+OTHER_ROWS = ("total", "succeeded", "skipped")
 #: Messages shown in an error.
 SHOWN_MESSAGES = 3
 #: As seconds since 1970 this is the year 5138, as milliseconds it is 1973.
 MIN_MILLISECONDS = 1e11
+
+
+class _Details:
+    """What an answer says beyond the state. An expression that fails on it costs no more than its own field.
+
+    :param failures: the texts of their errors
+    """
+
+    def __init__(self, data: Any, budget: Budget) -> None:
+        self._data = data
+        self._budget = budget
+        self.failures: list[str] = []
+
+    def search(self, expression: Expression | None) -> Any:
+        """Return what the expression selects; None if there is none, or if it fails."""
+        try:
+            return _search(expression, self._data, self._budget)
+        except ImportProtocolError as error:
+            self.failures.append(str(error))
+            return None
 
 
 def effective_status(description: Description, response: Response) -> int:
@@ -75,20 +96,24 @@ def read_status(description: Description, import_id: str, response: Response) ->
     response = replace(response, secrets=(*response.secrets, *islice(secret_urls, MAX_SECRET_LINKS)))
     word = description.state.search(data, budget)
     state = _read_state(description, word, response, what)
-    values = {name: expression.search(data, budget) for name, expression in description.rows.items()}
-    rows = RowCounts(**{name: _count(value) for name, value in values.items()})
-    if state is ImportState.SUCCEEDED and _is_partial(description, data, values.get("failed"), budget):
+    failed = _search(description.rows.get("failed"), data, budget)
+    if state is ImportState.SUCCEEDED and _is_partial(description, data, failed, budget):
         state = ImportState.PARTIAL
-    finished_at = _timestamp(_search(description.finished_at, data, budget))
+    details = _Details(data, budget)
+    others = {name: _count(details.search(description.rows.get(name))) for name in OTHER_ROWS}
+    progress = _progress(description, details)
+    started_at = _timestamp(details.search(description.started_at))
+    finished_at = _timestamp(details.search(description.finished_at))
+    messages = details.search(description.messages)
     return ImportStatus(
         vendor=description.name,
         import_id=import_id,
         state=state,
         vendor_state=response.clean(word if isinstance(word, str) else normalized_word(word) or "", MAX_WORD),
-        rows=rows,
-        progress=_progress(description, data, budget),
-        messages=_messages(description, data, response, budget),
-        started_at=_timestamp(_search(description.started_at, data, budget)),
+        rows=RowCounts(failed=_count(failed), **others),
+        progress=progress,
+        messages=extract_messages(response, details.failures, messages),
+        started_at=started_at,
         finished_at=finished_at if state.is_terminal else None,
         error_report_urls=urls,
     )
@@ -146,8 +171,8 @@ def _holds(condition: Condition, response: Response, budget: Budget) -> bool:
 def _check_ok(description: Description, data: Any, response: Response, what: str, budget: Budget) -> None:
     if description.ok is None or is_true(description.ok.search(data, budget)):
         return
-    messages = _messages(description, data, response, budget)[:SHOWN_MESSAGES]
-    told = "; ".join(messages) or response.excerpt()
+    found = _Details(data, budget).search(description.messages)
+    told = "; ".join(extract_messages(response, found)[:SHOWN_MESSAGES]) or response.excerpt()
     raise ImportRequestError(
         f"{what}: the vendor reports an error ({told}). Check the import_id, and the connection's host and"
         " extras."
@@ -178,16 +203,12 @@ def _count(value: Any) -> int | None:
     return parse_count(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
-def _progress(description: Description, data: Any, budget: Budget) -> float | None:
-    value, of = _search(description.progress, data, budget), description.progress_of
+def _progress(description: Description, details: _Details) -> float | None:
+    value, of = details.search(description.progress), description.progress_of
     if isinstance(of, Expression):
-        of = of.search(data, budget)
+        of = details.search(of)
     are_numbers = is_number(value) and is_number(of) and of > 0
     return value / of if are_numbers and 0 <= value <= of else None
-
-
-def _messages(description: Description, data: Any, response: Response, budget: Budget) -> Messages:
-    return extract_messages(response, _search(description.messages, data, budget))
 
 
 def _timestamp(value: Any) -> datetime | None:

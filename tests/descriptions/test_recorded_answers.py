@@ -6,7 +6,6 @@ makes of it. An answer whose name begins with `derived_` is a documented one wit
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -114,11 +113,13 @@ def poll(name: str, file: str) -> ImportStatus:
     return status
 
 
-def answers(is_error: bool) -> Iterator[Any]:
-    for name, files in EXPECTED.items():
-        for file, expected in files.items():
-            if ("error" in expected) == is_error:
-                yield pytest.param(name, file, id=f"{name} {file.partition('.')[0]}")
+def answers(is_error: bool) -> list[Any]:
+    return [
+        pytest.param(name, file, id=f"{name} {file.partition('.')[0]}")
+        for name, files in EXPECTED.items()
+        for file, expected in files.items()
+        if ("error" in expected) == is_error
+    ]
 
 
 @pytest.mark.parametrize(("name", "file"), answers(is_error=False))

@@ -1,4 +1,7 @@
-"""What the vendors answer when nothing is wrong, written from their documentation and not from the hooks."""
+"""What the vendors answer when nothing is wrong, written from their documentation and not from the hooks.
+
+Marketo has no part: it is polled every five seconds at most, and a campaign would take minutes longer.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,10 @@ ENDS: dict[str, tuple[str, ...]] = {
     "hubspot": ("succeeded", "partial", "failed", "cancelled"),
     "klaviyo": ("succeeded", "partial", "cancelled"),
     "salesforce_bulk": ("succeeded", "partial", "failed", "cancelled"),
+    "canvas": ("succeeded", "partial", "failed", "cancelled"),
+    "sendgrid": ("succeeded", "partial", "failed"),
+    "auth0": ("succeeded", "partial", "failed"),
+    "zendesk": ("succeeded", "partial", "failed"),
 }
 VENDORS = tuple(ENDS)
 #: States in which the wait goes on; of an unknown word, too.
@@ -38,6 +45,10 @@ _WORDS: dict[str, dict[str, str]] = {
         "failed": "Failed",
         "cancelled": "Aborted",
     },
+    "canvas": {"running": "importing", "succeeded": "imported", "failed": "failed", "cancelled": "aborted"},
+    "sendgrid": {"running": "pending", "succeeded": "completed", "partial": "errored", "failed": "failed"},
+    "auth0": {"running": "pending", "succeeded": "completed", "failed": "failed"},
+    "zendesk": {"running": "working", "succeeded": "completed", "failed": "failed"},
 }
 _REPORTS = {"succeeded": "SUCCESS", "partial": "PARTIAL_SUCCESS", "failed": "FAILED"}
 #: Of the wrong type for any field that is a text, a number, a date or a list.
@@ -52,7 +63,8 @@ def answer(
     :param text: what the vendor says about the import, if it says anything in this state
     :param odd: give all fields that do not decide about the state values of wrong types, by this number
     """
-    word = _WORDS[vendor].get("succeeded" if state == "partial" else state, "ARCHIVED")
+    words = {"partial": _WORDS[vendor]["succeeded"], **_WORDS[vendor]}
+    word = words.get(state, "ARCHIVED")
     failed = 3 if state == "partial" else 0
     messages = [] if state == "succeeded" else [text]
     plain: Any = None if odd is None else _ODD[odd % len(_ODD)]
@@ -103,6 +115,23 @@ def answer(
             counts = {"numberRecordsProcessed": value(120), "numberRecordsFailed": failed}
             more = {"createdDate": value("2026-01-01T00:00:00.000+0000"), "errorMessage": value(text)}
             return {"state": word, **counts, **more}
+        case "canvas":
+            counts = {"error_count": failed, "users": value(120)}
+            more = {"progress": value(50), "created_at": value("2026-01-01T00:00:00Z")}
+            told = {"processing_warnings": value([["users.csv", text]]), "errors_attachment": value(None)}
+            return {"workflow_state": word, "data": {"counts": counts}, **more, **told}
+        case "sendgrid":
+            counts = {"requested_count": value(120), "created_count": value(60), "errored_count": failed}
+            more = {"started_at": value("2026-01-01T00:00:00Z"), "errors": value([{"message": text}])}
+            return {"id": value("x"), "status": word, "results": counts, **more}
+        case "auth0":
+            counts = {"failed": failed, "total": value(120), "inserted": value(100), "updated": value(None)}
+            more = {"percentage_done": value(50), "status_details": value(text), "created_at": value(None)}
+            return {"status": word, "summary": counts, **more}
+        case "zendesk":
+            items = [{"index": 7, "error": "PermissionDenied", "details": text}] * failed
+            more = {"total": value(120), "progress": value(60), "message": value(text)}
+            return {"job_status": {"status": word, "results": items, **more}}
     raise ValueError(vendor)
 
 

@@ -170,7 +170,7 @@ def _fields(lane: str, url: str, plan: Plan) -> dict[str, Any]:
         "conn_type": plan.vendor if plan.vendor in extra else "import_api",
         "host": url,
         # A login says whose it is.
-        "login": "user" if plan.vendor == "thalamus" else lane,
+        "login": "user" if plan.vendor in ("thalamus", "zendesk") else lane,
         "password": SECRET,
         "extra": {**own, **limits, "verify": False},
     }

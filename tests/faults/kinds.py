@@ -164,10 +164,11 @@ def without_state(asked: Asked) -> dict[str, Any]:
     """Return a lie whose state is of a wrong type, or missing."""
     wrong = asked.one_of(None, [], {"state": "x"}, ["PROCESSED"], "  ")
     data = asked.lied()
-    holder = data
-    for name in ("result", "data", "attributes"):
-        holder = holder.get(name, holder)
-    name = next(name for name in ("workflowStatus", "status", "state") if name in holder)
+    holder, wrappers = data, ("result", "data", "attributes", "job_status")
+    names = ("workflowStatus", "workflow_state", "status", "state")
+    while not (found := [name for name in names if name in holder]):
+        holder = next(holder[name] for name in wrappers if name in holder)
+    name = found[0]
     if wrong is None:
         del holder[name]
     else:
@@ -186,7 +187,7 @@ def hostile(asked: Asked) -> str:
 
 
 #: Vendors whose credential is in the connection.
-STATIC = ("clear", "zilliant", "thalamus", "hubspot", "klaviyo")
+STATIC = ("clear", "zilliant", "thalamus", "hubspot", "klaviyo", "canvas", "sendgrid", "auth0", "zendesk")
 
 KINDS: dict[str, Kind] = {
     "plain": Kind("good", lambda a: [whole(a.told())]),

@@ -38,7 +38,7 @@ from airflow_provider_importstatus.protocol.messages import (
     Request,
     Response,
 )
-from airflow_provider_importstatus.status import ImportState, ImportStatus
+from airflow_provider_importstatus.status import ImportState, ImportStatus, RowCounts
 
 from ..vendors.described import DOCUMENT
 from .playing import NOW, FakeClient, answer, body_of, play, play_to_error, raw
@@ -217,15 +217,57 @@ class TestRowsAndMessages:
         assert status.error_report_urls == (url,)
         assert status.messages == ("see ***",)
 
-    def test_a_failed_expression_is_a_broken_answer_that_names_the_key(self) -> None:
-        error = refused(answer(state="DONE", bad=SECRET), rows={"failed": "sum(bad)"})
+    @pytest.mark.parametrize(
+        ("key", "keys"),
+        [
+            ("state.path", {"state": {**ACME["state"], "path": "sum(text)"}}),
+            ("rows.failed", {"rows": {"failed": "sum(text)"}}),
+            ("partial_if", {"partial_if": "sum(text)"}),
+            ("ok", {"ok": "sum(text)"}),
+            ("report.url", {"report": {"url": "sum(text)"}}),
+        ],
+    )
+    def test_an_expression_that_decides_about_the_end_must_not_fail(
+        self, key: str, keys: dict[str, Any]
+    ) -> None:
+        error = refused(answer(state="DONE", text=SECRET), **keys)
         assert isinstance(error, ImportProtocolError)
-        assert "expression rows.failed failed: sum() does not accept a value of type str" in str(error)
+        assert f"expression {key} failed: sum() does not accept a value of type str" in str(error)
+
+    @pytest.mark.parametrize(
+        ("key", "keys"),
+        [
+            *((f"rows.{name}", {"rows": {name: "sum(text)"}}) for name in ("total", "succeeded", "skipped")),
+            ("progress", {"progress": "sum(text)"}),
+            ("progress.of", {"progress": {"path": "text", "of": "sum(text)"}}),
+            ("messages", {"messages": "sum(text)"}),
+            ("started_at", {"started_at": "sum(text)"}),
+            ("finished_at", {"finished_at": "sum(text)"}),
+        ],
+    )
+    def test_any_other_expression_that_fails_leaves_its_field_empty_and_says_so(
+        self, key: str, keys: dict[str, Any]
+    ) -> None:
+        """Otherwise an import that has ended would be waited for until the timeout."""
+        status = poll(answer(state="DONE", text=SECRET, errors=["Row 7 is wrong."]), **keys)
+        assert status.state is ImportState.SUCCEEDED
+        assert status.rows == RowCounts()
+        assert (status.progress, status.started_at, status.finished_at) == (None, None, None)
+        failure, *others = status.messages
+        assert f"expression {key} failed: sum() does not accept a value of type str" in failure
+        assert others == ([] if key == "messages" else ["Row 7 is wrong."])
+
+    def test_an_error_is_told_although_its_messages_cannot_be_read(self) -> None:
+        error = refused(answer(state="DONE", bad=5), ok="bad == `0`", messages="sum(bad)")
+        assert isinstance(error, ImportRequestError)
+        assert '"bad": 5' in str(error)
 
     def test_work_on_an_answer_is_bounded_for_all_expressions_together(self) -> None:
-        large = answer(state="DONE", list=[{"a": 1}] * 30_000)
-        keys = {"rows": dict.fromkeys(("total", "succeeded", "failed", "skipped"), "length(list[*].a)")}
-        assert "takes too much work" in str(refused(large, **keys))
+        large = answer(state="DONE", list=[{"a": 1}] * 40_000)
+        keys = {"rows": dict.fromkeys(("total", "succeeded", "skipped"), "length(list[*].a)")}
+        status = poll(large, **keys)
+        assert (status.rows.total, status.rows.skipped) == (40_000, None)
+        assert all("takes too much work" in message for message in status.messages)
 
 
 class TestErrors:
