@@ -206,7 +206,11 @@ class ImportStatusHook(BaseHook):
             return poll.record(SyncClient(self).run(lambda hook: hook.poll(import_id)))
 
     async def aget_import_status(self, import_id: str | int) -> ImportStatus:
-        """Poll an import once without blocking the event loop, and return its status."""
+        """Poll an import once without blocking the event loop, and return its status.
+
+        :param import_id: the str or int that the vendor's submit call returned
+        :raises ImportStatusError: a subclass for the kind of failure
+        """
         import_id = read_import_id(import_id)
         # Imported here: workers do not need aiohttp.
         from airflow_provider_importstatus.clients.async_client import shared_client
@@ -233,6 +237,7 @@ class ImportStatusHook(BaseHook):
     def cancel_import(self, import_id: str | int) -> None:
         """Cancel an import.
 
+        :param import_id: the str or int that the vendor's submit call returned
         :raises ImportSettingsError: the vendor cannot cancel
         :raises ImportStatusError: another subclass for the kind of failure
         """
@@ -253,6 +258,7 @@ class ImportStatusHook(BaseHook):
 
         A report that cannot be stored is logged and left out.
 
+        :param import_id: the str or int that the vendor's submit call returned
         :param to: a local folder, or one in an object storage that Airflow knows
         :raises ImportStatusError: a subclass for the kind of failure, if the vendor cannot be asked
         """
