@@ -23,7 +23,7 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PICTURES = ROOT / "docs" / "pictures"
 #: The largest picture, in bytes: everybody who clones the repository gets all of them.
 MAX_PICTURE = 150_000
-DIRECTIVE = re.compile(r"^\.\. auto(?:class|exception|function):: (?:[\w.]+\.)?(\w+)$", re.MULTILINE)
+DIRECTIVE = re.compile(r"^\.\. auto(?:class|exception|function):: (?:[\w.]+\.)?(\w+)\b", re.MULTILINE)
 #: Names that have an entry in the reference.
 DOCUMENTED = {
     name for page, text in TEXTS.items() if page.startswith("docs/api/") for name in DIRECTIVE.findall(text)

@@ -86,7 +86,11 @@ class ImportStatusHook(BaseHook):
         return None
 
     def authenticate(self, settings: ConnectionSettings) -> Flow[Credential]:
-        """Obtain a credential from the vendor and return it."""
+        """Obtain a credential from the vendor and return it.
+
+        :raises ImportSettingsError: the connection lacks what the login needs
+        :raises ImportAuthError: the vendor rejected the login
+        """
         raise ImportSettingsError(
             f"{self.hook_name} needs a credential: add one to connection {settings.conn_id!r}."
         )
@@ -109,11 +113,19 @@ class ImportStatusHook(BaseHook):
         return response.status
 
     def poll(self, import_id: str) -> Flow[ImportStatus]:
-        """Poll an import once and return its status."""
+        """Poll an import once and return its status.
+
+        :raises ImportNotFoundError: the vendor knows no such import
+        :raises ImportStatusError: another subclass for the kind of failure
+        """
         raise NotImplementedError
 
     def submit(self, file: SourceFile, *_: Any, **__: Any) -> Flow[str]:  # noqa: ARG002 - used by overrides
-        """Submit a file and return the id of its import. Overrides have the vendor's own parameters."""
+        """Submit a file and return the id of its import. Overrides have the vendor's own parameters.
+
+        :raises SubmissionUncertainError: the import may have been started
+        :raises ImportStatusError: another subclass for the kind of failure; no import was started
+        """
         raise ImportSettingsError(
             f"{self.hook_name} cannot submit files through this provider. Submit with get_conn() in a task of"
             " your own, and wait with a sensor. Nothing was sent."
@@ -121,7 +133,11 @@ class ImportStatusHook(BaseHook):
         yield
 
     def cancel(self, import_id: str) -> Flow[None]:
-        """Cancel an import."""
+        """Cancel an import.
+
+        :raises ImportSettingsError: the vendor cannot cancel
+        :raises ImportStatusError: another subclass for the kind of failure
+        """
         raise ImportSettingsError(
             f"{self.hook_name} cannot cancel import {import_id!r}: it has no such call. Nothing was sent."
         )

@@ -157,7 +157,10 @@ def read_json(response: Response, what: str, quote_body: bool = True) -> Mapping
 
 
 def read_any_json(response: Response, what: str) -> dict[str, Any] | list[Any]:
-    """Return the JSON object or list in the body. The values of a repeated key become a list."""
+    """Return the JSON object or list in the body. The values of a repeated key become a list.
+
+    :raises ImportProtocolError: the body is neither
+    """
     data = response.parse_any()
     if data is None:
         raise _no_json(response, f"{what}: HTTP {response.status} without a JSON object or list")
