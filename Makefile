@@ -103,9 +103,23 @@ lint: $(INSTALLED) ## Check style and formatting
 types: $(INSTALLED) ## Check the types of package and tests
 	$(BIN)/python -m mypy
 
+# Sphinx and its theme are needed for nothing else: a venv of its own. Airflow writes its configuration there.
+DOCS_VENV := .venv-docs
+
 .PHONY: docs
-docs: $(INSTALLED) ## Write the tables in docs/ that repeat descriptions and their schema
-	$(BIN)/python -m tests.reference_pages
+docs: export AIRFLOW_HOME = $(CURDIR)/$(DOCS_VENV)/airflow
+docs: ## Write the generated tables in docs/, and build the site in .site; a warning is an error
+	@$(MAKE) -s VENV=$(DOCS_VENV) $(DOCS_VENV)/airflow-$(AIRFLOW_VERSION).installed
+	@$(DOCS_VENV)/bin/uv pip install --python $(DOCS_VENV)/bin/python --quiet --group docs
+	$(DOCS_VENV)/bin/python -m tests.reference_pages
+	$(DOCS_VENV)/bin/python -m sphinx --quiet --fresh-env --fail-on-warning --keep-going docs .site
+
+# They are committed: so the site is built without a browser, and a picture changes only on purpose.
+PICTURES := page=imports-page tab-task=import-tab connection-tao_advance-extra=connection-form connection-wrong-zilliant-host=test-connection
+
+.PHONY: pictures
+pictures: test-ui ## Take the pictures in docs/pictures anew, from the browser tests
+	$(foreach picture,$(PICTURES),cp .screenshots/$(subst =,.png docs/pictures/,$(picture)).png;)
 
 # What users would pick instead brings a hundred packages that nothing else here needs: a venv of its own.
 BENCH_VENV := .venv-bench
@@ -123,5 +137,5 @@ bench-venv:
 	@$(BENCH_VENV)/bin/uv pip install --python $(BENCH_VENV)/bin/python --quiet $(BESIDE)
 
 clean: ## Remove what these targets made
-	rm -rf .venv* .bench .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis .screenshots
+	rm -rf .venv* .bench .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis .screenshots .site
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -51,7 +51,13 @@ _TERMINAL = frozenset({ImportState.SUCCEEDED, ImportState.PARTIAL, ImportState.F
 
 @dataclass(frozen=True, slots=True)
 class RowCounts:
-    """Row counts of an import; None where the vendor does not report them."""
+    """Row counts of an import; None where the vendor does not report them.
+
+    :param total: rows in the file, or those that the vendor has read so far
+    :param succeeded: imported rows
+    :param failed: rejected rows
+    :param skipped: rows that were neither imported nor rejected
+    """
 
     total: int | None = None
     succeeded: int | None = None
@@ -75,7 +81,13 @@ class RowCounts:
 
 @dataclass(frozen=True, slots=True)
 class StageStatus:
-    """The status of one stage of an import (an activity in Clear's terms)."""
+    """The status of one stage of an import (an activity in Clear's terms).
+
+    :param stage: the vendor's name of the stage
+    :param state: the normalized state
+    :param template: what the stage is about, if the vendor says so (Clear's ingestion template)
+    :param message: the vendor's message about the stage
+    """
 
     stage: str
     state: ImportState

@@ -86,7 +86,11 @@ class ImportStatusHook(BaseHook):
         return None
 
     def authenticate(self, settings: ConnectionSettings) -> Flow[Credential]:
-        """Obtain a credential from the vendor and return it."""
+        """Obtain a credential from the vendor and return it.
+
+        :raises ImportSettingsError: the connection lacks what the login needs
+        :raises ImportAuthError: the vendor rejected the login
+        """
         raise ImportSettingsError(
             f"{self.hook_name} needs a credential: add one to connection {settings.conn_id!r}."
         )
@@ -109,11 +113,19 @@ class ImportStatusHook(BaseHook):
         return response.status
 
     def poll(self, import_id: str) -> Flow[ImportStatus]:
-        """Poll an import once and return its status."""
+        """Poll an import once and return its status.
+
+        :raises ImportNotFoundError: the vendor knows no such import
+        :raises ImportStatusError: another subclass for the kind of failure
+        """
         raise NotImplementedError
 
     def submit(self, file: SourceFile, *_: Any, **__: Any) -> Flow[str]:  # noqa: ARG002 - used by overrides
-        """Submit a file and return the id of its import. Overrides have the vendor's own parameters."""
+        """Submit a file and return the id of its import. Overrides have the vendor's own parameters.
+
+        :raises SubmissionUncertainError: the import may have been started
+        :raises ImportStatusError: another subclass for the kind of failure; no import was started
+        """
         raise ImportSettingsError(
             f"{self.hook_name} cannot submit files through this provider. Submit with get_conn() in a task of"
             " your own, and wait with a sensor. Nothing was sent."
@@ -121,7 +133,11 @@ class ImportStatusHook(BaseHook):
         yield
 
     def cancel(self, import_id: str) -> Flow[None]:
-        """Cancel an import."""
+        """Cancel an import.
+
+        :raises ImportSettingsError: the vendor cannot cancel
+        :raises ImportStatusError: another subclass for the kind of failure
+        """
         raise ImportSettingsError(
             f"{self.hook_name} cannot cancel import {import_id!r}: it has no such call. Nothing was sent."
         )
@@ -206,7 +222,11 @@ class ImportStatusHook(BaseHook):
             return poll.record(SyncClient(self).run(lambda hook: hook.poll(import_id)))
 
     async def aget_import_status(self, import_id: str | int) -> ImportStatus:
-        """Poll an import once without blocking the event loop, and return its status."""
+        """Poll an import once without blocking the event loop, and return its status.
+
+        :param import_id: the str or int that the vendor's submit call returned
+        :raises ImportStatusError: a subclass for the kind of failure
+        """
         import_id = read_import_id(import_id)
         # Imported here: workers do not need aiohttp.
         from airflow_provider_importstatus.clients.async_client import shared_client
@@ -233,6 +253,7 @@ class ImportStatusHook(BaseHook):
     def cancel_import(self, import_id: str | int) -> None:
         """Cancel an import.
 
+        :param import_id: the str or int that the vendor's submit call returned
         :raises ImportSettingsError: the vendor cannot cancel
         :raises ImportStatusError: another subclass for the kind of failure
         """
@@ -253,6 +274,7 @@ class ImportStatusHook(BaseHook):
 
         A report that cannot be stored is logged and left out.
 
+        :param import_id: the str or int that the vendor's submit call returned
         :param to: a local folder, or one in an object storage that Airflow knows
         :raises ImportStatusError: a subclass for the kind of failure, if the vendor cannot be asked
         """

@@ -52,35 +52,7 @@ __all__ = [
 
 
 class _ImportOperator(WaitingTask):
-    """Submits a file, waits until its import has ended, and ends the task accordingly.
-
-    :param file: a local path, or a URI of an object storage such as ``s3://conn_id@bucket/key`` (templated)
-    :param conn_id: the connection (templated)
-    :param hook_params: keyword arguments of the connection's hook, plain JSON (templated)
-    :param wait_for_completion: whether to wait; if not, the result is the import id, for a sensor
-    :param durable: take up the import that an earlier try of this task has submitted, instead of submitting
-        the file again (Airflow 3.3 and later)
-    :param on_partial: how the task ends after a partial import: ``fail``, ``skip`` or ``succeed``
-    :param max_failed_rows: a partial import with at most this many rejected rows counts as succeeded
-    :param not_found_grace: seconds after the first poll during which "no such import" means "not yet"
-    :param outage_tolerance: seconds for which polling may keep hitting transient errors
-    :param deferrable: wait in the triggerer, without occupying a worker slot
-    :param end_from_trigger: end the task in the triggerer when the import has succeeded (Airflow 3.3 and
-        later)
-    :param poll_interval: minimum time between two polls, in seconds
-    :param max_wait: maximum time between two polls, in seconds
-    :param exponential_backoff: poll again after a tenth of the wait so far; if false, after each
-        ``poll_interval``
-    :param timeout: seconds after the submission until the wait ends. A retry does not restart it
-    :param soft_fail: skip the task instead of failing it, if another try would not help
-    :param cancel_on_kill: cancel the import at the vendor when the task is killed: on a worker by any kill,
-        in a triggerer (Airflow 3.3 and later) when somebody marks the task failed or successful
-    :param error_report_path: a folder in which the vendor's error reports are stored: a local path, or a URI
-        of an object storage (templated)
-    :raises SubmittedImportError: the import has failed, was cancelled, or was partial and not accepted. A
-        retry submits the file again
-    :raises ImportStatusError: another subclass for the kind of failure
-    """
+    """Submits a file, waits until its import has ended, and ends the task accordingly."""
 
     template_fields: Sequence[str] = ("file", "conn_id", "hook_params", "error_report_path")
     #: The parameters that only this vendor has.
@@ -289,10 +261,41 @@ class _ImportOperator(WaitingTask):
 class ImportFileOperator(_ImportOperator):
     """Submits a file to any vendor that can, and waits for the end of its import.
 
-    The connection's type determines the vendor. For the other parameters, see `ClearImportOperator`.
+    The connection's type determines the vendor. The result (XCom ``return_value``) is the last status as a
+    dictionary, or the import id with ``wait_for_completion=False``. The XCom ``import_status`` is the latest
+    status during the wait.
 
     :param submit_params: the parameters of the vendor's submission, as a dictionary (templated): see the
         operators for one vendor
+    :param file: a local path, or a URI of an object storage such as ``s3://conn_id@bucket/key`` (templated)
+    :param conn_id: the connection (templated)
+    :param hook_params: keyword arguments of the connection's hook, plain JSON (templated)
+    :param wait_for_completion: whether to wait; if not, the result is the import id, for a sensor
+    :param durable: take up the import that an earlier try of this task has submitted, instead of submitting
+        the file again (Airflow 3.3 and later)
+    :param on_partial: how the task ends after a partial import: ``fail``, ``skip`` or ``succeed``
+    :param max_failed_rows: a partial import with at most this many rejected rows counts as succeeded
+    :param not_found_grace: seconds (or a timedelta, like all durations) after the first poll during which "no
+        such import" means "not yet"
+    :param outage_tolerance: seconds for which polling may keep hitting transient errors
+    :param deferrable: wait in the triggerer, without occupying a worker slot
+    :param end_from_trigger: end the task in the triggerer when the import has succeeded (Airflow 3.3 and
+        later)
+    :param poll_interval: minimum time between two polls, in seconds
+    :param max_wait: maximum time between two polls, in seconds
+    :param exponential_backoff: poll again after a tenth of the wait so far; if false, after each
+        ``poll_interval``
+    :param timeout: seconds after the submission until the wait ends. A retry does not restart it
+    :param soft_fail: skip the task instead of failing it, if another try would not help
+    :param cancel_on_kill: cancel the import at the vendor when the task is killed: on a worker by any kill,
+        in a triggerer (Airflow 3.3 and later) when somebody marks the task failed or successful
+    :param error_report_path: a folder in which the vendor's error reports are stored: a local path, or a URI
+        of an object storage (templated)
+    :raises SubmittedImportError: the import has failed, was cancelled, or was partial and not accepted. A
+        retry submits the file again
+    :raises SubmissionUncertainError: the vendor may have started an import whose id is unknown; not retried
+    :raises AirflowSensorTimeout: ``timeout`` has passed; the import goes on at the vendor
+    :raises ImportStatusError: another subclass for the kind of failure
     """
 
     template_fields = (*_ImportOperator.template_fields, "submit_params")
@@ -317,7 +320,12 @@ class ImportFileOperator(_ImportOperator):
 class ClearImportOperator(_ImportOperator):
     """Submits a file to Clear One Integration and waits until its workflow has ended.
 
+    https://docs.cleartax.in/cleartax-docs/gls-api/gls-api-reference/advanced-ingestion-api/create-ingestion-activity
+
+    The other parameters and the errors are those of `ImportFileOperator`.
+
     :param template_type: Clear's templateType, such as ``SALES`` (templated)
+    :param conn_id: a connection of type ``clear`` (templated)
     """
 
     conn_type = "clear"
@@ -330,7 +338,14 @@ class ClearImportOperator(_ImportOperator):
 
 
 class TaoAdvanceImportOperator(_ImportOperator):
-    """Uploads a roster to TAO Advance and waits until it has been processed."""
+    """Uploads a roster to TAO Advance and waits until it has been processed.
+
+    https://userguide.taotesting.com/developer-documentation/latest/public/upload-via-api
+
+    The other parameters and the errors are those of `ImportFileOperator`.
+
+    :param conn_id: a connection of type ``tao_advance`` (templated)
+    """
 
     conn_type = "tao_advance"
 
@@ -341,8 +356,13 @@ class TaoAdvanceImportOperator(_ImportOperator):
 class ZilliantImportOperator(_ImportOperator):
     """Submits a file as an EntityImport to Zilliant and waits until it has ended.
 
+    https://docs.zilliant.com/apidocs/invoke-the-file-import-workflow
+
+    The other parameters and the errors are those of `ImportFileOperator`.
+
     :param mapping_id: the mapping that describes the file (templated)
     :param mapping: the JSON object that creates a mapping, instead of ``mapping_id`` (templated)
+    :param conn_id: a connection of type ``zilliant`` (templated)
     """
 
     conn_type = "zilliant"
@@ -365,8 +385,14 @@ class ZilliantImportOperator(_ImportOperator):
 class ThalamusImportOperator(_ImportOperator):
     """Submits a file to Thalamus and waits until its import has ended.
 
-    :param type: what the file contains, such as 25011 for partner sales (templated)
+    https://doc.thalamus.global/api-reference/api-rest-json-v4/imports/import-file
+
+    The other parameters and the errors are those of `ImportFileOperator`.
+
+    :param type: what the file contains: 25004 companies, 25006 physical locations, 25011 partner sales,
+        25012 partner stock (templated)
     :param name: the import's name in Thalamus; the file's name by default (templated)
+    :param conn_id: a connection of type ``thalamus`` (templated)
     """
 
     conn_type = "thalamus"

@@ -101,7 +101,12 @@ class ConnectionEdited(Exception):
 
 
 def send_authenticated(vendor: Vendor, request: Request) -> Flow[Response]:
-    """Send `request` with a credential and return the response. Rejected credentials are replaced."""
+    """Send `request` with a credential and return the response. Rejected credentials are replaced.
+
+    :raises ImportAuthError: the vendor rejects the credential, and there is no other
+    :raises SubmissionUncertainError: the request starts an import, and may have arrived
+    :raises ImportUnavailableError: no response came
+    """
     need = NeedCredential()
     for _ in range(MAX_CREDENTIALS):
         credential: Credential = yield need

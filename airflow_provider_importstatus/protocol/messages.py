@@ -38,8 +38,9 @@ EXCERPT = 200
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An HTTP request. A URL that begins with a slash is relative to the base URL.
+    """An HTTP request.
 
+    :param url: absolute, or below the base URL if it begins with a slash
     :param body: encoded, or a file
     :param sink: stores the body of a 2xx response, which is empty in the `Response` then
     :param starts_import: whether sending it twice might import a file twice
@@ -72,13 +73,17 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A complete HTTP response with lower-case header names; `received_at` is in Unix seconds."""
+    """A complete HTTP response.
+
+    :param headers: with lower-case names
+    :param received_at: Unix seconds
+    :param secrets: secrets of ours that the vendor may have echoed; texts for users must go through `clean`
+    """
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes = field(default=b"", repr=False)
     received_at: float = 0.0
-    #: Secrets of ours that the vendor may have echoed.
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
     #: The parsed body and its content. Copies of the response share it.
@@ -247,7 +252,10 @@ def json_request(method: str, url: str, data: Mapping[str, Any]) -> Request:
 
 
 def quote_path_segment(import_id: str) -> str:
-    """Return the id quoted as a single path segment."""
+    """Return the id quoted as a single path segment.
+
+    :raises ImportSettingsError: the id would change the path
+    """
     if import_id in (".", ".."):
         raise ImportSettingsError(
             f"import_id is {import_id!r}, which would change the path of the URL."

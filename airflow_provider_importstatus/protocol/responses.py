@@ -70,6 +70,9 @@ def raise_for_status(response: Response, what: str, check: str = "the import_id 
 
     :param what: the resource that was requested, for error texts
     :param check: what to check if the vendor rejected the request
+    :raises ImportUnavailableError: 408, 425, 429 or 5xx
+    :raises ImportProtocolError: a redirect, or a 404 without JSON, which is a gateway's
+    :raises ImportRequestError: any other 4xx
     """
     if 200 <= response.status < 300:
         return
@@ -105,7 +108,11 @@ def raise_for_storage(response: Response, what: str) -> None:
 
 
 def parse_token_response(response: Response, what: str) -> Mapping[str, Any]:
-    """Return the JSON object of a token endpoint. Errors quote nothing of it but a known OAuth error code."""
+    """Return the JSON object of a token endpoint. Errors quote nothing of it but a known OAuth error code.
+
+    :raises ImportAuthError: the login was rejected
+    :raises ImportStatusError: another subclass for the kind of failure
+    """
     if response.status in (400, 401, 403):
         code = _oauth_error(response)
         raise ImportAuthError(f"{what} was rejected: HTTP {response.status}{code}.")
@@ -118,7 +125,10 @@ def parse_token_response(response: Response, what: str) -> Mapping[str, Any]:
 
 
 def access_token(data: Mapping[str, Any], what: str, *names: str) -> str:
-    """Return the token of a token endpoint's response, by the first of these names that it contains."""
+    """Return the token of a token endpoint's response, by the first of these names that it contains.
+
+    :raises ImportProtocolError: there is no usable token
+    """
     for name in names or ("access_token",):
         token = data.get(name)
         if isinstance(token, str) and token:
@@ -136,7 +146,10 @@ def _oauth_error(response: Response) -> str:
 
 
 def read_json(response: Response, what: str, quote_body: bool = True) -> Mapping[str, Any]:
-    """Return the JSON object in the body. The values of a repeated key become a list."""
+    """Return the JSON object in the body. The values of a repeated key become a list.
+
+    :raises ImportProtocolError: the body is no JSON object
+    """
     data = response.parse()
     if data is None:
         raise _no_json(response, f"{what}: HTTP {response.status} without a JSON object", quote_body)
@@ -144,7 +157,10 @@ def read_json(response: Response, what: str, quote_body: bool = True) -> Mapping
 
 
 def read_any_json(response: Response, what: str) -> dict[str, Any] | list[Any]:
-    """Return the JSON object or list in the body. The values of a repeated key become a list."""
+    """Return the JSON object or list in the body. The values of a repeated key become a list.
+
+    :raises ImportProtocolError: the body is neither
+    """
     data = response.parse_any()
     if data is None:
         raise _no_json(response, f"{what}: HTTP {response.status} without a JSON object or list")

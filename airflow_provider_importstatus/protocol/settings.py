@@ -109,7 +109,10 @@ class ConnectionSettings:
         return text in _TRUE
 
     def get_str(self, name: str, default: str = "") -> str:
-        """Return a field or an extra as stripped text; `default` if it is empty."""
+        """Return a field or an extra as stripped text; `default` if it is empty.
+
+        :raises ImportSettingsError: it is neither a text nor a number
+        """
         value = getattr(self, name) if name in ("login", "password") else self.extra.get(name)
         if isinstance(value, Mapping | list):
             value = json.dumps(value)
@@ -120,7 +123,10 @@ class ConnectionSettings:
         return (text if name == "password" else text.strip()) or default
 
     def get_header(self, name: str, default: str = "") -> str:
-        """Return a field or an extra that is valid in an HTTP header."""
+        """Return a field or an extra that is valid in an HTTP header.
+
+        :raises ImportSettingsError: it is not
+        """
         text = self.get_str(name, default)
         if not (text.isascii() and text.isprintable()):
             raise self.error(
@@ -129,7 +135,10 @@ class ConnectionSettings:
         return text
 
     def require(self, *names: str) -> None:
-        """Raise an error if one of these fields is empty."""
+        """Check that none of these fields is empty.
+
+        :raises ImportSettingsError: with the names of those that are
+        """
         if missing := [name for name in names if not self.get_str(name)]:
             where = f"Connection {self.conn_id!r} ({self.conn_type})"
             raise ImportSettingsError(

@@ -29,6 +29,7 @@ def start_import(vendor: Vendor, request: Request, what: str, *names: str) -> Fl
     :param what: the call, for error texts
     :param names: names of the field with the id, see `find_id`
     :raises SubmissionUncertainError: the vendor may have started the import
+    :raises ImportStatusError: another subclass for the kind of failure; no import was started
     """
     response = yield from send_authenticated(vendor, replace(request, starts_import=True))
     if response.status >= 500 and response.status != NOT_TAKEN:
@@ -41,7 +42,7 @@ def start_import(vendor: Vendor, request: Request, what: str, *names: str) -> Fl
 
 
 def raise_for_submission(response: Response, what: str) -> None:
-    """Raise the matching error for a non-2xx response to a request of a submission."""
+    """Raise the matching error for a non-2xx response to a request of a submission, as `raise_for_status`."""
     raise_for_status(response, what, "the file, the parameters and the connection")
 
 

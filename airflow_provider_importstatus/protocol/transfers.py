@@ -31,6 +31,8 @@ class SourceFile(Protocol):
 class Upload:
     """A file as the body of a request.
 
+    :param file: the file that a hook's `submit` gets
+    :param content_type: its media type
     :param field: the name of the part of a multipart form that contains the file; empty if the body is the
         file itself
     """

@@ -111,7 +111,8 @@ class ImportStatusSensor(WaitingTask, BaseSensorOperator):
         default is ``fail``, since a vendor's SUCCESS may mean that all rows were rejected
     :param max_failed_rows: a partial import with at most this many rejected rows counts as succeeded; if the
         vendor does not report the number, ``on_partial`` applies
-    :param not_found_grace: seconds after the first poll during which "no such import" means "not yet"
+    :param not_found_grace: seconds (or a timedelta, like all durations) after the first poll during which "no
+        such import" means "not yet"
     :param outage_tolerance: seconds for which polling may keep hitting transient errors
     :param deferrable: wait in the triggerer, without occupying a worker slot
     :param start_from_trigger: let the scheduler start the wait in the triggerer, without a worker (Airflow
@@ -127,7 +128,9 @@ class ImportStatusSensor(WaitingTask, BaseSensorOperator):
         kill, in a triggerer (Airflow 3.3 and later) when somebody marks the task failed or successful
     :param error_report_path: a folder in which the vendor's error reports are stored: a local path, or a URI
         of an object storage (templated)
-    :raises ImportStatusError: a subclass for the kind of failure
+    :raises ImportFailedError: the import has failed, was cancelled, or was partial and not accepted
+    :raises AirflowSensorTimeout: ``timeout`` has passed; the import goes on at the vendor
+    :raises ImportStatusError: another subclass for the kind of failure
     """
 
     template_fields: Sequence[str] = ("conn_id", "import_id", "hook_params", "error_report_path")
@@ -305,7 +308,15 @@ class ImportStatusSensor(WaitingTask, BaseSensorOperator):
 
 
 class ClearImportSensor(ImportStatusSensor):
-    """Waits until a Clear ingestion workflow has ended. See `ImportStatusSensor`."""
+    """Waits until a Clear ingestion workflow has ended.
+
+    https://docs.cleartax.in/cleartax-docs/gls-api/gls-api-reference/advanced-ingestion-api/get-ingestion-activity-status
+
+    The other parameters and the errors are those of `ImportStatusSensor`.
+
+    :param import_id: the taskId that Clear's ingest call returned (templated)
+    :param conn_id: a connection of type ``clear`` (templated)
+    """
 
     conn_type = "clear"
 
@@ -314,7 +325,15 @@ class ClearImportSensor(ImportStatusSensor):
 
 
 class TaoAdvanceImportSensor(ImportStatusSensor):
-    """Waits until a TAO Advance rostering upload has ended. See `ImportStatusSensor`."""
+    """Waits until a TAO Advance rostering upload has ended.
+
+    https://userguide.taotesting.com/developer-documentation/latest/public/check-upload-status-via-api
+
+    The other parameters and the errors are those of `ImportStatusSensor`.
+
+    :param import_id: the referenceId that TAO's upload call returned (templated)
+    :param conn_id: a connection of type ``tao_advance`` (templated)
+    """
 
     conn_type = "tao_advance"
 
@@ -323,7 +342,15 @@ class TaoAdvanceImportSensor(ImportStatusSensor):
 
 
 class ZilliantImportSensor(ImportStatusSensor):
-    """Waits until a Zilliant EntityImport has ended. See `ImportStatusSensor`."""
+    """Waits until a Zilliant EntityImport has ended.
+
+    https://docs.zilliant.com/apidocs/get-the-import-status
+
+    The other parameters and the errors are those of `ImportStatusSensor`.
+
+    :param import_id: the importId that Zilliant's import call returned, not the uploadId (templated)
+    :param conn_id: a connection of type ``zilliant`` (templated)
+    """
 
     conn_type = "zilliant"
 
@@ -332,7 +359,15 @@ class ZilliantImportSensor(ImportStatusSensor):
 
 
 class ThalamusImportSensor(ImportStatusSensor):
-    """Waits until a Thalamus import has ended. See `ImportStatusSensor`."""
+    """Waits until a Thalamus import has ended.
+
+    https://doc.thalamus.global/api-reference/api-rest-json-v4/imports/get-status
+
+    The other parameters and the errors are those of `ImportStatusSensor`.
+
+    :param import_id: the id that Thalamus' import call returned (templated)
+    :param conn_id: a connection of type ``thalamus`` (templated)
+    """
 
     conn_type = "thalamus"
 

@@ -93,7 +93,7 @@ def test_waiting_imports_come_first(page: Page, mapped_run: Run, screenshot: Scr
     page.goto(f"plugin/imports?dag_id={mapped_run.dag_id}")
     states = page.locator("tbody .imports-state")
     expect(states).to_have_text(["Running", "Blocked", "Partial"], timeout=TO_BE_SEEN)
-    screenshot(page, "page")  # The screenshot of the README, in docs/.
+    screenshot(page, "page")  # The picture in the README: see `make pictures`.
 
 
 def test_a_task_instances_tab_has_the_import_in_full(
