@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from airflow.api_fastapi.auth.managers.models.batch_apis import IsAuthorizedDagRequest
-from airflow.api_fastapi.auth.managers.models.resource_details import DagDetails
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
 from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 from airflow.api_fastapi.common.db.common import SessionDep
@@ -145,19 +145,16 @@ def session() -> Iterator[Session]:
 
 
 class AskedDags(SimpleAuthManager):
-    """Airflow's simple auth manager, which notes what it is asked, and hides the DAGs named `secret`."""
+    """Airflow's simple auth manager, which notes what it is asked, and refuses what it is told to."""
 
     def __init__(self) -> None:
         self.asked: list[list[str]] = []
+        self.refused: set[str | DagAccessEntity | None] = {"secret"}
 
     def batch_is_authorized_dag(self, requests: Sequence[IsAuthorizedDagRequest], **_: Any) -> bool:
-        dag_ids = sorted(str(request["details"] and request["details"].id) for request in requests)
-        self.asked.append(dag_ids)
-        return "secret" not in dag_ids
-
-    def is_authorized_dag(self, *, details: DagDetails | None = None, **_: Any) -> bool:
-        self.asked.append([str(details and details.id)])
-        return self.asked[-1] != ["secret"]
+        asked = [(one["details"] and one["details"].id, one["access_entity"]) for one in requests]
+        self.asked.append(sorted({str(dag_id) for dag_id, _ in asked}))
+        return not any(self.refused & set(one) for one in asked)
 
 
 @pytest.fixture
@@ -384,7 +381,17 @@ def test_imports_of_dags_whose_xcoms_are_hidden_are_not_listed_or_counted(sessio
 def test_who_may_read_no_xcom_is_told_so_whatever_the_text(session: Session, ask: Ask) -> None:
     add_wait(session, add_run(session, 1, dag_id="secret"))
     for text in ("told", "something else"):
-        assert ask(text=text) == {"detail": "You do not have permission to read XComs."}
+        assert ask(text=text) == {"detail": "You do not have permission to read XComs and task instances."}
+
+
+@pytest.mark.parametrize("entity", [DagAccessEntity.XCOM, DagAccessEntity.TASK_INSTANCE])
+def test_both_xcoms_and_task_instances_must_be_readable(
+    session: Session, ask: Ask, manager: AskedDags, entity: DagAccessEntity
+) -> None:
+    add_wait(session, add_run(session, 1))
+    assert ask()["total"] == 1
+    manager.refused = {entity}
+    assert ask() == {"detail": "You do not have permission to read XComs and task instances."}
 
 
 def test_the_endpoint_says_where_older_imports_begin(

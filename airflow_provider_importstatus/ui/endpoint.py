@@ -28,6 +28,8 @@ PAGE_SIZE = 50
 #: A filter in place of a state: the imports that a task still waits for.
 WAITING = "waiting"
 STATES = frozenset(ImportState)
+#: What the page shows of a DAG: statuses, and the states and times of the tasks that wait.
+SHOWN = (DagAccessEntity.XCOM, DagAccessEntity.TASK_INSTANCE)
 
 router = APIRouter()
 router.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
@@ -48,9 +50,11 @@ def imports(
     if filters.dag_id and not filters.is_one_run:
         others = Filters(days=filters.days, before=filters.before)
         options = session.execute(query.overview(dags, others)).all()
-    dag_ids = _readable_xcoms(session, user, {row.dag_id for row in (*found, *options)})
+    dag_ids = _visible(session, user, {row.dag_id for row in (*found, *options)})
     if options and not dag_ids:
-        raise HTTPException(status.HTTP_403_FORBIDDEN, "You do not have permission to read XComs.")
+        raise HTTPException(
+            status.HTTP_403_FORBIDDEN, "You do not have permission to read XComs and task instances."
+        )
     of_any_state = [row for row in found if row.dag_id in dag_ids and _matches(row, filters)]
     chosen = [row for row in of_any_state if filters.state in (None, "", *_states(row))]
     content = {
@@ -64,21 +68,23 @@ def imports(
     return _unless_unchanged(request, JSONResponse(content))
 
 
-def _readable_xcoms(session: Session, user: Any, dag_ids: set[str]) -> set[str]:
-    """Return the DAGs whose XComs the user may read: asked at once, and DAG by DAG only if not all are."""
+def _visible(session: Session, user: Any, dag_ids: set[str]) -> set[str]:
+    """Return the DAGs whose imports the user may see: asked at once, and DAG by DAG only if not all are."""
     teams: dict[str, str] = dict(row.tuple() for row in session.execute(query.teams(dag_ids)))
-    asked = {
-        dag_id: IsAuthorizedDagRequest(
-            method="GET",
-            access_entity=DagAccessEntity.XCOM,
-            details=DagDetails(id=dag_id, team_name=teams.get(dag_id)),
-        )
-        for dag_id in dag_ids
-    }
-    manager = get_auth_manager()
-    if manager.batch_is_authorized_dag(list(asked.values()), user=user):
-        return dag_ids
-    return {dag_id for dag_id, request in asked.items() if manager.is_authorized_dag(**request, user=user)}
+
+    def may_see(*dag_ids: str) -> bool:
+        asked = [
+            IsAuthorizedDagRequest(
+                method="GET",
+                access_entity=entity,
+                details=DagDetails(id=dag_id, team_name=teams.get(dag_id)),
+            )
+            for dag_id in dag_ids
+            for entity in SHOWN
+        ]
+        return get_auth_manager().batch_is_authorized_dag(asked, user=user)
+
+    return dag_ids if may_see(*dag_ids) else {dag_id for dag_id in dag_ids if may_see(dag_id)}
 
 
 def _matches(row: Any, filters: Filters) -> bool:
