@@ -366,7 +366,7 @@ def test_rights_are_asked_for_at_once(session: Session, ask: Ask, manager: Asked
     for number, dag_id in enumerate("ab", 1):
         add_wait(session, add_run(session, number, dag_id=dag_id))
     assert ask()["total"] == 2
-    assert manager.asked == [["a", "b"]]
+    assert manager.asked == [["None"], ["a", "b"]]
 
 
 def test_imports_of_dags_whose_xcoms_are_hidden_are_not_listed_or_counted(session: Session, ask: Ask) -> None:
@@ -378,10 +378,42 @@ def test_imports_of_dags_whose_xcoms_are_hidden_are_not_listed_or_counted(sessio
     assert ask(dag_id="secret")["total"] == 0
 
 
-def test_who_may_read_no_xcom_is_told_so_whatever_the_text(session: Session, ask: Ask) -> None:
+def test_hidden_imports_do_not_count_towards_the_limit(
+    session: Session, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (query, endpoint):
+        monkeypatch.setattr(module, "MAX_IMPORTS", 2)
+    for number, dag_id in enumerate(["a", "secret", "secret"], 1):
+        add_wait(session, add_run(session, number, dag_id=dag_id))
+    answer = ask()
+    assert ([one["dag_id"] for one in answer["imports"]], answer["total"]) == (["a"], 1)
+    assert (answer["max_imports"], answer["older"]) == (None, None)
+
+
+REFUSAL = {"detail": "You do not have permission to read XComs and task instances."}
+
+
+def test_a_refusal_does_not_depend_on_which_imports_there_are(
+    session: Session, ask: Ask, manager: AskedDags
+) -> None:
+    manager.refused = {DagAccessEntity.XCOM}
+    questions: list[dict[str, Any]] = [
+        {},
+        {"text": "told"},
+        {"dag_id": "b"},
+        {"dag_id": "a", "run_id": "run_1"},
+    ]
+    assert [ask(**question) for question in questions] == 4 * [REFUSAL]
+    add_wait(session, add_run(session, 1))
+    assert [ask(**question) for question in questions] == 4 * [REFUSAL]
+
+
+def test_permission_on_single_dags_is_enough(session: Session, ask: Ask, manager: AskedDags) -> None:
+    manager.refused = {None, "secret"}
     add_wait(session, add_run(session, 1, dag_id="secret"))
-    for text in ("told", "something else"):
-        assert ask(text=text) == {"detail": "You do not have permission to read XComs and task instances."}
+    assert (ask()["imports"], ask(dag_id="secret")["imports"]) == ([], [])
+    add_wait(session, add_run(session, 2))
+    assert [one["dag_id"] for one in ask()["imports"]] == ["a"]
 
 
 @pytest.mark.parametrize("entity", [DagAccessEntity.XCOM, DagAccessEntity.TASK_INSTANCE])
@@ -391,7 +423,7 @@ def test_both_xcoms_and_task_instances_must_be_readable(
     add_wait(session, add_run(session, 1))
     assert ask()["total"] == 1
     manager.refused = {entity}
-    assert ask() == {"detail": "You do not have permission to read XComs and task instances."}
+    assert ask() == REFUSAL
 
 
 def test_the_endpoint_says_where_older_imports_begin(
