@@ -22,6 +22,7 @@ from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from airflow_provider_importstatus.plugin import MOUNT
 from airflow_provider_importstatus.status import ImportState
 from airflow_provider_importstatus.ui import endpoint, query
 from airflow_provider_importstatus.ui.query import Filters
@@ -360,6 +361,16 @@ def test_the_endpoint_takes_every_filter(session: Session, ask: Ask) -> None:
     answer = ask(**place, vendor="clear", state="succeeded", text="told", days="30", before=2, page=1)
     assert [one["import_id"] for one in answer["imports"]] == ["7"]
     assert ask(days="8")["detail"][0]["loc"] == ["query", "days"]
+
+
+def test_there_is_nothing_to_write() -> None:
+    app = FastAPI()
+    app.mount(MOUNT, endpoint.router)
+    client = TestClient(app)
+    for path in ("/imports", "/imports/", "/imports/7", "/static", "/static/imports.js", "/"):
+        for method in ("POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
+            answer = client.request(method, MOUNT + path, follow_redirects=False)
+            assert (method, path, answer.status_code) in ((method, path, 404), (method, path, 405))
 
 
 def test_rights_are_asked_for_at_once(session: Session, ask: Ask, manager: AskedDags) -> None:

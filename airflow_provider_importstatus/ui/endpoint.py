@@ -34,7 +34,7 @@ REFUSAL = "You do not have permission to read XComs and task instances."
 
 Overviews = tuple[Sequence[Any], Sequence[Any]]
 
-router = APIRouter()
+router = APIRouter(redirect_slashes=False)
 router.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
 
 
