@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import pytest
@@ -65,6 +66,8 @@ class World:
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Return the servers, with visible and hidden imports."""
+    if not find_spec("airflow.providers.fab"):
+        pytest.fail("Flask AppBuilder is not installed: run `make test-access`")
     home = tmp_path_factory.mktemp("access")
     with postgres() as database:
         url = database.create_database(DATABASE)

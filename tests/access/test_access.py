@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,12 @@ from sqlalchemy import text
 import airflow_provider_importstatus
 from airflow_provider_importstatus.ui import endpoint
 from airflow_provider_importstatus.ui.query import MAX_IMPORTS
+from airflow_provider_importstatus.version_compat import is_airflow
 
 from .conftest import ALL, NO_DAGS, REFUSED, SOME, Answer, User, World
-from .content import HAS_TEAMS, HIDDEN, VISIBLE
+from .content import HIDDEN, HIDDEN_RUN, VISIBLE
 from .questions import HIDDEN_OR_MISSING, QUESTIONS, RUNS, SINGLE
-from .server import Server
+from .server import IMPORTS, Server
 from .work import rows_read, statements
 
 STATIC = Path(airflow_provider_importstatus.__file__).parent / "ui" / "static"
@@ -68,7 +70,7 @@ def test_what_is_hidden_and_what_does_not_exist_are_the_same(
     world: World, user: User, hidden: dict[str, Any], missing: dict[str, Any]
 ) -> None:
     assert world.ask(user, hidden) == world.ask(user, missing)
-    run = {"dag_id": VISIBLE[0], "run_id": "run_512"}
+    run = {"dag_id": VISIBLE[0], "run_id": f"run_{HIDDEN_RUN}"}
     assert world.ask(user, {**run, **hidden}) == world.ask(user, {**run, **missing})
 
 
@@ -85,40 +87,54 @@ def test_users_without_dags_see_an_empty_page(world: World, user: User) -> None:
     assert [json.loads(answer.body) for answer in answers] == len(answers) * [EMPTY]
 
 
-def stolen(server: Server) -> Iterator[tuple[str, str]]:
-    """Yield tokens that are not valid, each with what is wrong with it."""
-    token, reader = server.tokens["admin"], next(name for name in server.tokens if name != "admin")
-    header, payload, signature = token.split(".")
+def encoded(server: Server, key: str | None = None, **changes: Any) -> str:
+    """Return a token with the administrator's claims, some of them changed, and signed with a key."""
+    token = server.tokens["admin"]
     claims = jwt.decode(token, options={"verify_signature": False})
-    algorithm = jwt.get_unverified_header(token)["alg"]
-    expired = {**claims, "iat": claims["iat"] - 9000, "nbf": claims["nbf"] - 9000, "exp": claims["iat"] - 100}
+    return jwt.encode(claims | changes, key or server.jwt_secret, jwt.get_unverified_header(token)["alg"])
+
+
+def invalid_tokens(server: Server) -> Iterator[tuple[str, str]]:
+    """Yield tokens that are not valid, each with what is wrong with it."""
+    now, other = int(time.time()), next(iter(set(server.tokens) - {"admin"}))
+    header, payload, signature = server.tokens["admin"].split(".")
+    _, other_payload, other_signature = server.tokens[other].split(".")
+    unsigned = jwt.encode(jwt.decode(encoded(server), options={"verify_signature": False}), "", "none")
     yield "garbage", "a.b.c"
-    yield "expired", jwt.encode(expired, server.jwt_secret, algorithm)
-    yield "signed by somebody else", jwt.encode(claims, "0" * 64, algorithm)
-    yield "not signed", jwt.encode(claims, "", "none")
-    yield "signed for another user", f"{header}.{payload}.{server.tokens[reader].split('.')[2]}"
-    yield "of another user's claims", f"{header}.{server.tokens[reader].split('.')[1]}.{signature}"
-    yield "of another audience", jwt.encode({**claims, "aud": "other"}, server.jwt_secret, algorithm)
+    yield "expired", encoded(server, iat=now - 9000, nbf=now - 9000, exp=now - 100)
+    yield "signed with another key", encoded(server, key="0" * 64)
+    yield "not signed", unsigned
+    yield "another user's signature", f"{header}.{payload}.{other_signature}"
+    yield "another user's payload", f"{header}.{other_payload}.{signature}"
+    yield "another audience", encoded(server, aud="other")
     if server.name == "fab":
-        yield "of an unknown user", jwt.encode({**claims, "sub": "999"}, server.jwt_secret, algorithm)
-        yield "of a deactivated user", server.tokens["dismissed"]
-    if HAS_TEAMS:  # and a list of revoked tokens
-        left = server.log_in("admin")
-        server.send("api/v2/auth/logout", headers={"Authorization": f"Bearer {left}"})
-        yield "of a user who has logged out", left
+        yield "unknown user", encoded(server, sub="999")
+        yield "deactivated user", server.tokens["dismissed"]
+    if is_airflow(3, 3):
+        revoked = server.log_in("admin")
+        server.send("api/v2/auth/logout", **as_header(revoked))
+        yield "revoked by logging out", revoked
+
+
+def as_header(token: str) -> dict[str, Any]:
+    """Return what a request with the token in a header has."""
+    return {"headers": {"Authorization": f"Bearer {token}"}}
+
+
+def as_cookie(token: str) -> dict[str, Any]:
+    """Return what a request with the token in a cookie has, as those of browsers."""
+    return {"cookies": {"_token": token}}
 
 
 @pytest.mark.parametrize("name", ["fab", "simple"])
-@pytest.mark.parametrize("way", ["header", "cookie"])
-def test_invalid_tokens_are_refused_as_by_airflow(world: World, name: str, way: str) -> None:
+@pytest.mark.parametrize("sent_as", [as_header, as_cookie])
+def test_invalid_tokens_are_refused_as_by_airflow(
+    world: World, name: str, sent_as: Callable[[str], dict[str, Any]]
+) -> None:
     server = world.servers[name]
-    for what, token in stolen(server):
-        sent: dict[str, Any] = (
-            {"cookies": {"_token": token}}
-            if way == "cookie"
-            else {"headers": {"Authorization": f"Bearer {token}"}}
-        )
-        ours, airflows = server.send(**sent), server.send("api/v2/dags", **sent)
+    assert server.send(**sent_as(encoded(server))).status_code == 200
+    for what, token in invalid_tokens(server):
+        ours, airflows = (server.send(path, **sent_as(token)) for path in (IMPORTS, "api/v2/dags"))
         assert (what, ours.status_code) in ((what, 401), (what, 403))
         assert (what, ours.status_code, ours.content) == (what, airflows.status_code, airflows.content)
         assert set(ours.json()) == {"detail"}
@@ -134,14 +150,14 @@ def test_anonymous_requests_are_refused(world: World, name: str) -> None:
 @pytest.mark.parametrize("user", SOME, ids=str)
 def test_a_cookie_is_as_good_as_a_header(world: World, user: User) -> None:
     server = world.servers[user.server]
-    answer = server.send(cookies={"_token": server.tokens[user.name]})
+    answer = server.send(**as_cookie(server.tokens[user.name]))
     assert answer.content == world.ask(user).body
 
 
 @pytest.mark.parametrize("user", SOME, ids=str)
 def test_of_two_tokens_the_page_takes_the_one_that_airflow_takes(world: World, user: User) -> None:
     server = world.servers[user.server]
-    both: dict[str, Any] = {"user": user.name, "cookies": {"_token": server.tokens["admin"]}}
+    both = {"user": user.name, **as_cookie(server.tokens["admin"])}
     taken = User(user.server, server.send("ui/auth/me", **both).json()["username"])
     assert server.send(**both).content == world.ask(taken).body
 
@@ -177,7 +193,7 @@ def test_files_hold_no_data_and_nothing_else_is_a_file(world: World) -> None:
         assert (path, answer.status_code) == (path, 404)
 
 
-METHODS = ("POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PROPFIND", "LINK")
+METHODS = ("POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "LINK")
 PATHS = ("", "imports", "imports/", "imports/7", "imports/visible-1", "static", "static/imports.js", "other")
 
 
