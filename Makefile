@@ -61,7 +61,7 @@ test-secrets: $(INSTALLED) postgresql ## Search a real Airflow for secrets that 
 FAB_VENV := .venv-fab-$(AIRFLOW_VERSION)
 FAB := apache-airflow-providers-fab==3.10.2
 
-test-access: postgresql ## Ask the Imports page as users with different permissions, with two auth managers: 3 minutes
+test-access: postgresql ## Ask the Imports page as users with different permissions, with two auth managers: 2 minutes
 	@$(MAKE) -s VENV=$(FAB_VENV) $(FAB_VENV)/airflow-$(AIRFLOW_VERSION).installed
 	@$(FAB_VENV)/bin/uv pip install --python $(FAB_VENV)/bin/python --quiet $(FAB)
 	$(FAB_VENV)/bin/python -m pytest tests/access
