@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,6 +61,7 @@ class Deployment:
     :param connections: its connections by id, in Airflow's JSON form
     :param env: additional environment variables of its processes
     :param config: settings by section and key, which take precedence over the defaults
+    :param components: those of `COMPONENTS` that are started
     :param triggerers: number of triggerers
     :param workers: number of Celery workers, if `config` names the CeleryExecutor and its broker
     :param bin_dir: the directory of the `airflow` command, by default that of the running Python
@@ -74,6 +75,7 @@ class Deployment:
         connections: Mapping[str, Mapping[str, Any]] | None = None,
         env: Mapping[str, str] | None = None,
         config: Mapping[str, Mapping[str, object]] | None = None,
+        components: Sequence[str] = COMPONENTS,
         triggerers: int = 1,
         workers: int = 0,
         bin_dir: Path | None = None,
@@ -92,7 +94,7 @@ class Deployment:
         self._settings = configuration.merged(defaults, config or {})
         self.url = str(self._settings["api"]["base_url"])
         self.api = Rest(self.url)
-        self._components = self._choose_components(triggerers, workers)
+        self._components = self._choose_components(components, triggerers, workers)
         self._spent: dict[str, float] = {}
         self._exits = ExitStack()
 
@@ -247,8 +249,10 @@ class Deployment:
         self.home.mkdir(mode=0o700, parents=True)  # Its airflow.cfg holds secrets.
         self.logs.mkdir()
 
-    def _choose_components(self, triggerers: int, workers: int) -> dict[str, Component]:
-        chosen = {name: Component((name,)) for name in COMPONENTS}
+    def _choose_components(
+        self, components: Sequence[str], triggerers: int, workers: int
+    ) -> dict[str, Component]:
+        chosen = {name: Component((name,)) for name in components}
         # Each listens on a port of its own for those who read its logs.
         for number, port in enumerate(configuration.free_ports(triggerers - 1), start=2):
             env = {"AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(port)}

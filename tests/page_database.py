@@ -57,7 +57,7 @@ def add_task(
     index = "region_index" if IS_BY_TRY else "map_index"
     task_instance = TaskInstance.__table__
     session.execute(insert(TaskInstance).values(**values | task | {index: -1} | more))
-    return session.scalar(select(task_instance.c.id).order_by(task_instance.c.id.desc()))
+    return session.scalar(select(task_instance.c.id).order_by(task_instance.c.id.desc()).limit(1))
 
 
 def add_wait(

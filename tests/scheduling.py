@@ -20,6 +20,7 @@ GROUPS = {
     "tests/scale/*": "scale",
     "tests/ui/*": "ui",
     "tests/secrets/test_campaign.py": "secrets",
+    "tests/access/*": "access",
 }
 #: So many groups run at a time: more would keep two cores from what has to happen in time.
 AT_A_TIME = 2

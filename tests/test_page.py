@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from airflow.api_fastapi.auth.managers.models.batch_apis import IsAuthorizedDagRequest
-from airflow.api_fastapi.auth.managers.models.resource_details import DagDetails
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
 from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 from airflow.api_fastapi.common.db.common import SessionDep
@@ -22,6 +22,7 @@ from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from airflow_provider_importstatus.plugin import MOUNT
 from airflow_provider_importstatus.status import ImportState
 from airflow_provider_importstatus.ui import endpoint, query
 from airflow_provider_importstatus.ui.query import Filters
@@ -145,19 +146,16 @@ def session() -> Iterator[Session]:
 
 
 class AskedDags(SimpleAuthManager):
-    """Airflow's simple auth manager, which notes what it is asked, and hides the DAGs named `secret`."""
+    """Airflow's simple auth manager, which notes what it is asked, and refuses what it is told to."""
 
     def __init__(self) -> None:
         self.asked: list[list[str]] = []
+        self.refused: set[str | DagAccessEntity | None] = {"secret"}
 
     def batch_is_authorized_dag(self, requests: Sequence[IsAuthorizedDagRequest], **_: Any) -> bool:
-        dag_ids = sorted(str(request["details"] and request["details"].id) for request in requests)
-        self.asked.append(dag_ids)
-        return "secret" not in dag_ids
-
-    def is_authorized_dag(self, *, details: DagDetails | None = None, **_: Any) -> bool:
-        self.asked.append([str(details and details.id)])
-        return self.asked[-1] != ["secret"]
+        asked = [(one["details"] and one["details"].id, one["access_entity"]) for one in requests]
+        self.asked.append(sorted({str(dag_id) for dag_id, _ in asked}))
+        return not any(self.refused & set(one) for one in asked)
 
 
 @pytest.fixture
@@ -365,11 +363,21 @@ def test_the_endpoint_takes_every_filter(session: Session, ask: Ask) -> None:
     assert ask(days="8")["detail"][0]["loc"] == ["query", "days"]
 
 
+def test_there_is_nothing_to_write() -> None:
+    app = FastAPI()
+    app.mount(MOUNT, endpoint.router)
+    client = TestClient(app)
+    for path in ("/imports", "/imports/", "/imports/7", "/static", "/static/imports.js", "/"):
+        for method in ("POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
+            answer = client.request(method, MOUNT + path, follow_redirects=False)
+            assert (method, path, answer.status_code) in ((method, path, 404), (method, path, 405))
+
+
 def test_rights_are_asked_for_at_once(session: Session, ask: Ask, manager: AskedDags) -> None:
     for number, dag_id in enumerate("ab", 1):
         add_wait(session, add_run(session, number, dag_id=dag_id))
     assert ask()["total"] == 2
-    assert manager.asked == [["a", "b"]]
+    assert manager.asked == [["None"], ["a", "b"]]
 
 
 def test_imports_of_dags_whose_xcoms_are_hidden_are_not_listed_or_counted(session: Session, ask: Ask) -> None:
@@ -381,10 +389,52 @@ def test_imports_of_dags_whose_xcoms_are_hidden_are_not_listed_or_counted(sessio
     assert ask(dag_id="secret")["total"] == 0
 
 
-def test_who_may_read_no_xcom_is_told_so_whatever_the_text(session: Session, ask: Ask) -> None:
+def test_hidden_imports_do_not_count_towards_the_limit(
+    session: Session, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (query, endpoint):
+        monkeypatch.setattr(module, "MAX_IMPORTS", 2)
+    for number, dag_id in enumerate(["a", "secret", "secret"], 1):
+        add_wait(session, add_run(session, number, dag_id=dag_id))
+    answer = ask()
+    assert ([one["dag_id"] for one in answer["imports"]], answer["total"]) == (["a"], 1)
+    assert (answer["max_imports"], answer["older"]) == (None, None)
+
+
+REFUSAL = {"detail": "You do not have permission to read XComs and task instances."}
+
+
+def test_a_refusal_does_not_depend_on_which_imports_there_are(
+    session: Session, ask: Ask, manager: AskedDags
+) -> None:
+    manager.refused = {DagAccessEntity.XCOM}
+    questions: list[dict[str, Any]] = [
+        {},
+        {"text": "told"},
+        {"dag_id": "b"},
+        {"dag_id": "a", "run_id": "run_1"},
+    ]
+    assert [ask(**question) for question in questions] == 4 * [REFUSAL]
+    add_wait(session, add_run(session, 1))
+    assert [ask(**question) for question in questions] == 4 * [REFUSAL]
+
+
+def test_permission_on_single_dags_is_enough(session: Session, ask: Ask, manager: AskedDags) -> None:
+    manager.refused = {None, "secret"}
     add_wait(session, add_run(session, 1, dag_id="secret"))
-    for text in ("told", "something else"):
-        assert ask(text=text) == {"detail": "You do not have permission to read XComs."}
+    assert (ask()["imports"], ask(dag_id="secret")["imports"]) == ([], [])
+    add_wait(session, add_run(session, 2))
+    assert [one["dag_id"] for one in ask()["imports"]] == ["a"]
+
+
+@pytest.mark.parametrize("entity", [DagAccessEntity.XCOM, DagAccessEntity.TASK_INSTANCE])
+def test_both_xcoms_and_task_instances_must_be_readable(
+    session: Session, ask: Ask, manager: AskedDags, entity: DagAccessEntity
+) -> None:
+    add_wait(session, add_run(session, 1))
+    assert ask()["total"] == 1
+    manager.refused = {entity}
+    assert ask() == REFUSAL
 
 
 def test_the_endpoint_says_where_older_imports_begin(

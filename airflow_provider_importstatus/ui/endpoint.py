@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,8 +28,13 @@ PAGE_SIZE = 50
 #: A filter in place of a state: the imports that a task still waits for.
 WAITING = "waiting"
 STATES = frozenset(ImportState)
+#: What the page shows of a DAG: statuses, and the states and times of the tasks that wait.
+SHOWN = (DagAccessEntity.XCOM, DagAccessEntity.TASK_INSTANCE)
+REFUSAL = "You do not have permission to read XComs and task instances."
 
-router = APIRouter()
+Overviews = tuple[Sequence[Any], Sequence[Any]]
+
+router = APIRouter(redirect_slashes=False)
 router.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
 
 
@@ -43,15 +48,8 @@ def imports(
     page: Annotated[int, Query(ge=1)] = 1,
 ) -> Response:
     """Return one page of the imports that the user may see, how many there are, and the filters' options."""
-    dags = readable.value or set()
-    found = options = session.execute(query.overview(dags, filters)).all()
-    if filters.dag_id and not filters.is_one_run:
-        others = Filters(days=filters.days, before=filters.before)
-        options = session.execute(query.overview(dags, others)).all()
-    dag_ids = _readable_xcoms(session, user, {row.dag_id for row in (*found, *options)})
-    if options and not dag_ids:
-        raise HTTPException(status.HTTP_403_FORBIDDEN, "You do not have permission to read XComs.")
-    of_any_state = [row for row in found if row.dag_id in dag_ids and _matches(row, filters)]
+    found, options = _visible(session, user, readable.value or set(), filters)
+    of_any_state = [row for row in found if _matches(row, filters)]
     chosen = [row for row in of_any_state if filters.state in (None, "", *_states(row))]
     content = {
         "imports": _details(session, sorted(chosen, key=_rank)[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]),
@@ -59,26 +57,56 @@ def imports(
         "page_size": PAGE_SIZE,
         "states": Counter(state for row in of_any_state for state in _states(row)),
         **_limits(found, filters),
-        **_options([row for row in options if row.dag_id in dag_ids]),
+        **_options(options),
     }
     return _unless_unchanged(request, JSONResponse(content))
 
 
-def _readable_xcoms(session: Session, user: Any, dag_ids: set[str]) -> set[str]:
-    """Return the DAGs whose XComs the user may read: asked at once, and DAG by DAG only if not all are."""
-    teams: dict[str, str] = dict(row.tuple() for row in session.execute(query.teams(dag_ids)))
-    asked = {
-        dag_id: IsAuthorizedDagRequest(
-            method="GET",
-            access_entity=DagAccessEntity.XCOM,
-            details=DagDetails(id=dag_id, team_name=teams.get(dag_id)),
-        )
-        for dag_id in dag_ids
-    }
-    manager = get_auth_manager()
-    if manager.batch_is_authorized_dag(list(asked.values()), user=user):
-        return dag_ids
-    return {dag_id for dag_id, request in asked.items() if manager.is_authorized_dag(**request, user=user)}
+def _visible(session: Session, user: Any, dag_ids: set[str], filters: Filters) -> Overviews:
+    """Return the overviews of those DAGs whose imports the user may see; refuse a user who may see none."""
+    may_see = _permissions(session, user, dag_ids)
+    # Before anything is read: no refusal may depend on which imports there are.
+    if dag_ids and not may_see(None):
+        dag_ids = set(filter(may_see, dag_ids))
+        if not dag_ids:
+            raise HTTPException(status.HTTP_403_FORBIDDEN, REFUSAL)
+    found, options = _overviews(session, dag_ids, filters)
+    if may_see(*{row.dag_id for row in (*found, *options)}):
+        return found, options
+    # Imports of other DAGs must not count towards the limit either.
+    return _overviews(session, set(filter(may_see, dag_ids)), filters)
+
+
+def _permissions(session: Session, user: Any, dag_ids: set[str]) -> Callable[..., bool]:
+    """Return a function that says whether the user may see the imports of all given DAGs.
+
+    `None` stands for DAGs in general, as `~` does in Airflow's API. An auth manager may refuse them to users
+    with permissions on single DAGs.
+    """
+    teams: dict[str | None, str] = dict(row.tuple() for row in session.execute(query.teams(dag_ids)))
+
+    def may_see(*dag_ids: str | None) -> bool:
+        asked = [
+            IsAuthorizedDagRequest(
+                method="GET",
+                access_entity=entity,
+                details=DagDetails(id=dag_id, team_name=teams.get(dag_id)),
+            )
+            for dag_id in dag_ids
+            for entity in SHOWN
+        ]
+        return get_auth_manager().batch_is_authorized_dag(asked, user=user)
+
+    return may_see
+
+
+def _overviews(session: Session, dag_ids: set[str], filters: Filters) -> Overviews:
+    """Return the overview that the filters ask for, and the one whose values they may have."""
+    found = session.execute(query.overview(dag_ids, filters)).all()
+    if not filters.dag_id or filters.is_one_run:
+        return found, found
+    others = Filters(days=filters.days, before=filters.before)
+    return found, session.execute(query.overview(dag_ids, others)).all()
 
 
 def _matches(row: Any, filters: Filters) -> bool:

@@ -239,7 +239,7 @@ function problemOf({ status }, detail) {
     return ENDED;
   }
   return status === 403
-    ? "This page requires permission to read XComs. An administrator can grant it."
+    ? "This page requires permission to read XComs and task instances. An administrator can grant it."
     : `Airflow responded with HTTP ${status}. See the API server's log.`;
 }
 
@@ -333,7 +333,7 @@ function NoImports({ choose, chosen }) {
     h("h3", null, isAll ? "No imports yet" : `No imports in ${WINDOWS[chosen.days || 7]}`),
     h("p", null, "An import appears here as soon as a task waits for it. Use one of the provider's sensors in a DAG:"),
     h("pre", null, 'ZilliantImportSensor(task_id="wait", import_id=submit(), deferrable=True)'),
-    h("p", null, "You see the imports of DAGs whose XComs you have permission to read."),
+    h("p", null, "You see the imports of DAGs whose XComs and task instances you have permission to read."),
     !isAll && h("button", { onClick: () => choose({ days: "all" }), type: "button" }, "Show those of all time"),
   );
 }
