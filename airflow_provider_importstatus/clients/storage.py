@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 from urllib.parse import quote, urlsplit
 
-from airflow.providers.common.compat.sdk import ObjectStoragePath
+from airflow.providers.common.compat.sdk import ObjectStoragePath, conf
 from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
@@ -100,6 +100,7 @@ class ReportFolder:
 
     def __init__(self, path: str | os.PathLike[str], *segments: str) -> None:
         self.fs, self._root = _locate("error_report_path", path)
+        self._check_is_no_code()
         below = "/".join(["", *map(_segment, segments)])
         #: The folder as the file system names it.
         self.path = self._root.rstrip("/") + below
@@ -123,6 +124,15 @@ class ReportFolder:
             raise ImportSettingsError(
                 f"error_report_path: {self.shown} leads elsewhere by a symbolic link. Remove the link, or"
                 " give its target as error_report_path."
+            )
+
+    def _check_is_no_code(self) -> None:
+        # Airflow runs .py files and ZIP archives in there, and a vendor chooses name and content of a report.
+        dags = os.path.realpath(conf.get("core", "dags_folder"))
+        if self._is_local and Path(os.path.realpath(self._root)).is_relative_to(dags):
+            raise ImportSettingsError(
+                f"error_report_path: {self._root} is in the folder of DAG files, where Airflow would run"
+                " reports as code. Give another folder."
             )
 
     @property

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
 import pytest
-from airflow.providers.common.compat.sdk import ObjectStoragePath
+from airflow.providers.common.compat.sdk import ObjectStoragePath, conf
 from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -134,6 +134,15 @@ def test_the_folder_itself_may_be_a_symbolic_link(tmp_path: Path) -> None:
     assert files_below(tmp_path / "clear") == [Path(os.path.normpath(path))]
     save(ReportFolder(tmp_path / "reports", "clear", "clear_default", "7"))
     assert len(files_below(tmp_path / "disk")) == 1
+
+
+@pytest.mark.parametrize("place", ["", "clear", "../dags/x"])
+def test_a_report_is_not_stored_where_airflow_would_run_it(place: str) -> None:
+    """Airflow runs .py files and ZIP archives, and the vendor chooses name and content."""
+    dags = Path(conf.get("core", "dags_folder"))
+    with pytest.raises(ImportSettingsError, match="in the folder of DAG files"):
+        ReportFolder(dags / place, "clear", "clear_default", "7")
+    ReportFolder(dags.parent / "reports", "clear", "clear_default", "7")
 
 
 @steadily
