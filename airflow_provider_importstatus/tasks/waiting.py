@@ -145,13 +145,15 @@ class WaitingTask(BaseOperator):
             return
         # Once: Airflow may call it again.
         self.cancel_on_kill = False
+        # As in a template, it may have line breaks around it.
+        import_id = str(self.import_id).strip()
         try:
             polls.hook.cancel_at_hand(self.import_id)
         except Exception as error:
             # It must not prevent the task's end.
-            self.log.warning("Import %s could not be cancelled: %s", self.import_id, error)
+            self.log.warning("Import %s could not be cancelled: %s", import_id, error)
         else:
-            self.log.warning("The task was killed: import %s was cancelled at the vendor.", self.import_id)
+            self.log.warning("The task was killed: import %s was cancelled at the vendor.", import_id)
 
     def _turn_off_ending(self) -> list[str]:
         """Turn off `end_from_trigger` if it is impossible; return why, if so."""
