@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from email import message_from_bytes
+from email.message import Message
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -41,7 +43,7 @@ def test_a_file_is_logged_as_one_line_and_sent_as_one_part(
     assert len(lines) > 1
     assert all(map(is_line, lines))
     form = message_from_bytes(f"Content-Type: {body.content_type}\r\n\r\n".encode() + sent)
-    (part,) = form.get_payload()
+    (part,) = cast("list[Message]", form.get_payload())
     assert part.keys() == ["Content-Disposition", "Content-Type"]
     assert part["Content-Type"] == "text/csv"
     assert part.get_payload() == "a,b\n" * 100
