@@ -43,6 +43,7 @@ from airflow_provider_importstatus.polling.schedule import (
     Wait,
     timeout_error,
 )
+from airflow_provider_importstatus.polling.validation import read_import_id
 from airflow_provider_importstatus.status import ImportState, ImportStatus
 from airflow_provider_importstatus.version_compat import is_airflow
 
@@ -282,7 +283,8 @@ class WaitingTask(BaseOperator):
             return status
         try:
             hook = (self._polls and self._polls.hook) or self._open_hook()
-            saved = hook.save_error_reports(status.import_id, self.error_report_path)
+            # Not the status's id, which is redacted.
+            saved = hook.save_error_reports(read_import_id(self.import_id), self.error_report_path)
             paths, errors = saved.paths, saved.errors
         except Exception as error:
             # Reports must not change how the import ended.
