@@ -9,7 +9,7 @@ VENV ?= .venv
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help check demo demo-up test test-jobs test-secrets test-scale test-faults test-cluster test-ui test-fast lint types bench bench-rest clean
+.PHONY: help check demo demo-up test test-jobs test-secrets test-hostile test-scale test-faults test-cluster test-ui test-fast lint types bench bench-rest clean
 
 # Another Airflow version is another stamp, so it is installed.
 INSTALLED := $(VENV)/airflow-$(AIRFLOW_VERSION).installed
@@ -55,6 +55,9 @@ test-jobs: $(INSTALLED) postgresql ## Run whole jobs and described vendors in re
 
 test-secrets: $(INSTALLED) postgresql ## Search a real Airflow for secrets that vendors quote: 3 minutes
 	$(PYTEST) tests/secrets
+
+test-hostile: $(INSTALLED) postgresql ## Send hostile texts everywhere but to a browser (that is in test-ui): 4 minutes
+	$(PYTEST) tests/hostile tests/postgres/test_hostile_texts.py
 
 test-scale: $(INSTALLED) postgresql ## Run the tests with many waits, two triggerers and a shared token: minutes
 	$(PYTEST) tests/scale

@@ -9,7 +9,7 @@ from unicodedata import category
 import pytest
 from hypothesis import strategies as st
 
-__all__ = ["HOSTILE", "LARGE", "hostile_names", "hostile_texts", "is_line", "params"]
+__all__ = ["HOSTILE", "LARGE", "TEMPLATES", "hostile_names", "hostile_texts", "is_line", "params"]
 
 MEBIBYTE = 1024 * 1024
 #: Executed by a browser that takes a text for HTML: it sets `harmed`, or requests `/harm`.
