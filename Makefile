@@ -9,7 +9,7 @@ VENV ?= .venv
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help check demo demo-up test test-jobs test-secrets test-access test-scale test-faults test-cluster test-ui test-fast lint types bench bench-rest clean
+.PHONY: help check demo demo-up test test-jobs test-secrets test-access test-hostile test-scale test-faults test-cluster test-ui test-fast lint types bench bench-rest clean
 
 # Another Airflow version is another stamp, so it is installed.
 INSTALLED := $(VENV)/airflow-$(AIRFLOW_VERSION).installed
@@ -65,6 +65,10 @@ test-access: postgresql ## Ask the Imports page as users with different permissi
 	@$(MAKE) -s VENV=$(FAB_VENV) $(FAB_VENV)/airflow-$(AIRFLOW_VERSION).installed
 	@$(FAB_VENV)/bin/uv pip install --python $(FAB_VENV)/bin/python --quiet $(FAB)
 	$(FAB_VENV)/bin/python -m pytest tests/access
+
+test-hostile: PROCESSES = 2
+test-hostile: $(INSTALLED) postgresql ## Send hostile texts everywhere but to a browser (that is in test-ui): 2 minutes
+	$(PYTEST) $(PARALLEL) tests/hostile tests/postgres/test_hostile_texts.py
 
 test-scale: $(INSTALLED) postgresql ## Run the tests with many waits, two triggerers and a shared token: minutes
 	$(PYTEST) tests/scale

@@ -16,9 +16,9 @@ MOUNT = "/importstatus"
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
     """Serve the page's endpoint and files; they are imported on the first request."""
-    from airflow_provider_importstatus.ui.endpoint import router
+    from airflow_provider_importstatus.ui.endpoint import serve
 
-    await router(scope, receive, send)
+    await serve(scope, receive, send)
 
 
 def _react_app(name: str, destination: str, **more: str) -> dict[str, str]:

@@ -21,7 +21,8 @@ MAX_ESCAPES = 4
 
 _TERMINAL_SEQUENCE = re.compile(r"(?:\x1b\[|\x9b)[0-?]*+[ -/]*+[@-~]|\x1b\][^\x07\x1b]*+(?:\x07|\x1b\\)")
 _LINE_BREAKS = re.compile(r"[\t-\r\x1c-\x1f\x85\u2028\u2029]+")
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+#: With those that reverse the direction of what follows on the line (https://www.unicode.org/reports/tr9/).
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]+")
 
 #: Percent-encoding, JSON (escaped once or more often) and HTML.
 _ESCAPE = re.compile(

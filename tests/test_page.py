@@ -22,7 +22,7 @@ from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from airflow_provider_importstatus.plugin import MOUNT
+from airflow_provider_importstatus.plugin import MOUNT, application
 from airflow_provider_importstatus.status import ImportState
 from airflow_provider_importstatus.ui import endpoint, query
 from airflow_provider_importstatus.ui.query import Filters
@@ -110,7 +110,7 @@ def test_values_that_are_not_imports_are_not_shown(junk: Any) -> None:
     assert shown({**GOOD, "import_id": [junk]}) is None
 
 
-@pytest.mark.parametrize("pair", itertools.combinations(("messages", "stages", "rows", "state"), 2))
+@pytest.mark.parametrize("pair", list(itertools.combinations(("messages", "stages", "rows", "state"), 2)))
 def test_several_malformed_fields_are_blank(pair: tuple[str, str]) -> None:
     for junk in JUNK:
         one = shown({**GOOD, pair[0]: junk, pair[1]: junk})
@@ -451,3 +451,40 @@ def test_the_endpoint_says_where_older_imports_begin(
     assert [one["import_id"] for one in older["imports"]] == ["3", "2"]
     last = ask(before=older["older"])
     assert ([one["import_id"] for one in last["imports"]], last["older"]) == (["2", "1"], 2)
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "content_type"),
+    [
+        ("/imports", 401, "application/json"),
+        ("/imports?dag_id=<script>", 401, "application/json"),
+        ("/static/imports.js", 200, "text/javascript"),
+        ("/static/imports.css", 200, "text/css"),
+    ],
+)
+def test_no_response_runs_anything_if_a_browser_opens_it_by_itself(
+    path: str, status: int, content_type: str
+) -> None:
+    response = TestClient(mounted()).get(f"/importstatus{path}")
+    assert (response.status_code, response.headers["content-type"].partition(";")[0]) == (
+        status,
+        content_type,
+    )
+    assert response.headers["content-security-policy"].startswith("default-src 'none';")
+    assert response.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["%2e%2e/endpoint.py", "..%2fendpoint.py", "..%2f..%2fplugin.py", "//etc/passwd", "%00", "x<script>"],
+)
+def test_nothing_but_the_pages_files_is_served(path: str) -> None:
+    response = TestClient(mounted()).get(f"/importstatus/static/{path}")
+    assert (response.status_code, response.json()) == (404, {"detail": "Not Found"})
+
+
+def mounted() -> FastAPI:
+    """Return an application in which the page is mounted as in Airflow."""
+    app = FastAPI()
+    app.mount("/importstatus", application)
+    return app

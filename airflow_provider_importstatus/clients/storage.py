@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 from urllib.parse import quote, urlsplit
 
-from airflow.providers.common.compat.sdk import ObjectStoragePath
+from airflow.providers.common.compat.sdk import ObjectStoragePath, conf
 from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
@@ -99,29 +99,56 @@ class ReportFolder:
     """
 
     def __init__(self, path: str | os.PathLike[str], *segments: str) -> None:
-        self._fs, root = _locate("error_report_path", path)
+        self.fs, self._root = _locate("error_report_path", path)
+        self._check_is_no_code()
         below = "/".join(["", *map(_segment, segments)])
-        self._folder = root.rstrip("/") + below
-        # With the connection in the URI, which is needed to read the report.
-        self._shown = self._folder if isinstance(self._fs, LocalFileSystem) else str(path).rstrip("/") + below
+        #: The folder as the file system names it.
+        self.path = self._root.rstrip("/") + below
+        #: The folder as results and errors show it: with the connection in the URI, needed to read reports.
+        self.shown = self.path if self._is_local else str(path).rstrip("/") + below
 
     def sink(self, report: ErrorReport, number: int) -> ReportSink:
         """Return the sink of the report with this number in its stage."""
-        return ReportSink(self._fs, self._folder, self._shown, report, number)
+        return ReportSink(self, report, number)
+
+    def check_inside(self, path: str) -> None:
+        """Raise an error if a symbolic link below `error_report_path` leads elsewhere.
+
+        :param path: a file in this folder, which need not exist
+        :raises ImportSettingsError: with the folder
+        """
+        if not self._is_local:
+            return
+        meant = Path(os.path.realpath(self._root)) / Path(path).relative_to(self._root)
+        if os.path.realpath(path) != str(meant):
+            raise ImportSettingsError(
+                f"error_report_path: {self.shown} leads elsewhere by a symbolic link. Remove the link, or"
+                " give its target as error_report_path."
+            )
+
+    def _check_is_no_code(self) -> None:
+        # Airflow runs .py files and ZIP archives in there, and a vendor chooses name and content of a report.
+        dags = os.path.realpath(conf.get("core", "dags_folder"))
+        if self._is_local and Path(os.path.realpath(self._root)).is_relative_to(dags):
+            raise ImportSettingsError(
+                f"error_report_path: {self._root} is in the folder of DAG files, where Airflow would run"
+                " reports as code. Give another folder."
+            )
+
+    @property
+    def _is_local(self) -> bool:
+        return isinstance(self.fs, LocalFileSystem)
 
 
 class ReportSink:
     """Stores one report: completely, or not at all.
 
-    :param shown: the folder as `path` and errors show it
     :param number: the report's number in its stage
     """
 
-    def __init__(
-        self, fs: AbstractFileSystem, folder: str, shown: str, report: ErrorReport, number: int
-    ) -> None:
+    def __init__(self, folder: ReportFolder, report: ErrorReport, number: int) -> None:
         self.path = ""
-        self._fs, self._folder, self._shown, self._report = fs, folder, shown, report
+        self._fs, self._folder, self._report = folder.fs, folder, report
         self._name = f"{_segment(report.stage.lower())}-{number}"
 
     def save(self, headers: Mapping[str, str], chunks: Iterable[bytes]) -> None:
@@ -131,16 +158,18 @@ class ReportSink:
         """
         name = f"{self._name}.{self._report.extension or _extension(headers, self._report.request.url)}"
         # The same name in each try, so that what a killed process leaves behind is overwritten.
-        part = f"{self._folder}/.{self._name}.part"
+        part, whole = f"{self._folder.path}/.{self._name}.part", f"{self._folder.path}/{name}"
+        for path in (part, whole):
+            self._folder.check_inside(path)
         try:
             self._write(part, chunks)
             with self._storing():
-                self._fs.mv(part, f"{self._folder}/{name}")
+                self._fs.mv(part, whole)
         except BaseException:
             with suppress(Exception):
                 self._fs.rm(part)
             raise
-        self.path = f"{self._shown}/{name}"
+        self.path = f"{self._folder.shown}/{name}"
 
     def _write(self, part: str, chunks: Iterable[bytes]) -> None:
         with self._storing():
@@ -158,7 +187,7 @@ class ReportSink:
             return self._fs.open(part, "wb", block_size=WRITE_BLOCK)
         except FileNotFoundError:
             # Object storages need no folders, and creating one may take a permission of its own.
-            self._fs.makedirs(self._folder, exist_ok=True)
+            self._fs.makedirs(self._folder.path, exist_ok=True)
             return self._fs.open(part, "wb", block_size=WRITE_BLOCK)
 
     @contextmanager
@@ -168,7 +197,7 @@ class ReportSink:
         except Exception as error:
             # Object storages raise exceptions of their own.
             raise ImportSettingsError(
-                f"error_report_path: {self._shown} cannot be written: {type(error).__name__}."
+                f"error_report_path: {self._folder.shown} cannot be written: {type(error).__name__}."
                 " Give a folder that the workers may write to."
             ) from error
 
@@ -194,21 +223,31 @@ def _locate(name: str, path: str | os.PathLike[str]) -> tuple[AbstractFileSystem
 
 def _segment(text: str) -> str:
     """Return the text as one segment of a path; different texts give different segments."""
-    quoted = quote(text, safe=" @=+,").replace("~", "%7E")
+    # Half a surrogate pair is a text of its own.
+    quoted = quote(text, safe=" @=+,", errors="surrogatepass").replace("~", "%7E")
     # Neither hidden, nor "." or "..".
     quoted = f"%2E{quoted[1:]}" if quoted.startswith(".") else quoted
     if len(quoted) <= MAX_SEGMENT:
-        return quoted or "_"
-    digest = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
+        # No other text is quoted as a bare percent sign.
+        return quoted or "%"
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
     return f"{quoted[:MAX_SEGMENT]}-{digest}"
 
 
 def _extension(headers: Mapping[str, str], url: str) -> str:
     """Return the extension of a report's file: that of its name, else of its URL, else by its type."""
-    message = Message()
-    message["Content-Disposition"] = headers.get("content-disposition", "")
     content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-    names = (message.get_filename(), urlsplit(url).path)
+    names = (_file_name(headers.get("content-disposition", "")), urlsplit(url).path)
     found = [Path(name).suffix.removeprefix(".").lower() for name in names if name]
     default = EXTENSIONS.get(content_type, DEFAULT_EXTENSION)
     return next((one for one in found if VALID_EXTENSION.fullmatch(one)), default)
+
+
+def _file_name(disposition: str) -> str | None:
+    message = Message()
+    message["Content-Disposition"] = disposition
+    try:
+        return message.get_filename()
+    except Exception:
+        # For some charsets it raises undocumented exceptions such as UnicodeError.
+        return None

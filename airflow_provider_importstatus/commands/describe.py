@@ -14,6 +14,7 @@ from airflow_provider_importstatus.exceptions import ImportSettingsError
 from airflow_provider_importstatus.hooks import description_files
 from airflow_provider_importstatus.hooks.described import read_answer
 from airflow_provider_importstatus.hooks.description_errors import find_errors
+from airflow_provider_importstatus.redaction import storable
 from airflow_provider_importstatus.status import ImportStatus
 
 if TYPE_CHECKING:
@@ -101,7 +102,8 @@ def _explain(
         "test": [f"Test connection asks for the id {missing}, which no import has"] if missing else [],
         "connection": _connection_lines(description.name, connection),
     }
-    return {subject: lines for subject, lines in subjects.items() if any(lines)}
+    # The author of a description need not be who prints it.
+    return {subject: [*map(storable, lines)] for subject, lines in subjects.items() if any(lines)}
 
 
 def format_explanation(subjects: Mapping[str, list[str]]) -> str:

@@ -6,7 +6,9 @@ import logging
 import os
 import time
 from datetime import UTC, datetime
+from itertools import accumulate
 from typing import Any, TextIO
+from unicodedata import east_asian_width
 
 from airflow_provider_importstatus.polling.schedule import Wait
 
@@ -57,7 +59,7 @@ class LiveLine(LogLines):
         due = time.monotonic() + seconds
         while (left := due - time.monotonic()) > 0:
             line = describe_wait(wait, time.time(), left)
-            self._write(ERASE_LINE + line[: self._width() - 1])
+            self._write(ERASE_LINE + _cut(line, self._width() - 1))
             time.sleep(min(left, 1.0))
 
     def end(self) -> None:
@@ -73,6 +75,12 @@ class LiveLine(LogLines):
             return os.get_terminal_size(self._stream.fileno()).columns or USUAL_WIDTH
         except OSError:
             return USUAL_WIDTH
+
+
+def _cut(text: str, columns: int) -> str:
+    """Return as much of the text as fits: of a line that wraps, a terminal erases only the last part."""
+    widths = accumulate(2 if east_asian_width(character) in "FW" else 1 for character in text)
+    return text[: sum(width <= columns for width in widths)]
 
 
 def describe_wait(wait: Wait, now: float, next_poll_in: float) -> str:

@@ -261,11 +261,12 @@ class ImportStatusHook(BaseHook):
         with only_our_errors(self.hook_name):
             SyncClient(self).run(lambda hook: hook.cancel(import_id))
 
-    def cancel_at_hand(self, import_id: str) -> None:
+    def cancel_at_hand(self, import_id: str | int) -> None:
         """Cancel an import without calling Airflow, with the settings and the credential of the latest poll.
 
         :raises ImportStatusError: a subclass for the kind of failure
         """
+        import_id = read_import_id(import_id)
         with only_our_errors(self.hook_name):
             SyncClient(self).run_at_hand(copy.copy(self).cancel(import_id))
 

@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
-from unicodedata import category
 
 from airflow_provider_importstatus.exceptions import ImportSettingsError
 from airflow_provider_importstatus.polling.policy import Action, Policy
+from airflow_provider_importstatus.redaction import storable
 
 __all__ = [
     "check_hook_params",
@@ -24,8 +24,6 @@ __all__ = [
 
 #: Maximum length of an import_id; no vendor's ids are nearly as long.
 MAX_IMPORT_ID = 500
-#: Unicode categories of control characters and lone surrogates, which databases reject.
-NOT_STORABLE = ("Cc", "Cs")
 #: A hundred years: dates and durations overflow soon after.
 MAX_SECONDS = 100 * 365.25 * 24 * 3600
 SECRET_NAMES = ("password", "secret", "token", "credential", "api_key", "apikey")
@@ -47,7 +45,7 @@ def read_import_id(value: Any) -> str:
         raise ImportSettingsError(f"import_id is a template that was not rendered. {_ID_REMEDY}")
     if len(text) > MAX_IMPORT_ID:
         raise ImportSettingsError(f"import_id is a str of {len(text)} characters. {_ID_REMEDY}")
-    if any(category(character) in NOT_STORABLE for character in text):
+    if storable(text) != text:
         raise ImportSettingsError(f"import_id contains a control character. {_ID_REMEDY}")
     return text
 

@@ -52,7 +52,8 @@ class ConnectionSettings:
             raise self.error("host", "is not a valid URL", "use https://host:port/path") from None
         if parts.scheme not in DEFAULT_PORTS:
             raise self.error("host", f"has the scheme {parts.scheme!r}", "use https or http")
-        if not parts.hostname or "@" in parts.netloc or parts.query or parts.fragment or " " in host:
+        is_plain = host.isprintable() and not set(host) & set(" \\")
+        if not parts.hostname or "@" in parts.netloc or parts.query or parts.fragment or not is_plain:
             raise self.error("host", "is not a plain URL", "use https://host:port/path")
         name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         is_default = not port or port == DEFAULT_PORTS[parts.scheme]
@@ -169,7 +170,14 @@ class ConnectionSettings:
 
 
 def origin(url: str) -> tuple[str, str, int]:
-    """Return scheme, host and port of a URL."""
-    parts = urlsplit(url)
+    """Return scheme, host and port of a URL; empty ones if HTTP libraries may read another host in it."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return "", "", 0
+    # A backslash ends the host for urllib3, but not for urlsplit, which also ignores tabs and line breaks.
+    if "\\" in parts.netloc or not url.isprintable():
+        return "", "", 0
     scheme, host = parts.scheme.lower(), (parts.hostname or "").lower()
-    return scheme, host, parts.port or DEFAULT_PORTS.get(scheme, 0)
+    return scheme, host, port or DEFAULT_PORTS.get(scheme, 0)

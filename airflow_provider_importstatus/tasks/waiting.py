@@ -43,6 +43,7 @@ from airflow_provider_importstatus.polling.schedule import (
     Wait,
     timeout_error,
 )
+from airflow_provider_importstatus.polling.validation import read_import_id
 from airflow_provider_importstatus.status import ImportState, ImportStatus
 from airflow_provider_importstatus.version_compat import is_airflow
 
@@ -145,13 +146,15 @@ class WaitingTask(BaseOperator):
             return
         # Once: Airflow may call it again.
         self.cancel_on_kill = False
+        # As in a template, it may have line breaks around it.
+        import_id = str(self.import_id).strip()
         try:
             polls.hook.cancel_at_hand(self.import_id)
         except Exception as error:
             # It must not prevent the task's end.
-            self.log.warning("Import %s could not be cancelled: %s", self.import_id, error)
+            self.log.warning("Import %s could not be cancelled: %s", import_id, error)
         else:
-            self.log.warning("The task was killed: import %s was cancelled at the vendor.", self.import_id)
+            self.log.warning("The task was killed: import %s was cancelled at the vendor.", import_id)
 
     def _turn_off_ending(self) -> list[str]:
         """Turn off `end_from_trigger` if it is impossible; return why, if so."""
@@ -280,7 +283,8 @@ class WaitingTask(BaseOperator):
             return status
         try:
             hook = (self._polls and self._polls.hook) or self._open_hook()
-            saved = hook.save_error_reports(status.import_id, self.error_report_path)
+            # Not the status's id, which is redacted.
+            saved = hook.save_error_reports(read_import_id(self.import_id), self.error_report_path)
             paths, errors = saved.paths, saved.errors
         except Exception as error:
             # Reports must not change how the import ended.

@@ -13,6 +13,7 @@ from urllib3.fields import RequestField
 
 from airflow_provider_importstatus.exceptions import ImportUnavailableError
 from airflow_provider_importstatus.protocol.transfers import Upload
+from airflow_provider_importstatus.redaction import storable
 
 __all__ = ["UploadBody"]
 
@@ -114,4 +115,4 @@ class UploadBody:
         self._logged_at = now
         sent, size = self._sent // MEBIBYTE, self._size // MEBIBYTE
         percentage = 100 * self._sent // self._size
-        log.info("Uploaded %d of %d MiB of %s (%d %%).", sent, size, self._file.name, percentage)
+        log.info("Uploaded %d of %d MiB of %s (%d %%).", sent, size, storable(self._file.name), percentage)

@@ -22,7 +22,7 @@ from airflow_provider_importstatus.status import ImportState
 from airflow_provider_importstatus.ui import query
 from airflow_provider_importstatus.ui.query import MAX_IMPORTS, Filters
 
-__all__ = ["router"]
+__all__ = ["router", "serve"]
 
 PAGE_SIZE = 50
 #: A filter in place of a state: the imports that a task still waits for.
@@ -34,8 +34,26 @@ REFUSAL = "You do not have permission to read XComs and task instances."
 
 Overviews = tuple[Sequence[Any], Sequence[Any]]
 
+#: Headers of every response. One that a browser opens as a page of its own runs, loads and sends nothing, and
+#: none is taken for another type than it says. Airflow's page has its own policy for the script it imports.
+HEADERS = (
+    (b"content-security-policy", b"default-src 'none'; form-action 'none'; frame-ancestors 'none'"),
+    (b"x-content-type-options", b"nosniff"),
+)
+
 router = APIRouter(redirect_slashes=False)
 router.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
+
+
+async def serve(scope: Any, receive: Any, send: Any) -> None:
+    """Answer a request, with `HEADERS`."""
+
+    async def send_with_headers(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message["headers"], *HEADERS]}
+        await send(message)
+
+    await router(scope, receive, send_with_headers)
 
 
 @router.get("/imports")

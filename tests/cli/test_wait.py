@@ -104,11 +104,12 @@ def test_only_a_terminal_that_can_erase_gets_a_live_line(monkeypatch: pytest.Mon
     assert not isinstance(progress_on(Terminal()), LiveLine)
 
 
-def test_a_live_line_fits_the_terminal() -> None:
+@pytest.mark.parametrize(("character", "columns"), [("x", 1), ("漢", 2)])
+def test_a_live_line_fits_the_terminal(character: str, columns: int) -> None:
     terminal = Terminal()
-    LiveLine(terminal).pause(Wait(first_poll_at=0.0, deadline=9000.0, last_error="x" * 500), 0.01)
+    LiveLine(terminal).pause(Wait(first_poll_at=0.0, deadline=9000.0, last_error=character * 500), 0.01)
     (line,) = terminal.getvalue().split("\r\x1b[K")[1:]
-    assert len(line) == 79
+    assert len(line) + (columns - 1) * line.count(character) in (78, 79)
 
 
 def test_a_described_vendor_is_polled_at_its_own_pace(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

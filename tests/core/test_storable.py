@@ -34,7 +34,8 @@ TEXTS = [
     pytest.param("a\tb\n\nc", "a b c", id="tab and blank line"),
     pytest.param("a\u2028b", "a b", id="line separator"),
     pytest.param("a\x07\x08\x7f\x85b", "a b", id="other control characters"),
-    pytest.param("ü 😀", "ü 😀", id="ordinary text"),
+    pytest.param("a\u202eb\u2066c\u202c\u2069", "abc", id="text direction"),
+    pytest.param("ü 😀 \u200f\u05e9", "ü 😀 \u200f\u05e9", id="ordinary text"),
 ]
 ERRORS = sorted(
     (

@@ -25,6 +25,7 @@ from airflow_provider_importstatus.exceptions import (
 from airflow_provider_importstatus.status import ImportState, ImportStatus
 
 from ..hooks.strategies import bodies, encoded, json_values, places, with_other
+from ..hostile_texts import HOSTILE
 from ..vendors import SAMPLES
 from .cases import GOING_ON, READY, WITH_LOGIN, Connect, KeepPolling, Poll, Serve
 from .servers import Seen, Server, answer
@@ -65,18 +66,7 @@ class Raw:
     body: bytes
 
 
-HOSTILE_TEXTS = (
-    "half \ud83d of a pair",
-    "\udce9",
-    "NUL \x00 here",
-    "\x1b[31mred\x1b[0m\r\nand a line",
-    "\x9b2J \x85 \x7f",
-    "\u2028\u202e\ufeff",
-    "NA",
-    "😀" * 600,
-    "https://u:p@files.example/a?sig=5ecret \x00",
-    "{{ conn.x.password }}",
-)
+HOSTILE_TEXTS = (*HOSTILE.values(), "NA", "https://u:p@files.example/a?sig=5ecret \x00")
 hostile_values = (
     st.sampled_from(HOSTILE_TEXTS)
     | st.sampled_from([10**400, -(10**18), math.nan, math.inf, 1e400, True, [], {}, [[]], {"a": "\ud83d"}])

@@ -65,6 +65,8 @@ def test_the_base_url_is_built_from_host_schema_and_port(fields: dict[str, Any],
         pytest.param("v.example:https", id="port that is no number"),
         pytest.param("v.example:99999", id="port out of range"),
         pytest.param("https://[::1", id="half a bracket"),
+        pytest.param("https://v.example\\w.example", id="backslash"),
+        pytest.param("https://v.example\u200b", id="zero width"),
     ],
 )
 def test_an_invalid_host_is_rejected_by_name(host: str) -> None:
@@ -284,6 +286,21 @@ def test_an_origin_is_scheme_name_and_port(url: str, reaches: tuple[str, str, in
 
 def test_a_host_with_the_same_prefix_is_another_origin() -> None:
     assert origin("https://v.example.evil.example") != origin("https://v.example")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        pytest.param("https://w.example\\@v.example/", id="backslash"),
+        pytest.param("https://w.example:1\\/@v.example/", id="backslash and slash"),
+        pytest.param("https://v.ex\tample/", id="tab"),
+        pytest.param("https://v.example:x/", id="port"),
+        pytest.param("https://[v.example]@v.example/", id="brackets"),
+    ],
+)
+def test_a_url_that_can_be_read_in_several_ways_has_no_origin(url: str) -> None:
+    """`requests` sends the first one to w.example, where `urlsplit` reads v.example."""
+    assert origin(url) == ("", "", 0)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -40,6 +41,18 @@ def test_a_killed_worker_cancels_its_import_once(sandbox: Sandbox, logged: Logge
     assert phases(sandbox) == ["cancelled"]
     assert sandbox.requests(VENDOR)["cancel"] == 1
     assert "was cancelled at the vendor" in "".join(logged())
+
+
+@pytest.mark.parametrize("form", [int, lambda import_id: f" {import_id}\n"], ids=["int", "with spaces"])
+def test_the_import_that_is_polled_is_cancelled(
+    sandbox: Sandbox, logged: Logged, form: Callable[[str], Any]
+) -> None:
+    task = waiting(sandbox)
+    import_id = task.import_id
+    task.import_id = form(import_id)
+    task.on_kill()
+    assert phases(sandbox) == ["cancelled"]
+    assert any(f"import {import_id} was cancelled at the vendor" in line for line in logged())
 
 
 def test_without_the_parameter_nothing_is_cancelled(sandbox: Sandbox) -> None:

@@ -18,6 +18,7 @@ from .tasks import Connect, requests_of, run, sensor
 NO_IDS: list[Any] = [None, "", "   ", "None", " None ", "{{ ti.xcom_pull() }}", "{% if x %}1{% endif %}"]
 NO_IDS += [True, False, 7.0, ["7"], {"id": "7"}, b"7", "x" * 501]
 NO_IDS += [10**5000, -(10**5000), "a\0b", "\ud83d", "7\n8", Undefined(), object(), ("7",)]
+NO_IDS += ["7\u20288", "7\u202e8", "\u20677"]
 
 
 def _short(value: Any) -> str:

@@ -2,11 +2,15 @@
 
 There are so many DAGs `fleet_00` and so on, each with so many runs of so many waits. The newest run of each
 still waits.
+
+`python -m tests.ui.fill hostile` adds a DAG `hostile` instead, with imports whose texts are hostile: as this
+package stores them, and as another operator might.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,8 +26,10 @@ from sqlalchemy import func, insert, select
 from uuid6 import uuid7
 
 from airflow_provider_importstatus.polling.reporting import XCOM_KEY, LatestStatus
-from airflow_provider_importstatus.status import ImportState, ImportStatus, RowCounts
+from airflow_provider_importstatus.status import ImportState, ImportStatus, RowCounts, StageStatus
+from tests.hostile_texts import HOSTILE
 
+HOSTILE_DAG = "hostile"
 VENDORS = ("clear", "tao_advance", "thalamus", "zilliant")
 ENDS = (ImportState.SUCCEEDED, ImportState.PARTIAL, ImportState.FAILED, ImportState.CANCELLED)
 TASK_STATES = (TaskInstanceState.SUCCESS, *3 * (TaskInstanceState.FAILED,))
@@ -51,6 +57,61 @@ _DAG = {
     "max_consecutive_failed_dag_runs": 0,
     "has_task_concurrency_limits": False,
 }
+
+
+def fill_hostile() -> None:
+    """Insert a DAG, a run `all` with a task for each hostile text, and a run for each with one in its id."""
+    now = datetime.now(UTC)
+    with create_session() as session:
+        bundle = session.scalar(select(DagBundleModel.name))
+        number = (session.scalar(select(func.max(DagRun.id))) or 0) + 1
+        dag = {"dag_id": HOSTILE_DAG, "bundle_name": bundle, "is_stale": False, "fileloc": "", **_DAG}
+        session.execute(insert(DagModel).values(**dag))
+        _insert_hostile(
+            session, number, "all", now, {f"{name} {text}": text for name, text in HOSTILE.items()}
+        )
+        for more, (name, text) in enumerate(HOSTILE.items(), 1):
+            _insert_hostile(session, number + more, _as_id(f"{name} {text}"), now, {"wait": text})
+
+
+def _as_id(text: str) -> str:
+    # Databases hold no more of an id.
+    return text.encode("utf-8", "replace").decode().replace("\x00", "")[:200]
+
+
+def _insert_hostile(
+    session: Any, number: int, run_id: str, start: datetime, tasks: Mapping[str, str]
+) -> None:
+    run = {"dag_id": HOSTILE_DAG, "run_id": run_id}
+    times = {"start_date": start, "run_after": start}
+    values = {**run, "id": number, "run_type": DagRunType.MANUAL, "state": DagRunState.FAILED, **times}
+    session.execute(insert(DagRun).values(**values))
+    for index, (name, text) in enumerate(tasks.items()):
+        task = {**run, "task_id": _as_id(name), "map_index": -1}
+        status = _hostile_status(text)
+        if index % 2:
+            # As another operator may write it, without our cleaning. PostgreSQL stores no halves of pairs.
+            raw = text.encode("utf-8", "replace").decode()
+            stage = {"stage": raw, "template": raw, "state": raw, "message": raw}
+            status |= {"vendor": raw, "import_id": f"7 {raw}", "vendor_state": raw}
+            status |= {"messages": [raw] * 3, "stages": [stage], "error_reports": [raw]}
+        state = {"id": uuid7(), "state": TaskInstanceState.FAILED, "start_date": start, **_TASK}
+        session.execute(insert(TaskInstance).values(**task, **state))
+        xcom = {"dag_run_id": number, "key": XCOM_KEY, "value": status, "timestamp": start}
+        session.execute(insert(XComModel).values(**task, **xcom))
+
+
+def _hostile_status(text: str) -> dict[str, Any]:
+    status = ImportStatus(
+        vendor="acme",
+        import_id=f"7 {text}",
+        state=ImportState.FAILED,
+        vendor_state=text,
+        messages=(text,) * 3,
+        stages=(StageStatus(text, ImportState.FAILED, text, text),),
+        error_reports=(text,),
+    )
+    return LatestStatus(status, datetime.now(UTC).timestamp()).to_dict()
 
 
 def _insert_run(
@@ -93,4 +154,7 @@ def _status(dag_id: str, run: int, index: int, state: ImportState) -> ImportStat
 
 
 if __name__ == "__main__":
-    fill(*map(int, sys.argv[1:]))
+    if sys.argv[1:] == ["hostile"]:
+        fill_hostile()
+    else:
+        fill(*map(int, sys.argv[1:]))

@@ -2,7 +2,8 @@
  * The Imports page: a React component for Airflow's UI, which provides React and its router as globals.
  *
  * In the navigation it lists all imports; on the page of a DAG run or task instance, whose ids Airflow passes, it shows their imports
- * in detail. All data comes from one endpoint, `../imports`. Vendors' messages are rendered as text, never as HTML.
+ * in detail. All data comes from one endpoint, `../imports`. It is rendered as text, never as HTML, and in `bdi` elements: no id or message
+ * changes the direction of the words beside it.
  */
 
 const { createElement: h, Fragment, useEffect, useLayoutEffect, useRef, useState } = globalThis.React;
@@ -366,12 +367,17 @@ function Row({ one }) {
 
 const NOTHING = h("span", { "aria-label": "nothing", className: "imports-muted" }, "–");
 
+/** Return a text of others as an element in which its direction is its own. */
+function isolated(text) {
+  return text === null ? NOTHING : h("bdi", null, text);
+}
+
 function Name({ one }) {
   return h(
     Fragment,
     null,
-    h("span", { className: "imports-muted" }, titleOf(one.vendor)),
-    h("span", { className: "imports-id", title: one.import_id }, one.import_id),
+    h("span", { className: "imports-muted" }, isolated(titleOf(one.vendor))),
+    h("span", { className: "imports-id", title: one.import_id }, isolated(one.import_id)),
   );
 }
 
@@ -382,7 +388,7 @@ function State({ one }) {
     Fragment,
     null,
     h("span", { className: "imports-state", style: paletteOf(colour) }, title),
-    h("span", { className: "imports-muted" }, `“${one.vendor_state}”`),
+    h("span", { className: "imports-muted" }, "“", isolated(one.vendor_state), "”"),
     isAbandoned && h("span", { className: "imports-muted" }, "No longer waited for: this is the last known state."),
   );
 }
@@ -445,7 +451,7 @@ function Messages({ limit = Infinity, one }) {
   return h(
     "ul",
     null,
-    shown.map((message, index) => h("li", { key: index, title: limit < Infinity ? message : undefined }, message)),
+    shown.map((message, index) => h("li", { key: index, title: limit < Infinity ? message : undefined }, isolated(message))),
     more > 0 && h("li", { className: "imports-muted" }, `and ${number(more)} more`),
     one.messages.length + more === 0 && h("li", null, NOTHING),
   );
@@ -456,8 +462,8 @@ function TaskLink({ one }) {
   return h(
     Fragment,
     null,
-    h(Link, { to: `${taskPath(one)}/plugin/import` }, `${one.dag_id} / ${one.task_id}${mapped}`),
-    h("span", { className: "imports-muted" }, `${one.run_id} · ${one.task_state ?? "no state"}`),
+    h(Link, { to: `${taskPath(one)}/plugin/import` }, isolated(one.dag_id), " / ", isolated(one.task_id), mapped),
+    h("span", { className: "imports-muted" }, isolated(one.run_id), ` · ${one.task_state ?? "no state"}`),
   );
 }
 
@@ -488,7 +494,7 @@ function Import({ isAlone, one }) {
       fact("Status", h(StatusAge, { isExact: true, one })),
       !isAlone && fact("Task", h(TaskLink, { one })),
       fact("Messages", h(Messages, { one })),
-      one.error_reports.length > 0 && fact("Error reports", h("ul", null, one.error_reports.map((path) => h("li", { key: path }, path)))),
+      one.error_reports.length > 0 && fact("Error reports", h("ul", null, one.error_reports.map((path) => h("li", { key: path }, isolated(path))))),
       times.filter(([, instant]) => instant).map(([title, instant]) => fact(title, h(When, { instant, isExact: true }))),
     ),
     one.stages.length > 0 && h(Stages, { one }),
@@ -512,10 +518,10 @@ function Stages({ one }) {
           h(
             "tr",
             { key: index },
-            h("th", { scope: "row" }, stage.stage),
+            h("th", { scope: "row" }, isolated(stage.stage)),
             cell("State", h("span", { className: "imports-state", style: paletteOf(STATES[stage.state][1]) }, STATES[stage.state][0])),
-            cell("Template", stage.template ?? NOTHING),
-            cell("Message", stage.message ?? NOTHING),
+            cell("Template", isolated(stage.template)),
+            cell("Message", isolated(stage.message)),
           ),
         ),
       ),
