@@ -28,6 +28,10 @@ $(INSTALLED): pyproject.toml
 	rm -f $(VENV)/airflow-*.installed
 	touch $@
 
+# What builds and checks distributions and workflows, without an Airflow.
+TOOLS_VENV := .venv-tools
+TOOLS := $(TOOLS_VENV)/bin
+
 PYTEST := $(BIN)/python -m pytest
 PARALLEL = -n $(PROCESSES) --dist loadscope
 
@@ -107,8 +111,9 @@ lint: $(INSTALLED) ## Check style and formatting
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(INSTALLED) ## Check the types of package and tests
+types: $(INSTALLED) $(TOOLS_VENV)/tools.installed ## Check the types of package and tests, and of code as users write it
 	$(BIN)/python -m mypy
+	$(TOOLS)/basedpyright -p tests/typing --pythonpath $(BIN)/python
 
 .PHONY: docs
 docs: $(INSTALLED) ## Write the tables in docs/ that repeat descriptions and their schema
@@ -129,15 +134,11 @@ bench-venv:
 	@$(MAKE) -s VENV=$(BENCH_VENV) $(BENCH_VENV)/airflow-$(AIRFLOW_VERSION).installed
 	@$(BENCH_VENV)/bin/uv pip install --python $(BENCH_VENV)/bin/python --quiet $(BESIDE)
 
-# What builds and checks distributions and workflows, without an Airflow.
-TOOLS_VENV := .venv-tools
-TOOLS := $(TOOLS_VENV)/bin
-
 $(TOOLS_VENV)/tools.installed: Makefile
 	$(PYTHON) -m venv $(TOOLS_VENV)
 	$(TOOLS)/pip install --quiet uv
-	$(TOOLS)/uv pip install --python $(TOOLS)/python --quiet check-jsonschema check-wheel-contents cyclonedx-bom \
-	  pytest twine zizmor
+	$(TOOLS)/uv pip install --python $(TOOLS)/python --quiet basedpyright check-jsonschema check-wheel-contents \
+	  cyclonedx-bom pytest twine zizmor
 	touch $@
 
 # The dates in the archives are hatchling's, always the same, so that the bytes depend on the sources alone.
