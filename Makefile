@@ -18,12 +18,19 @@ BIN := $(VENV)/bin
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 14
 
+# What a version needs in these tests and does not ask for: its connection forms, and a library that knows its storages.
+ALSO_3.0.6 := apache-airflow-providers-fab 'universal-pathlib<0.3'
+
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet uv
-	$(BIN)/uv pip install --python $(BIN)/python --quiet -e '.[dev]' 'apache-airflow==$(AIRFLOW_VERSION)'
+	$(BIN)/uv pip install --python $(BIN)/python --quiet -e '.[dev]' 'apache-airflow==$(AIRFLOW_VERSION)' $(ALSO_$(AIRFLOW_VERSION))
 	rm -f $(VENV)/airflow-*.installed
 	touch $@
+
+# What builds and checks distributions and workflows, without an Airflow.
+TOOLS_VENV := .venv-tools
+TOOLS := $(TOOLS_VENV)/bin
 
 PYTEST := $(BIN)/python -m pytest
 PARALLEL = -n $(PROCESSES) --dist loadscope
@@ -40,7 +47,7 @@ demo-up: $(INSTALLED) ## The same, and leave Airflow running until Ctrl-C
 # Tests with a real Airflow mostly wait: groups of them run beside all others.
 test: PROCESSES = 4
 test: $(INSTALLED) postgresql ## Run the tests, most of those with a real Airflow too
-	$(PYTEST) $(PARALLEL) $(addprefix --ignore tests/,access cluster described scale secrets/test_campaign.py ui whole_job)
+	$(PYTEST) $(PARALLEL) $(addprefix --ignore tests/,access cluster described faults hostile packaging scale secrets/test_campaign.py ui whole_job)
 
 # As root on Debian it is got; elsewhere this says what to do.
 .PHONY: postgresql
@@ -108,14 +115,19 @@ chromium:
 
 test-fast: PROCESSES = 3
 test-fast: $(INSTALLED) ## Run all tests that need no running Airflow
-	$(PYTEST) $(PARALLEL) $(addprefix --ignore tests/,access cluster deployment described postgres scale secrets/test_campaign.py ui whole_job zero_worker)
+	$(PYTEST) $(PARALLEL) $(addprefix --ignore tests/,access cluster deployment described packaging postgres scale secrets/test_campaign.py ui whole_job zero_worker)
+
+.PHONY: test-versions
+test-versions: ## Run test-fast on each supported Airflow, in an environment of its own: an hour
+	@.ci/test-versions $(VERSIONS)
 
 lint: $(INSTALLED) ## Check style and formatting
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(INSTALLED) ## Check the types of package and tests
+types: $(INSTALLED) $(TOOLS_VENV)/tools.installed ## Check the types of package and tests, and of code as users write it
 	$(BIN)/python -m mypy
+	$(TOOLS)/basedpyright -p tests/typing --pythonpath $(BIN)/python
 
 # Sphinx and its theme are needed for nothing else: a venv of its own. Airflow writes its configuration there.
 DOCS_VENV := .venv-docs
@@ -150,6 +162,40 @@ bench-venv:
 	@$(MAKE) -s VENV=$(BENCH_VENV) $(BENCH_VENV)/airflow-$(AIRFLOW_VERSION).installed
 	@$(BENCH_VENV)/bin/uv pip install --python $(BENCH_VENV)/bin/python --quiet $(BESIDE)
 
+$(TOOLS_VENV)/tools.installed: Makefile
+	$(PYTHON) -m venv $(TOOLS_VENV)
+	$(TOOLS)/pip install --quiet uv
+	$(TOOLS)/uv pip install --python $(TOOLS)/python --quiet basedpyright check-jsonschema check-wheel-contents \
+	  cyclonedx-bom pytest twine zizmor
+	touch $@
+
+# The dates in the archives are hatchling's, always the same, so that the bytes depend on the sources alone.
+.PHONY: dist
+dist: $(TOOLS_VENV)/tools.installed ## Build wheel and sdist: the same bytes for everyone who builds them
+	rm -rf dist
+	env -u SOURCE_DATE_EPOCH $(TOOLS)/uv build --quiet --require-hashes --build-constraints .ci/build-constraints.txt
+
+.PHONY: test-package
+test-package: export AIRFLOW_VERSION := $(AIRFLOW_VERSION)
+test-package: $(TOOLS_VENV)/tools.installed ## Build the package, and install it into real environments: 3 minutes
+	$(TOOLS)/python -m pytest --confcutdir tests/packaging tests/packaging
+
+.PHONY: sbom
+sbom: $(TOOLS_VENV)/tools.installed ## Write the bill of materials of the wheel in dist/, with all that it needs
+	rm -rf build/environment
+	$(TOOLS)/uv venv --quiet --python $(TOOLS)/python build/environment
+	$(TOOLS)/uv pip install --quiet --python build/environment/bin/python dist/*.whl
+	$(TOOLS)/cyclonedx-py environment --pyproject pyproject.toml --mc-type library --output-reproducible \
+	  --output-file build/sbom.cdx.json build/environment/bin/python
+
+# Its PyPI package downloads actionlint when it is installed, which not every network allows.
+.PHONY: lint-workflows
+lint-workflows: $(TOOLS_VENV)/tools.installed ## Check the GitHub workflows, without a network
+	$(TOOLS)/zizmor --quiet --offline --persona pedantic .github
+	$(TOOLS)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(TOOLS)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	@if command -v actionlint >/dev/null; then actionlint; else echo "actionlint is not installed: skipped."; fi
+
 clean: ## Remove what these targets made
-	rm -rf .venv* .bench .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis .screenshots .site
+	rm -rf .venv* build dist .bench .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis .screenshots .site
 	find . -name __pycache__ -prune -exec rm -rf {} +

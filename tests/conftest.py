@@ -81,6 +81,20 @@ def clean_world(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
     _forget_masked_secrets()
     _forget_rejected_logins()
+    if is_airflow(3, 0) and not is_airflow(3, 1):
+        _forget_variables()
+
+
+def _forget_variables() -> None:
+    # Outside of tasks, Airflow 3.0 has them in the database only.
+    from airflow import settings
+    from airflow.models import Variable
+
+    engine: Any = settings.engine
+    table = Variable.metadata.tables["variable"]
+    table.create(engine, checkfirst=True)
+    with engine.begin() as connection:
+        connection.execute(table.delete())
 
 
 def _forget_rejected_logins() -> None:

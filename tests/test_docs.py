@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import requests
-from airflow.providers.common.compat.sdk import DAG, Connection
+from airflow.providers.common.compat.sdk import DAG, BaseHook
 
 from airflow_provider_importstatus import cli, exceptions
 from airflow_provider_importstatus.hooks.base import ImportStatusHook
@@ -303,7 +303,7 @@ def test_a_connection_can_be_read(
     (value,) = shlex.split(quoted.replace(INSTALLED_ACME, str(tmp_path / "acme.yaml")))
     monkeypatch.setenv(name, value)
     conn_id = name.removeprefix("AIRFLOW_CONN_").lower()
-    read = Connection.from_json(value) if value.startswith("{") else Connection(conn_id=conn_id, uri=value)  # type: ignore[call-arg]
+    read = BaseHook.get_connection(conn_id)
     settings = HOOKS[str(read.conn_type)](conn_id=conn_id).read_settings()
     assert read.conn_type == settings.conn_type
     assert settings.base_url.startswith("https://")

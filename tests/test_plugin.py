@@ -43,6 +43,7 @@ import {PLUGIN}
 print(json.dumps(sorted(set(sys.modules) - before)))
 """
     assert set(in_a_fresh_process(code)) <= {
+        "airflow.sdk.bases",
         "airflow.sdk.bases.operatorlink",
         "airflow_provider_importstatus",
         "airflow_provider_importstatus.links",

@@ -1,10 +1,9 @@
-"""The documentation site, which `make docs` builds: its reference, its pictures; and the README on PyPI."""
+"""The documentation site, which `make docs` builds: its reference and its pictures."""
 
 from __future__ import annotations
 
 import inspect
 import re
-import tomllib
 from collections.abc import Iterator
 from types import ModuleType
 
@@ -19,7 +18,6 @@ from airflow_provider_importstatus.triggers.import_status import ImportStatusTri
 from .test_docs import LINK, MAKEFILE, PYTHON, ROOT, TEXTS
 from .vendors import HOOKS
 
-PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PICTURES = ROOT / "docs" / "pictures"
 #: The largest picture, in bytes: everybody who clones the repository gets all of them.
 MAX_PICTURE = 150_000
@@ -122,13 +120,3 @@ def test_pictures_are_taken_by_the_browser_tests() -> None:
     (line,) = re.findall(r"^PICTURES := (.*)$", MAKEFILE, re.MULTILINE)
     taken = {picture.partition("=")[2] for picture in line.split()}
     assert taken == {path.stem for path in PICTURES.glob("*.png")}
-
-
-def test_the_readme_has_no_relative_links_on_pypi() -> None:
-    text = TEXTS["README.md"]
-    for each in PYPROJECT["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]["substitutions"]:
-        text = re.sub(each["pattern"], each["replacement"], text)
-    links = LINK.findall(text)
-    assert [link for link in links if not link.startswith("https://")] == []
-    assert f"{PYPROJECT['project']['urls']['Source']}/blob/main/docs/quick-start.md" in links
-    assert any(re.fullmatch(r"https://raw\.githubusercontent\.com/\S+\.png", link) for link in links)

@@ -21,6 +21,7 @@ from airflow.providers.common.compat.sdk import Variable
 from airflow_provider_importstatus.clients.masking import mask_credential
 from airflow_provider_importstatus.exceptions import ImportUnavailableError
 from airflow_provider_importstatus.protocol.messages import Credential, LoginRejection
+from airflow_provider_importstatus.version_compat import is_airflow
 
 __all__ = [
     "load_login_rejection",
@@ -41,6 +42,8 @@ REJECTION_DESCRIPTION = (
     "A login that a vendor rejected, stored by airflow-provider-importstatus: not repeated for a minute."
     " It may be deleted."
 )
+
+_IS_AIRFLOW_3_0 = is_airflow(3, 0) and not is_airflow(3, 1)
 
 #: The rejections of this process, in case the Variable cannot be written.
 _own_rejections: dict[str, LoginRejection] = {}
@@ -163,9 +166,11 @@ def _is_outside_of_tasks() -> bool:
 
     There the SDK cannot write Variables, and takes an unreachable database for "no such Variable" (seen on
     Airflow 3.3.2). Tasks may inherit the environment of a scheduler, but have a supervisor.
+    On Airflow 3.0 the SDK cannot even read Variables without a supervisor.
     """
     runner = sys.modules.get("airflow.sdk.execution_time.task_runner")
-    return os.environ.get("_AIRFLOW_PROCESS_CONTEXT") == "server" and not hasattr(runner, "SUPERVISOR_COMMS")
+    is_server = os.environ.get("_AIRFLOW_PROCESS_CONTEXT") == "server"
+    return (is_server or _IS_AIRFLOW_3_0) and not hasattr(runner, "SUPERVISOR_COMMS")
 
 
 def _read_from_backends(name: str) -> str | None:

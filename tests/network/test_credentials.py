@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import Variable
 
 from airflow_provider_importstatus.clients import token_store
 from airflow_provider_importstatus.exceptions import (
@@ -331,7 +330,7 @@ def test_a_token_of_another_process_saves_the_login(
 ) -> None:
     conn_id = connect(vendor, extra={"share_token": "true"})
     written: dict[str, str] = {}
-    monkeypatch.setattr(Variable, "set", lambda name, text, **_: written.update({name: text}))
+    monkeypatch.setattr(token_store._variables(), "set", lambda name, text, **_: written.update({name: text}))
     import_id = sandbox.submit(vendor, seconds=0)
     assert poll(conn_id, import_id).state is ImportState.SUCCEEDED
     ((name, text),) = written.items()
@@ -345,7 +344,7 @@ def test_the_secrets_in_a_shared_credential_are_secrets_in_other_processes(
 ) -> None:
     """Of Zilliant's token response, vendors may echo the access token alone."""
     written: dict[str, str] = {}
-    monkeypatch.setattr(Variable, "set", lambda name, text, **_: written.update({name: text}))
+    monkeypatch.setattr(token_store._variables(), "set", lambda name, text, **_: written.update({name: text}))
     mine = Credential("encoded", obtained_at=5.0, expires_at=6.0, secrets=("the-access-token",))
     token_store.store_token("importstatus_token_x", mine)
     monkeypatch.setenv("AIRFLOW_VAR_IMPORTSTATUS_TOKEN_X", written["importstatus_token_x"])

@@ -128,8 +128,10 @@ def test_an_invalid_description_is_reported_in_one_line_with_advice(tmp_path: Pa
     path = tmp_path / "acme.yaml"
     path.write_text(yaml.safe_dump({**DOCUMENT, "nam": "acme"}))
     ended = run("--description", str(path))
-    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
-    assert "nam is not known here. To fix it, write name, or remove it" in ended.stderr
+    # To check a description, Airflow is imported; version 3.1 then logs to stderr.
+    (line,) = (line for line in ended.stderr.splitlines() if "[alembic." not in line)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "nam is not known here. To fix it, write name, or remove it" in line
 
 
 def run(*options: str) -> subprocess.CompletedProcess[str]:
