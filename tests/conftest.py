@@ -188,6 +188,14 @@ def no_refresh_delays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(credentials, "READ_BACK_DELAY", 0.0)
 
 
+@pytest.fixture
+def short_last_poll(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give up the poll at a wait's deadline after a fraction of a second instead of ten."""
+    from airflow_provider_importstatus.polling import schedule
+
+    monkeypatch.setattr(schedule, "MIN_POLL_TIME", 0.2)
+
+
 @pytest.fixture(params=["requests", "aiohttp"])
 def poll(request: pytest.FixtureRequest) -> Poll:
     """Poll an import once with a new hook, synchronously as on workers or asynchronously as in triggerers."""

@@ -221,13 +221,23 @@ class ImportStatusTrigger(BaseTrigger):
         since = time.monotonic()
         write = partial(self._write_latest, reporter)
         while True:
-            result = await self._poll(client, source, reporter.wait, since)
+            result = await self._poll_in_time(client, source, reporter.wait, since)
             outcome = reporter.record(result, time.time())
             if not isinstance(outcome, PollAgain):
                 return outcome
             if self.do_xcom_push and reporter.due:
                 status_queue().put(self, write, has_new_state=reporter.has_new_state)
             await _sleep(outcome.delay)
+
+    async def _poll_in_time(
+        self, client: AsyncClient, source: HookSource, wait: Wait, since: float
+    ) -> ImportStatus | ImportStatusError:
+        """Poll once; give up a poll that vendor or Airflow have not answered when the deadline passes."""
+        try:
+            async with asyncio.timeout(wait.time_for_poll(time.time())):
+                return await self._poll(client, source, wait, since)
+        except TimeoutError:
+            return ImportUnavailableError("There was no complete answer when the wait's deadline passed.")
 
     async def _poll(
         self, client: AsyncClient, source: HookSource, wait: Wait, since: float

@@ -22,6 +22,7 @@ from airflow_provider_importstatus.exceptions import (
     ImportUnavailableError,
 )
 from airflow_provider_importstatus.polling.schedule import (
+    MIN_POLL_TIME,
     MIN_RESUME_DELAY,
     Finished,
     GaveUp,
@@ -144,6 +145,17 @@ class TestTheEndOfAWait:
     def test_the_last_poll_is_at_the_deadline(self) -> None:
         polls, _ = live(make_wait(deadline=NOW + 1000), lambda _: status())
         assert polls[-1] == pytest.approx(1000)
+
+    @pytest.mark.parametrize(
+        ("left", "time_for_poll"),
+        [(3600, 3600), (60, 60), (3, MIN_POLL_TIME), (0, MIN_POLL_TIME), (-500, MIN_POLL_TIME)],
+    )
+    def test_a_poll_may_last_until_the_deadline_but_the_last_one_a_little_longer(
+        self, left: float, time_for_poll: float
+    ) -> None:
+        assert make_wait(deadline=NOW + left).time_for_poll(NOW) == time_for_poll
+        limited = make_wait(deadline=NOW + DAY, execution_deadline=NOW + left)
+        assert limited.time_for_poll(NOW) == time_for_poll
 
     def test_the_deadline_raises_the_sensor_timeout(self) -> None:
         _, end = live(make_wait(deadline=NOW + 1000), lambda _: status())

@@ -6,6 +6,7 @@ import json
 import time
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ from airflow_provider_importstatus.exceptions import (
 )
 from airflow_provider_importstatus.sandbox import Sandbox
 
-from ..conftest import VENDORS
+from ..conftest import VENDORS, Connect
 from .tasks import ENDLESS, TaskInstance, defer, resume, run, sensor
 
 pytestmark = pytest.mark.usefixtures("connections")
@@ -52,6 +53,21 @@ def test_a_worker_tolerates_transient_errors(sandbox: Sandbox, kind: str) -> Non
 def test_a_timeout_on_a_worker_has_the_last_known_state(sandbox: Sandbox) -> None:
     with pytest.raises(AirflowSensorTimeout, match=r"is running.*at the vendor"):
         run(sensor(import_id=sandbox.submit("thalamus", **ENDLESS), timeout=0.2))
+
+
+@pytest.mark.parametrize(("kind", "route"), [("slow", "status"), ("dribble", "status"), ("slow", "token")])
+@pytest.mark.parametrize("mode", [{}, {"mode": "reschedule"}, {"deferrable": True}], ids=str)
+@pytest.mark.usefixtures("short_last_poll")
+def test_a_slow_answer_does_not_outlast_the_timeout_on_a_worker(
+    sandbox: Sandbox, connect: Connect, kind: str, route: str, mode: dict[str, Any]
+) -> None:
+    connect("tao_advance", extra={"timeout": 3600})
+    import_id = sandbox.submit("tao_advance", **ENDLESS)
+    sandbox.fault("tao_advance", route, kind, times=None, seconds=1000)
+    began = time.monotonic()
+    with pytest.raises(AirflowSensorTimeout, match=r"latest poll failed: .* got no response: timed out"):
+        run(sensor("tao_advance_default", import_id, timeout=0.4, **mode))
+    assert 0.4 <= time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize("end", ["succeeded", "partial", "failed"])
