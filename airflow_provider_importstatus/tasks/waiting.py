@@ -326,13 +326,17 @@ class WaitingTask(BaseOperator):
         ti: Any = context["ti"]
         try:
             latest = ti.xcom_pull(task_ids=ti.task_id, key=XCOM_KEY, map_indexes=ti.map_index)
-            # An earlier run of a cleared task may have waited for another import.
-            if latest is not None and latest["import_id"] == str(self.import_id).strip():
+            if latest is not None and self._is_of_this_import(latest["import_id"]):
                 return ImportStatus.from_dict(latest)
         except Exception as error:
             # Only the message needs it.
             self.log.warning("The XCom %s could not be read: %s", XCOM_KEY, type(error).__name__)
         return None
+
+    def _is_of_this_import(self, import_id: str) -> bool:
+        # An earlier run of a cleared task that starts without a worker may have waited for another import.
+        # Only an operator has no id: its worker deleted the earlier XComs.
+        return self.import_id is None or import_id == str(self.import_id).strip()
 
     @contextmanager
     def _ends_as_configured(self) -> Iterator[None]:
