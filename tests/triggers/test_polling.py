@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 from airflow.providers.common.compat.sdk import BaseHook
 
+from airflow_provider_importstatus.hooks.thalamus import ThalamusHook
 from airflow_provider_importstatus.protocol import credentials
 from airflow_provider_importstatus.sandbox import Sandbox
 
@@ -96,6 +97,25 @@ def test_a_slow_answer_does_not_outlast_the_deadline(
     assert error["type"] == "AirflowSensorTimeout"
     assert "There was no complete answer when the wait's deadline passed." in error["message"]
     assert 0.5 <= stopwatch() < 5
+
+
+@pytest.mark.usefixtures("short_last_poll")
+def test_a_poll_that_is_given_up_is_counted_by_the_class_of_its_error(
+    sandbox: Sandbox, fire: Fire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = []
+
+    def count(stat: str, *, tags: dict[str, str]) -> None:
+        if stat == "importstatus.polls":
+            results.append(tags["result"])
+
+    import_id = sandbox.submit("thalamus", **ENDLESS)
+    # Reading the first connection of a process takes a while on Airflow 2.11.
+    ThalamusHook().get_import_status(import_id)
+    monkeypatch.setattr("airflow_provider_importstatus.clients.metrics.Stats.incr", count, raising=False)
+    sandbox.fault("thalamus", "status", "slow", times=None, seconds=1000)
+    fire(waiting("thalamus", import_id, lasts=0.5))
+    assert results == ["CancelledError"]
 
 
 @pytest.mark.usefixtures("short_last_poll")
