@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -55,10 +57,26 @@ ZERO_WORKER: dict[str, Any] = {"start_from_trigger": True, "end_from_trigger": T
 
 @dataclass
 class World:
-    """What tasks of one test share: the vendor, and a folder for files."""
+    """What tasks of one test share.
+
+    :param sandbox: the vendor
+    :param folder: for files to submit
+    :param start_trouble: lets something go wrong from now on
+    """
 
     sandbox: Sandbox
     folder: Path
+    start_trouble: Callable[[], Any]
+
+    @contextmanager
+    def trouble_midway(self) -> Iterator[None]:
+        """Let something go wrong while a task waits."""
+        timer = threading.Timer(SECONDS / 2, self.start_trouble)
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.join()
 
     def sensor(self, limit: str, **more: Any) -> ImportStatusSensor:
         """Return a sensor that waits for an import that never ends."""
@@ -99,28 +117,41 @@ def execute(task: WaitingTask, context: Any) -> Any:
 
 
 def poke(world: World, limit: str) -> Any:
-    return execute(world.sensor(limit), _context())
+    with world.trouble_midway():
+        return execute(world.sensor(limit), _context())
 
 
 def reschedule(world: World, limit: str) -> Any:
     """Poll in a new process each time, when the task was rescheduled to."""
     task = world.sensor(limit, mode="reschedule")
     began = datetime.now(UTC)
-    while True:
-        try:
-            return execute(task, _context(first_rescheduled=began))
-        except AirflowRescheduleException as rescheduled:
-            time.sleep(max((rescheduled.reschedule_date - datetime.now(UTC)).total_seconds(), 0))
-        task = world.sensor(limit, mode="reschedule", import_id=task.import_id)
+    with world.trouble_midway():
+        while True:
+            try:
+                return execute(task, _context(first_rescheduled=began))
+            except AirflowRescheduleException as rescheduled:
+                time.sleep(max((rescheduled.reschedule_date - datetime.now(UTC)).total_seconds(), 0))
+            task = world.sensor(limit, mode="reschedule", import_id=task.import_id)
 
 
 def before_it_defers(world: World, limit: str) -> Any:
     """Poll once, which takes until the deadline if the vendor does not respond."""
-    return execute(world.sensor(limit, deferrable=True), _context())
+    task = world.sensor(limit, deferrable=True)
+    world.start_trouble()
+    return execute(task, _context())
 
 
 def operator(world: World, limit: str) -> Any:
-    return execute(world.operator(limit), _context())
+    with world.trouble_midway():
+        return execute(world.operator(limit), _context())
+
+
+def operator_retried(world: World, limit: str) -> Any:
+    """Take up the import of an earlier try, with what is left of its `timeout`."""
+    store = Store()
+    world.operator(limit, wait_for_completion=False).execute(_context(store))
+    world.start_trouble()
+    return execute(world.operator(limit), _context(store))
 
 
 ON_WORKERS: dict[str, Callable[[World, str], Any]] = {
@@ -128,6 +159,7 @@ ON_WORKERS: dict[str, Callable[[World, str], Any]] = {
     "reschedule": reschedule,
     "before it defers": before_it_defers,
     "operator": operator,
+    "operator, retried": operator_retried,
 }
 
 
@@ -197,7 +229,7 @@ def operator_deferred(world: World, limit: str) -> Deferral:
     return Deferral.by_worker(world.operator(limit, deferrable=True), _context())
 
 
-def operator_retried(world: World, limit: str) -> Deferral:
+def operator_deferred_again(world: World, limit: str) -> Deferral:
     """Defer a second time: the retry takes up the import of the first try, and its `timeout`."""
     store = Store()
     first, again = (
@@ -224,7 +256,7 @@ def zero_worker(world: World, limit: str) -> Deferral:
 DEFERRED: dict[str, Callable[[World, str], Deferral]] = {
     "deferred": deferred,
     "operator, deferred": operator_deferred,
-    "operator, deferred again by a retry": operator_retried,
+    "operator, deferred again by a retry": operator_deferred_again,
 }
 if is_airflow(3, 3):
     DEFERRED |= {

@@ -75,6 +75,10 @@ class Surroundings:
         )
 
 
+#: Something that goes wrong from now on. It returns the waits of others that have a part in it, if any.
+Trouble = Callable[[Surroundings], Any]
+
+
 @pytest.fixture
 def surroundings(
     sandbox: Sandbox, connect: Connect, monkeypatch: pytest.MonkeyPatch
@@ -90,13 +94,11 @@ def surroundings(
 
 
 @pytest.fixture
-def world(surroundings: Surroundings, tmp_path: Path) -> World:
-    return World(surroundings.sandbox, tmp_path)
+def world(surroundings: Surroundings, trouble: Trouble, tmp_path: Path) -> World:
+    return World(surroundings.sandbox, tmp_path, lambda: trouble(surroundings))
 
 
 # What goes wrong, for waits on workers and in triggerers.
-
-Trouble = Callable[[Surroundings], Any]
 
 
 def nothing(_: Surroundings) -> None:
@@ -157,23 +159,14 @@ def can_end(trouble: Trouble, mode: str, limit: str) -> bool:
 # Airflow's interrupt of a poll may leave a socket that is just being connected to garbage collection.
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 @pytest.mark.usefixtures("forgiven")
-def test_a_wait_on_a_worker_ends_with_its_deadline(
-    world: World, surroundings: Surroundings, trouble: Trouble, mode: str, limit: str
-) -> None:
-    # It meets waits in progress.
-    beginning = threading.Timer(0.0 if mode == "before it defers" else SECONDS / 2, trouble, (surroundings,))
-    beginning.start()
-    if mode == "before it defers":
-        beginning.join()
+def test_a_wait_on_a_worker_ends_with_its_deadline(world: World, mode: str, limit: str) -> None:
     began = time.time()
     with pytest.raises(LIMITS[limit]):
         ON_WORKERS[mode](world, limit)
-    took = time.time() - began
-    beginning.join()
-    assert SECONDS <= took < SECONDS + PATIENCE
+    assert SECONDS <= time.time() - began < SECONDS + PATIENCE
 
 
-# What goes wrong in triggerers only. Each returns the waits of others that it takes.
+# What goes wrong in triggerers only.
 
 
 def slots_taken(around: Surroundings) -> list[Any]:
@@ -223,10 +216,10 @@ IN_LINE = (slots_taken, slow_refresh)
 @pytest.mark.parametrize("limit", LIMITS)
 @pytest.mark.parametrize("trouble", ANYWHERE + IN_TRIGGERERS, ids=lambda trouble: trouble.__name__)
 def test_a_deferred_wait_ends_with_its_deadline(
-    world: World, surroundings: Surroundings, trouble: Trouble, limit: str, restarts: int
+    world: World, trouble: Trouble, limit: str, restarts: int
 ) -> None:
     deferrals = {mode: defer(world, limit) for mode, defer in DEFERRED.items()}
-    others = trouble(surroundings) or []
+    others = world.start_trouble() or []
     events = asyncio.run(asyncio.wait_for(in_triggerer(deferrals.values(), others, restarts), PATIENCE))
     for deferral, (event, ended_at) in zip(deferrals.values(), events, strict=True):
         with pytest.raises(LIMITS[limit]):
