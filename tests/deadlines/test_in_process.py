@@ -190,15 +190,13 @@ def shared_token_unreadable(around: Surroundings) -> list[Any]:
     return [waiting(VENDOR, around.sandbox.submit(VENDOR, **ENDLESS), lasts=HOURS)]
 
 
-def connection_unreadable(around: Surroundings) -> list[Any]:
+def connection_unreadable(around: Surroundings) -> None:
     around.hang("hooks.base.BaseHook.get_connection")
-    return []
 
 
-def status_unwritable(around: Surroundings) -> list[Any]:
+def status_unwritable(around: Surroundings) -> None:
     """Somebody's status is being written, and Airflow does not respond."""
     around.hang("triggers.import_status.XCom.set")
-    return []
 
 
 IN_TRIGGERERS = (

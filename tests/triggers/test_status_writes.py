@@ -149,6 +149,7 @@ def test_the_last_status_before_the_timeout_is_written(sandbox: Sandbox, xcoms: 
     assert xcoms.writes[-1][2]["next_poll_at"] is None
 
 
+@pytest.mark.usefixtures("short_last_poll")
 def test_a_write_that_does_not_return_does_not_delay_the_timeout(
     sandbox: Sandbox, xcoms: XComs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
