@@ -168,7 +168,8 @@ class _ImportOperator(WaitingTask):
             if not self.wait_for_completion:
                 return submission.import_id
             deadline = submission.submitted_at + self.timeout
-            self._polls = polls = self._begin(began, time.time(), deadline, hook)
+            limit = self._execution_deadline(began)
+            self._polls = polls = self._begin(time.time(), deadline, limit, hook)
             while (result := self._poll(polls, context)) is None:
                 self._pause(polls)
             return result

@@ -156,8 +156,8 @@ def can_end(trouble: Trouble, mode: str, limit: str) -> bool:
         if can_end(*case)
     ],
 )
-# Airflow's interrupt of a poll may leave a socket that is just being connected to garbage collection.
-@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+# Airflow's interrupt may be raised in a finalizer, or leave a socket to one that is just being connected.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.usefixtures("forgiven")
 def test_a_wait_on_a_worker_ends_with_its_deadline(world: World, mode: str, limit: str) -> None:
     began = time.time()

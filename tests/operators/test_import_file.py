@@ -321,6 +321,12 @@ def test_a_mistake_in_the_dag_file_is_found_when_it_is_parsed(options: dict[str,
         ImportFileOperator(**{"task_id": "load", "file": "a.csv", "conn_id": "clear_default", **options})
 
 
+def test_an_execution_timeout_holds_if_airflows_interrupt_is_lost(job: Job, tmp_path: Path) -> None:
+    limits: dict[str, Any] = {"timeout": 10, "execution_timeout": timedelta(seconds=0.5)}
+    with pytest.raises(AirflowTaskTimeout, match="is running"):
+        job.run(file=course(tmp_path, **ENDLESS), **limits)
+
+
 @pytest.mark.parametrize(
     ("limits", "error"),
     [

@@ -13,6 +13,7 @@ import pytest
 from airflow_provider_importstatus.exceptions import (
     AirflowRescheduleException,
     AirflowSensorTimeout,
+    AirflowTaskTimeout,
     ImportFailedError,
     ImportNotFoundError,
     ImportUnavailableError,
@@ -68,6 +69,20 @@ def test_a_slow_answer_does_not_outlast_the_timeout_on_a_worker(
     with pytest.raises(AirflowSensorTimeout, match=r"latest poll failed: .* got no response: timed out"):
         run(sensor("tao_advance_default", import_id, timeout=0.4, **mode))
     assert 0.4 <= time.monotonic() - began < 5
+
+
+def test_an_execution_timeout_on_a_worker_holds_if_airflows_interrupt_is_lost(sandbox: Sandbox) -> None:
+    """Airflow raises an exception in whatever runs at the time: in a finalizer it is ignored."""
+    import_id = sandbox.submit("thalamus", **ENDLESS)
+    with pytest.raises(AirflowTaskTimeout, match="is running"):
+        run(sensor(import_id=import_id, execution_timeout=timedelta(seconds=0.3)))
+
+
+def test_an_execution_timeout_does_not_end_a_wait_between_reschedules(sandbox: Sandbox) -> None:
+    import_id = sandbox.submit("thalamus", **ENDLESS)
+    limits: dict[str, Any] = {"timeout": 100, "execution_timeout": timedelta(seconds=20)}
+    with pytest.raises(AirflowRescheduleException):
+        run(sensor(import_id=import_id, mode="reschedule", **limits), ago(50))
 
 
 @pytest.mark.parametrize("end", ["succeeded", "partial", "failed"])
