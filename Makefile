@@ -47,7 +47,7 @@ demo-up: $(INSTALLED) ## The same, and leave Airflow running until Ctrl-C
 # Tests with a real Airflow mostly wait: groups of them run beside all others.
 test: PROCESSES = 4
 test: $(INSTALLED) postgresql ## Run the tests, most of those with a real Airflow too
-	$(PYTEST) $(PARALLEL) $(addprefix --ignore tests/,access cluster described faults hostile packaging scale secrets/test_campaign.py ui whole_job)
+	$(PYTEST) $(PARALLEL) $(addprefix --ignore tests/,access cluster deadlines/test_deployment.py described faults hostile packaging scale secrets/test_campaign.py ui whole_job)
 
 # As root on Debian it is got; elsewhere this says what to do.
 .PHONY: postgresql
@@ -57,8 +57,8 @@ postgresql:
 	  { echo "Some tests need PostgreSQL: install it, or put the directory of its initdb on the PATH."; exit 1; }
 
 test-jobs: PROCESSES = 2
-test-jobs: $(INSTALLED) postgresql ## Run whole jobs and described vendors in real Airflows: 4 minutes
-	$(PYTEST) $(PARALLEL) tests/described tests/whole_job
+test-jobs: $(INSTALLED) postgresql ## Run whole jobs, described vendors and deadlines in real Airflows: 7 minutes
+	$(PYTEST) $(PARALLEL) tests/deadlines/test_deployment.py tests/described tests/whole_job
 
 test-secrets: $(INSTALLED) postgresql ## Search a real Airflow for secrets that vendors quote: 3 minutes
 	$(PYTEST) tests/secrets
@@ -115,7 +115,7 @@ chromium:
 
 test-fast: PROCESSES = 3
 test-fast: $(INSTALLED) ## Run all tests that need no running Airflow
-	$(PYTEST) $(PARALLEL) $(addprefix --ignore tests/,access cluster deployment described packaging postgres scale secrets/test_campaign.py ui whole_job zero_worker)
+	$(PYTEST) $(PARALLEL) $(addprefix --ignore tests/,access cluster deadlines/test_deployment.py deployment described packaging postgres scale secrets/test_campaign.py ui whole_job zero_worker)
 
 .PHONY: test-versions
 test-versions: ## Run test-fast on each supported Airflow, in an environment of its own: an hour

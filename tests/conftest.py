@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
 from typing import Any
@@ -194,12 +195,29 @@ def connections(connect: Connect, request_token: Callable[[], str]) -> Connect:
 
 
 @pytest.fixture
+def forgiven() -> Iterator[None]:
+    """Ignore resources that libraries leave to garbage collection after broken HTTP or an early end."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+
+
+@pytest.fixture
 def no_refresh_delays(monkeypatch: pytest.MonkeyPatch) -> None:
     """Remove the delays with which processes avoid refreshing a shared token at the same time."""
     from airflow_provider_importstatus.protocol import credentials
 
     monkeypatch.setattr(credentials, "MAX_REFRESH_DELAY", 0.0)
     monkeypatch.setattr(credentials, "READ_BACK_DELAY", 0.0)
+
+
+@pytest.fixture
+def short_last_poll(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give up the poll at a wait's deadline after a fraction of a second instead of ten."""
+    from airflow_provider_importstatus.polling import schedule
+
+    monkeypatch.setattr(schedule, "LAST_POLL_TIME", 0.2)
 
 
 @pytest.fixture(params=["requests", "aiohttp"])

@@ -11,6 +11,7 @@ from xdist.workermanage import WorkerController
 GROUPS = {
     "tests/zero_worker/*": "zero worker",
     "tests/whole_job/*": "whole job",
+    "tests/deadlines/test_deployment.py": "deadlines",
     "tests/described/*": "described vendors",
     "tests/postgres/test_shared_*.py": "shared tokens and logins",
     "tests/deployment/test_waits.py": "deployment",

@@ -9,7 +9,6 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import Stats
 
-from airflow_provider_importstatus.exceptions import ImportStatusError
 from airflow_provider_importstatus.status import ImportStatus
 
 __all__ = [
@@ -27,7 +26,7 @@ class PollTimer:
 
     def __init__(self, vendor: str, conn_id: str) -> None:
         self.tags = {"vendor": vendor, "conn_id": conn_id}
-        self.result = "crashed"
+        self.result = ""
 
     def __enter__(self) -> PollTimer:
         self.began = time.perf_counter()
@@ -35,7 +34,7 @@ class PollTimer:
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         took = timedelta(seconds=time.perf_counter() - self.began)
-        if isinstance(error, ImportStatusError):
+        if error is not None:
             self.result = type(error).__name__
         Stats.incr("importstatus.polls", tags={**self.tags, "result": self.result})
         Stats.timing("importstatus.poll_duration", took, tags=self.tags)

@@ -226,7 +226,7 @@ def _poll_until_the_end(
     while True:
         result: ImportStatus | ImportStatusError
         try:
-            result = hook.get_import_status(import_id)
+            result = hook.get_status_within(wait.time_for_poll(time.time()), import_id)
             wait.keep_pace(hook.min_interval)
         except ImportStatusError as error:
             result = error

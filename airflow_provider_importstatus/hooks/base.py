@@ -25,6 +25,7 @@ from airflow_provider_importstatus.protocol.reports import ErrorReport, SavedRep
 from airflow_provider_importstatus.protocol.settings import ConnectionSettings
 from airflow_provider_importstatus.protocol.transfers import SourceFile
 from airflow_provider_importstatus.status import ImportStatus
+from airflow_provider_importstatus.transports.deadline import all_within
 from airflow_provider_importstatus.transports.tls import ca_context
 from airflow_provider_importstatus.transports.user_agent import USER_AGENT
 
@@ -220,6 +221,11 @@ class ImportStatusHook(BaseHook):
         import_id = read_import_id(import_id)
         with metrics.PollTimer(self.conn_type, self.conn_id) as poll, only_our_errors(self.hook_name):
             return poll.record(SyncClient(self).run(lambda hook: hook.poll(import_id)))
+
+    def get_status_within(self, seconds: float, import_id: str | int) -> ImportStatus:
+        """Poll an import once like `get_import_status`, with a limit for all requests together."""
+        with all_within(seconds):
+            return self.get_import_status(import_id)
 
     async def aget_import_status(self, import_id: str | int) -> ImportStatus:
         """Poll an import once without blocking the event loop, and return its status.

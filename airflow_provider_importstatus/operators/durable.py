@@ -33,6 +33,10 @@ class Submission:
     place: str = ""
     content: str = ""
 
+    def timeout_begins(self, max_tries: int, now: float) -> float:
+        """Return when the timeout of a try begins: with the submission, unless the task was cleared."""
+        return self.submitted_at if self.max_tries == max_tries else now
+
 
 class Log(Protocol):
     """The logger interface that is needed here."""

@@ -26,6 +26,7 @@ from airflow_provider_importstatus.exceptions import (
 )
 from airflow_provider_importstatus.operators.durable import Submission, SubmissionStore
 from airflow_provider_importstatus.polling.policy import Action, describe, judge
+from airflow_provider_importstatus.polling.schedule import Wait
 from airflow_provider_importstatus.polling.validation import (
     check_hook_params,
     check_interval,
@@ -139,7 +140,8 @@ class _ImportOperator(WaitingTask):
             if not self.wait_for_completion:
                 return submission.import_id
             deadline = submission.submitted_at + self.timeout
-            self._polls = polls = self._begin(began, time.time(), deadline, hook)
+            limit = self._execution_deadline(began)
+            self._polls = polls = self._begin(time.time(), deadline, limit, hook)
             while (result := self._poll(polls, context)) is None:
                 self._pause(polls)
             return result
@@ -172,8 +174,8 @@ class _ImportOperator(WaitingTask):
         earlier = store.load()
         if earlier and self._is_valid(earlier, hook, max_tries, place, content):
             self.log.info("Taking up import %s, which an earlier try has submitted.", earlier.import_id)
-            submitted_at = earlier.submitted_at if earlier.max_tries == max_tries else time.time()
-            submission = replace(earlier, max_tries=max_tries, submitted_at=submitted_at)
+            began = earlier.timeout_begins(max_tries, time.time())
+            submission = replace(earlier, max_tries=max_tries, submitted_at=began)
         else:
             import_id = hook.submit_import(self.file, **params)
             submission = Submission(import_id, time.time(), max_tries, place, content)
@@ -212,7 +214,8 @@ class _ImportOperator(WaitingTask):
             why = "the connection or hook_params have changed"
             self.log.warning("Import %s is not taken up, because %s.", import_id, why)
             return False
-        status = self._poll_earlier(hook, import_id)
+        began = earlier.timeout_begins(max_tries, time.time())
+        status = self._poll_earlier(hook, import_id, Wait(began, deadline=began + self.timeout))
         if status is None:
             self.log.warning("The vendor does not know import %s: the file is submitted again.", import_id)
             return False
@@ -238,16 +241,18 @@ class _ImportOperator(WaitingTask):
         return None
 
     def _poll_earlier(
-        self, hook: ImportStatusHook, import_id: str
+        self, hook: ImportStatusHook, import_id: str, wait: Wait
     ) -> ImportStatus | ImportStatusError | None:
         """Poll the import of an earlier try; return its status, or an error that may pass.
 
         Return None if the vendor does not know it, also after `not_found_grace`.
+
+        :param wait: the wait for it, whose deadline limits each poll
         """
         ends = time.monotonic() + self.not_found_grace
         while True:
             try:
-                return hook.get_import_status(import_id)
+                return hook.get_status_within(wait.time_for_poll(time.time()), import_id)
             except ImportNotFoundError as error:
                 left = ends - time.monotonic()
                 if left <= 0:

@@ -39,6 +39,8 @@ DEFAULT_SENSOR_TIMEOUT = 7 * 24 * 3600.0
 STILL_RUNNING = "Only this wait has ended: the import may still be running at the vendor."
 #: The scheduler fails a task that comes back sooner (seen on Airflow 3.3.2), in seconds.
 MIN_RESUME_DELAY = 10.0
+#: How long the poll at the deadline may take, in seconds: as long as the end of a wait may be held anyway.
+LAST_POLL_TIME = MIN_RESUME_DELAY
 #: Upper limit for `Retry-After`, in seconds.
 MAX_RETRY_AFTER = 3600.0
 #: The next poll comes after this share of the wait so far: an end is noticed late by at most a tenth.
@@ -174,6 +176,10 @@ class Wait:
         """The earlier of the two deadlines."""
         limit = self.execution_deadline
         return self.deadline if limit is None else min(self.deadline, limit)
+
+    def time_for_poll(self, now: float) -> float:
+        """Return the seconds that a poll which begins now may take, whatever the timeout of its requests."""
+        return max(self.ends - now, 0.0) + LAST_POLL_TIME
 
     def keep_pace(self, min_interval: float) -> None:
         """Poll no more often than the vendor allows."""

@@ -256,7 +256,10 @@ class ImportStatusSensor(WaitingTask, BaseSensorOperator):
         now = time.time()
         first_poll_at, memory = self._earlier_polls(context)
         began = now if first_poll_at is None else first_poll_at
-        polls = self._begin(began, first_poll_at=began, deadline=began + self.timeout)
+        # Between reschedules, Airflow bounds each poll.
+        is_rescheduled = self.reschedule and not self.deferrable
+        limit = None if is_rescheduled else self._execution_deadline(now)
+        polls = self._begin(began, began + self.timeout, limit)
         if memory and first_poll_at:
             memory.recall(polls.wait)
         else:

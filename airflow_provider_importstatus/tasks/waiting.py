@@ -60,7 +60,6 @@ class Polls:
     """The polls of a wait on a worker.
 
     :param hook: keeps its credential between polls; None until the connection has been read
-    :param began: when the task began to run (Unix seconds)
     :param memory: what the polls of a rescheduled task remember
     :param next_poll: when to poll again after the latest poll, until that is acted upon
     """
@@ -68,7 +67,6 @@ class Polls:
     wait: Wait
     reporter: StatusReporter
     hook: ImportStatusHook | None
-    began: float
     memory: PollMemory | None = None
     next_poll: PollAgain | None = None
 
@@ -175,10 +173,24 @@ class WaitingTask(BaseOperator):
             self.log.warning("cancel_on_kill has no effect while the task is deferred: it needs Airflow 3.3.")
 
     def _begin(
-        self, began: float, first_poll_at: float, deadline: float, hook: ImportStatusHook | None = None
+        self,
+        first_poll_at: float,
+        deadline: float,
+        execution_deadline: float | None,
+        hook: ImportStatusHook | None = None,
     ) -> Polls:
-        wait = Wait(first_poll_at=first_poll_at, deadline=deadline, **self.schedule())
-        return Polls(wait, StatusReporter(wait, self.log), hook, began)
+        wait = Wait(first_poll_at, deadline, execution_deadline, **self.schedule())
+        return Polls(wait, StatusReporter(wait, self.log), hook)
+
+    def _execution_deadline(self, began: float) -> float | None:
+        """Return when `execution_timeout` expires; None without one.
+
+        Airflow 3 does not enforce it while a task is deferred. On a worker it raises an exception in whatever
+        runs at the time, which is lost in a finalizer (seen on Airflow 3.1.8).
+
+        :param began: when the task began to run (Unix seconds)
+        """
+        return None if self.execution_timeout is None else began + self.execution_timeout.total_seconds()
 
     def _open_hook(self) -> ImportStatusHook:
         from airflow_provider_importstatus.hooks.lookup import hook_for
@@ -207,7 +219,8 @@ class WaitingTask(BaseOperator):
         try:
             # Not kept on errors: the next poll tries to read the connection again.
             polls.hook = polls.hook or self._open_hook()
-            result = polls.hook.get_import_status(self.import_id)
+            seconds = polls.wait.time_for_poll(time.time())
+            result = polls.hook.get_status_within(seconds, self.import_id)
             polls.wait.keep_pace(polls.hook.min_interval)
         except ImportStatusError as error:
             result = error
@@ -234,11 +247,6 @@ class WaitingTask(BaseOperator):
             self.log.info("The task ends on a worker because %s.", why)
             params["end_from_trigger"] = False
         now = time.time()
-        ends = wait.deadline
-        if self.execution_timeout is not None:
-            # Airflow 3 does not enforce it while a task is deferred.
-            wait.execution_deadline = polls.began + self.execution_timeout.total_seconds()
-            ends = min(ends, wait.execution_deadline)
         self.defer(
             trigger=ImportStatusTrigger(
                 conn_id=self.conn_id,
@@ -250,7 +258,7 @@ class WaitingTask(BaseOperator):
             ),
             method_name="execute_complete",
             kwargs=self._resume_kwargs(),
-            timeout=timedelta(seconds=max(ends - now, 0.0) + start_from_trigger.DEADLINE_MARGIN),
+            timeout=timedelta(seconds=max(wait.ends - now, 0.0) + start_from_trigger.DEADLINE_MARGIN),
         )
 
     def _portable_params(self, polls: Polls) -> dict[str, Any] | None:
@@ -329,13 +337,17 @@ class WaitingTask(BaseOperator):
         ti: Any = context["ti"]
         try:
             latest = ti.xcom_pull(task_ids=ti.task_id, key=XCOM_KEY, map_indexes=ti.map_index)
-            # An earlier run of a cleared task may have waited for another import.
-            if latest is not None and latest["import_id"] == str(self.import_id).strip():
+            if latest is not None and self._is_of_this_import(latest["import_id"]):
                 return ImportStatus.from_dict(latest)
         except Exception as error:
             # Only the message needs it.
             self.log.warning("The XCom %s could not be read: %s", XCOM_KEY, type(error).__name__)
         return None
+
+    def _is_of_this_import(self, import_id: str) -> bool:
+        # An earlier run of a cleared task that starts without a worker may have waited for another import.
+        # Only an operator has no id: its worker deleted the earlier XComs.
+        return self.import_id is None or import_id == str(self.import_id).strip()
 
     @contextmanager
     def _ends_as_configured(self) -> Iterator[None]:

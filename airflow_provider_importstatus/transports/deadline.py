@@ -7,12 +7,14 @@ cannot be interrupted; the request ends right after it.
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import threading
 import time
 import weakref
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Any
@@ -21,15 +23,27 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
-__all__ = ["Deadline", "DeadlineAdapter", "DeadlinePassedError"]
+__all__ = ["Deadline", "DeadlineAdapter", "DeadlinePassedError", "all_within"]
 
 _running: ContextVar[Deadline | None] = ContextVar("running_deadline", default=None)
+#: When the deadlines of all requests pass at the latest, on the monotonic clock.
+_latest_end: ContextVar[float] = ContextVar("latest_end", default=math.inf)
 #: Minimum timeout of a socket, in seconds: 0 would make it non-blocking.
 MIN_SOCKET_TIMEOUT = 0.01
 
 
 class DeadlinePassedError(requests.exceptions.ReadTimeout):
     """A request exceeded its deadline."""
+
+
+@contextmanager
+def all_within(seconds: float) -> Iterator[None]:
+    """Limit the time that all requests of a block take together, whatever their own deadlines."""
+    token = _latest_end.set(time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _latest_end.reset(token)
 
 
 class Deadline:
@@ -39,9 +53,10 @@ class Deadline:
     """
 
     def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
+        now = time.monotonic()
+        self.seconds = seconds = max(min(seconds, _latest_end.get() - now), 0.0)
         self.has_passed = False
-        self._ends = time.monotonic() + seconds
+        self._ends = now + seconds
         # Reentrant: the garbage collector may stop a deadline at any point.
         self._lock = threading.RLock()
         self._sockets: dict[object, socket.socket] = {}
@@ -61,6 +76,9 @@ class Deadline:
         return self._ends - time.monotonic()
 
     def __enter__(self) -> Deadline:
+        if not self.seconds:
+            # Nothing may be sent: a login, for example, revokes the previous token of some vendors.
+            raise DeadlinePassedError("There is no time left for the request.")
         self._token = _running.set(self)
         self._watchdog.start()
         return self

@@ -141,13 +141,14 @@ def _within(
     where = request.label
     # The other transport keeps no cookies either.
     session.cookies.clear()
+    deadline = Deadline(total)
     try:
-        with Deadline(total):
+        with deadline:
             return _exchange(request, body, session, timeout)
     except DeadlinePassedError as error:
-        raise ImportUnavailableError(
-            f"{where} got no response: timed out after {total:g} seconds."
-        ) from error
+        taken = round(deadline.seconds, 1)
+        reason = f"timed out after {taken:g} seconds" if taken else "the wait's deadline has passed"
+        raise ImportUnavailableError(f"{where} got no response: {reason}.") from error
     except requests.exceptions.SSLError as error:
         raise _tls_error(error, where) from error
     except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:

@@ -46,6 +46,9 @@ __all__ = ["ImportStatusTrigger"]
 
 #: A sleep that ends this many seconds late means that the triggerer was paused.
 LATE = 5.0
+#: How long the end of a wait that gives up may wait for the write of its latest status, in seconds. A status
+#: is worth no more: a thousand waits may give up at the same time.
+MAX_LAST_WRITE = 5.0
 #: States of a task that somebody has ended.
 ENDED_STATES = frozenset({"failed", "success", "skipped", "removed"})
 
@@ -213,7 +216,7 @@ class ImportStatusTrigger(BaseTrigger):
             status_queue().drop(self)
         metrics.time_wait(self.conn_id, _result(end), time.time() - wait.first_poll_at)
         if isinstance(end, GaveUp):
-            await self._write_latest(reporter)
+            await self._write_last(reporter)
         return end
 
     async def _poll_until_end(self, client: AsyncClient, reporter: StatusReporter) -> Finished | GaveUp:
@@ -221,13 +224,23 @@ class ImportStatusTrigger(BaseTrigger):
         since = time.monotonic()
         write = partial(self._write_latest, reporter)
         while True:
-            result = await self._poll(client, source, reporter.wait, since)
+            result = await self._poll_in_time(client, source, reporter.wait, since)
             outcome = reporter.record(result, time.time())
             if not isinstance(outcome, PollAgain):
                 return outcome
             if self.do_xcom_push and reporter.due:
                 status_queue().put(self, write, has_new_state=reporter.has_new_state)
             await _sleep(outcome.delay)
+
+    async def _poll_in_time(
+        self, client: AsyncClient, source: HookSource, wait: Wait, since: float
+    ) -> ImportStatus | ImportStatusError:
+        """Poll once; give up a poll that vendor or Airflow have not answered when the deadline passes."""
+        try:
+            async with asyncio.timeout(wait.time_for_poll(time.time())):
+                return await self._poll(client, source, wait, since)
+        except TimeoutError:
+            return ImportUnavailableError("There was no complete answer when the wait's deadline passed.")
 
     async def _poll(
         self, client: AsyncClient, source: HookSource, wait: Wait, since: float
@@ -324,6 +337,14 @@ class ImportStatusTrigger(BaseTrigger):
         latest = reporter.latest
         if latest and await self._push(XCOM_KEY, latest.to_dict()):
             reporter.written = latest
+
+    async def _write_last(self, reporter: StatusReporter) -> None:
+        """Write the latest status of a wait that gives up, unless other writes or Airflow delay that."""
+        try:
+            async with asyncio.timeout(MAX_LAST_WRITE):
+                await self._write_latest(reporter)
+        except TimeoutError:
+            self.log.warning("The XCom %s could not be written within %g s.", XCOM_KEY, MAX_LAST_WRITE)
 
     async def _push(self, key: str, value: Any) -> bool:
         """Write an XCom; return whether that was possible."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import time
 
 import pytest
 
@@ -58,6 +59,17 @@ def test_a_timeout_in_an_outage_names_it(shell: Shell, sandbox: Sandbox) -> None
     assert (ended.status, ended.out) == (4, "")
     assert "has expired. The latest poll failed: " in ended.err
     assert "503" in ended.err.splitlines()[-1]
+
+
+@pytest.mark.usefixtures("short_last_poll")
+def test_a_slow_answer_does_not_outlast_the_timeout(shell: Shell, sandbox: Sandbox, connect: Connect) -> None:
+    connect("thalamus", extra={"timeout": 3600})
+    import_id = sandbox.submit("thalamus", seconds=60)
+    sandbox.fault("thalamus", "status", "slow", times=None, seconds=1000)
+    began = time.monotonic()
+    ended = wait(shell, import_id, "0.3")
+    assert (ended.status, ended.out) == (4, "")
+    assert time.monotonic() - began < 5
 
 
 def test_an_import_may_appear_late(shell: Shell, sandbox: Sandbox) -> None:

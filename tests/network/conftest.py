@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-import warnings
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, ExitStack
 from typing import Any
@@ -28,15 +26,6 @@ from .servers import Script, Server
 @pytest.fixture(autouse=True)
 def _no_refresh_delays(no_refresh_delays: None) -> None:
     """Refresh credentials without delays in all tests of this folder."""
-
-
-@pytest.fixture
-def forgiven() -> Iterator[None]:
-    """Ignore resources that libraries leave to garbage collection after broken HTTP or an early end."""
-    yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
 
 
 @pytest.fixture

@@ -210,6 +210,28 @@ def test_a_working_address_after_a_dead_one_is_used(
     assert poll(connect("thalamus", host=f"http://vendor.example:{port}"), "7").state == "running"
 
 
+def test_a_limit_for_a_poll_is_shared_by_its_requests(connect: Connect, serve: Serve) -> None:
+    def script(seen: Seen) -> Iterable[bytes | float]:
+        is_login = "/token" in seen.target
+        return [0.3, *answer('{"access_token": "t", "expires_in": 60}')] if is_login else slowly(b" ")
+
+    server = serve(script)
+    conn_id = connect("tao_advance", host=server.url, extra={"timeout": 3600})
+    began = time.monotonic()
+    with pytest.raises(ImportUnavailableError, match=r"timed out after 0\.[0-9] seconds"):
+        hook_for(conn_id).get_status_within(1.2, "7")
+    assert 1.2 <= time.monotonic() - began < PATIENCE
+    assert len(server.seen) == 2
+
+
+def test_nothing_is_sent_when_the_limit_of_a_poll_has_passed(connect: Connect, serve: Serve) -> None:
+    """A login would revoke the token that other processes use, and its answer would be lost."""
+    server = serve(going_on)
+    with pytest.raises(ImportUnavailableError, match="the wait's deadline has passed"):
+        hook_for(connect("thalamus", host=server.url)).get_status_within(0.0, "7")
+    assert server.seen == []
+
+
 @pytest.mark.parametrize("is_slow", [False, True])
 def test_no_thread_outlives_a_request(connect: Connect, serve: Serve, is_slow: bool) -> None:
     server = serve(lambda _: itertools.chain([CHUNKED], slowly(b"0")) if is_slow else answer(GOING_ON))

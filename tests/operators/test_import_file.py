@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_importstatus.exceptions import (
     AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
+    AirflowTaskTimeout,
     ImportSettingsError,
     ImportUnavailableError,
     SubmissionUncertainError,
@@ -18,7 +21,7 @@ from airflow_provider_importstatus.exceptions import (
 )
 from airflow_provider_importstatus.operators import import_file
 from airflow_provider_importstatus.operators.durable import STORE_KEY
-from airflow_provider_importstatus.operators.import_file import ImportFileOperator
+from airflow_provider_importstatus.operators.import_file import ImportFileOperator, TaoAdvanceImportOperator
 from airflow_provider_importstatus.sandbox import Sandbox
 from airflow_provider_importstatus.sandbox.vendors.zilliant import CREDENTIALS as ZILLIANT
 
@@ -316,3 +319,30 @@ def test_an_empty_file_is_not_submitted(job: Job, sandbox: Sandbox, tmp_path: Pa
 def test_a_mistake_in_the_dag_file_is_found_when_it_is_parsed(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         ImportFileOperator(**{"task_id": "load", "file": "a.csv", "conn_id": "clear_default", **options})
+
+
+def test_an_execution_timeout_holds_if_airflows_interrupt_is_lost(job: Job, tmp_path: Path) -> None:
+    limits: dict[str, Any] = {"timeout": 10, "execution_timeout": timedelta(seconds=0.5)}
+    with pytest.raises(AirflowTaskTimeout, match="is running"):
+        job.run(file=course(tmp_path, **ENDLESS), **limits)
+
+
+@pytest.mark.parametrize(
+    ("limits", "error"),
+    [
+        ({"timeout": 60, "execution_timeout": timedelta(seconds=90)}, AirflowSensorTimeout),
+        ({"timeout": 60, "execution_timeout": timedelta(seconds=30)}, AirflowTaskTimeout),
+    ],
+)
+def test_a_trigger_timeout_has_the_last_known_state(
+    tmp_path: Path, limits: dict[str, Any], error: type[BaseException]
+) -> None:
+    """Airflow then resumes the task without what it was deferred with, the import's id included."""
+    file = course(tmp_path, **ENDLESS)
+    context: Any = {"ti": TriedTaskInstance(task_id="load")}
+    before = TaoAdvanceImportOperator(task_id="load", file=file, deferrable=True, **limits)
+    with pytest.raises(TaskDeferred):
+        before.execute(context)
+    resumed = TaoAdvanceImportOperator(task_id="load", file=file, deferrable=True, **limits)
+    with pytest.raises(error, match="is running: vendor state 'pending'"):
+        resumed.resume_execution("__fail__", {"error": "Trigger timeout"}, context)

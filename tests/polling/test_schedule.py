@@ -22,6 +22,7 @@ from airflow_provider_importstatus.exceptions import (
     ImportUnavailableError,
 )
 from airflow_provider_importstatus.polling.schedule import (
+    LAST_POLL_TIME,
     MIN_RESUME_DELAY,
     Finished,
     GaveUp,
@@ -144,6 +145,12 @@ class TestTheEndOfAWait:
     def test_the_last_poll_is_at_the_deadline(self) -> None:
         polls, _ = live(make_wait(deadline=NOW + 1000), lambda _: status())
         assert polls[-1] == pytest.approx(1000)
+
+    @pytest.mark.parametrize(("left", "lasts"), [(3600.0, 3600.0), (3.0, 3.0), (0.0, 0.0), (-500.0, 0.0)])
+    def test_a_poll_may_last_a_little_longer_than_the_wait(self, left: float, lasts: float) -> None:
+        wait = make_wait(deadline=NOW + left)
+        limited = make_wait(deadline=NOW + DAY, execution_deadline=NOW + left)
+        assert wait.time_for_poll(NOW) == limited.time_for_poll(NOW) == lasts + LAST_POLL_TIME
 
     def test_the_deadline_raises_the_sensor_timeout(self) -> None:
         _, end = live(make_wait(deadline=NOW + 1000), lambda _: status())

@@ -6,19 +6,21 @@ import json
 import time
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from airflow_provider_importstatus.exceptions import (
     AirflowRescheduleException,
     AirflowSensorTimeout,
+    AirflowTaskTimeout,
     ImportFailedError,
     ImportNotFoundError,
     ImportUnavailableError,
 )
 from airflow_provider_importstatus.sandbox import Sandbox
 
-from ..conftest import VENDORS
+from ..conftest import VENDORS, Connect
 from .tasks import ENDLESS, TaskInstance, defer, resume, run, sensor
 
 pytestmark = pytest.mark.usefixtures("connections")
@@ -52,6 +54,35 @@ def test_a_worker_tolerates_transient_errors(sandbox: Sandbox, kind: str) -> Non
 def test_a_timeout_on_a_worker_has_the_last_known_state(sandbox: Sandbox) -> None:
     with pytest.raises(AirflowSensorTimeout, match=r"is running.*at the vendor"):
         run(sensor(import_id=sandbox.submit("thalamus", **ENDLESS), timeout=0.2))
+
+
+@pytest.mark.parametrize(("kind", "route"), [("slow", "status"), ("dribble", "status"), ("slow", "token")])
+@pytest.mark.parametrize("mode", [{}, {"mode": "reschedule"}, {"deferrable": True}], ids=str)
+@pytest.mark.usefixtures("short_last_poll")
+def test_a_slow_answer_does_not_outlast_the_timeout_on_a_worker(
+    sandbox: Sandbox, connect: Connect, kind: str, route: str, mode: dict[str, Any]
+) -> None:
+    connect("tao_advance", extra={"timeout": 3600})
+    import_id = sandbox.submit("tao_advance", **ENDLESS)
+    sandbox.fault("tao_advance", route, kind, times=None, seconds=1000)
+    began = time.monotonic()
+    with pytest.raises(AirflowSensorTimeout, match=r"latest poll failed: .* got no response: timed out"):
+        run(sensor("tao_advance_default", import_id, timeout=0.4, **mode))
+    assert 0.4 <= time.monotonic() - began < 5
+
+
+def test_an_execution_timeout_on_a_worker_holds_if_airflows_interrupt_is_lost(sandbox: Sandbox) -> None:
+    """Airflow raises an exception in whatever runs at the time: in a finalizer it is ignored."""
+    import_id = sandbox.submit("thalamus", **ENDLESS)
+    with pytest.raises(AirflowTaskTimeout, match="is running"):
+        run(sensor(import_id=import_id, execution_timeout=timedelta(seconds=0.3)))
+
+
+def test_an_execution_timeout_does_not_end_a_wait_between_reschedules(sandbox: Sandbox) -> None:
+    import_id = sandbox.submit("thalamus", **ENDLESS)
+    limits: dict[str, Any] = {"timeout": 100, "execution_timeout": timedelta(seconds=20)}
+    with pytest.raises(AirflowRescheduleException):
+        run(sensor(import_id=import_id, mode="reschedule", **limits), ago(50))
 
 
 @pytest.mark.parametrize("end", ["succeeded", "partial", "failed"])

@@ -7,7 +7,9 @@ import time
 from collections.abc import Callable
 
 import pytest
+from airflow.providers.common.compat.sdk import BaseHook
 
+from airflow_provider_importstatus.hooks.thalamus import ThalamusHook
 from airflow_provider_importstatus.protocol import credentials
 from airflow_provider_importstatus.sandbox import Sandbox
 
@@ -81,6 +83,51 @@ def test_retry_after_does_not_exceed_the_deadline(
     sandbox.fault("thalamus", "status", "429", retry_after="3000")
     assert fire(waiting("thalamus", import_id, lasts=0.2))["error"]["type"] == "AirflowSensorTimeout"
     assert stopwatch() < 3
+
+
+@pytest.mark.parametrize(("kind", "route"), [("slow", "status"), ("dribble", "status"), ("slow", "token")])
+@pytest.mark.usefixtures("short_last_poll")
+def test_a_slow_answer_does_not_outlast_the_deadline(
+    sandbox: Sandbox, connect: Connect, fire: Fire, stopwatch: Callable[[], float], kind: str, route: str
+) -> None:
+    connect("tao_advance", extra={"timeout": 3600})
+    import_id = sandbox.submit("tao_advance", **ENDLESS)
+    sandbox.fault("tao_advance", route, kind, times=None, seconds=1000)
+    error = fire(waiting("tao_advance", import_id, lasts=0.5))["error"]
+    assert error["type"] == "AirflowSensorTimeout"
+    assert "There was no complete answer when the wait's deadline passed." in error["message"]
+    assert 0.5 <= stopwatch() < 5
+
+
+@pytest.mark.usefixtures("short_last_poll")
+def test_a_poll_that_is_given_up_is_counted_by_the_class_of_its_error(
+    sandbox: Sandbox, fire: Fire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = []
+
+    def count(stat: str, *, tags: dict[str, str]) -> None:
+        if stat == "importstatus.polls":
+            results.append(tags["result"])
+
+    import_id = sandbox.submit("thalamus", **ENDLESS)
+    # Reading the first connection of a process takes a while on Airflow 2.11.
+    ThalamusHook().get_import_status(import_id)
+    monkeypatch.setattr("airflow_provider_importstatus.clients.metrics.Stats.incr", count, raising=False)
+    sandbox.fault("thalamus", "status", "slow", times=None, seconds=1000)
+    fire(waiting("thalamus", import_id, lasts=0.5))
+    assert results == ["CancelledError"]
+
+
+@pytest.mark.usefixtures("short_last_poll")
+def test_a_connection_that_airflow_does_not_return_does_not_outlast_the_deadline(
+    sandbox: Sandbox, fire: Fire, stopwatch: Callable[[], float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    returned = threading.Event()
+    monkeypatch.setattr(BaseHook, "get_connection", lambda _: returned.wait(20))
+    error = fire(waiting("thalamus", sandbox.submit("thalamus", **ENDLESS), lasts=0.3))["error"]
+    returned.set()
+    assert error["type"] == "AirflowSensorTimeout"
+    assert stopwatch() < 5
 
 
 def test_polls_follow_the_interval(sandbox: Sandbox, fire: Fire) -> None:

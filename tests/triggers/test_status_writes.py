@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -26,8 +28,12 @@ class XComs:
     def __init__(self) -> None:
         self.writes: list[tuple[str, str, Any]] = []
         self.fails = 0
+        #: Writes return only while it is set.
+        self.responds = threading.Event()
+        self.responds.set()
 
     def set(self, *, task_id: str, key: str, value: Any, **_: Any) -> None:
+        self.responds.wait(20)
         if self.fails:
             self.fails -= 1
             raise ConnectionError
@@ -42,10 +48,11 @@ class XComs:
 
 
 @pytest.fixture
-def xcoms(monkeypatch: pytest.MonkeyPatch) -> XComs:
+def xcoms(monkeypatch: pytest.MonkeyPatch) -> Iterator[XComs]:
     xcoms = XComs()
     monkeypatch.setattr(module, "XCom", xcoms)
-    return xcoms
+    yield xcoms
+    xcoms.responds.set()
 
 
 def wait(vendor: str, import_id: str, task_id: str = "wait", **more: Any) -> ImportStatusTrigger:
@@ -140,6 +147,21 @@ def test_the_last_status_before_the_timeout_is_written(sandbox: Sandbox, xcoms: 
     run(wait("thalamus", sandbox.submit("thalamus", **ENDLESS), lasts=0.5))
     assert xcoms.keys() == ["import_status", "import_status"]
     assert xcoms.writes[-1][2]["next_poll_at"] is None
+
+
+@pytest.mark.usefixtures("short_last_poll")
+def test_a_write_that_does_not_return_does_not_delay_the_timeout(
+    sandbox: Sandbox, xcoms: XComs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second wait is in line behind the write of the first."""
+    monkeypatch.setattr(module, "MAX_LAST_WRITE", 0.2)
+    xcoms.responds.clear()
+    names = ("first", "second")
+    waits = [wait("thalamus", sandbox.submit("thalamus", **ENDLESS), name, lasts=0.3) for name in names]
+    began = time.monotonic()
+    run(*waits)
+    assert time.monotonic() - began < 5
+    assert xcoms.writes == []
 
 
 def test_a_task_without_xcoms_writes_none(sandbox: Sandbox, xcoms: XComs) -> None:
