@@ -9,7 +9,7 @@ VENV ?= .venv
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help check demo demo-up test test-jobs test-secrets test-access test-hostile test-scale test-faults test-cluster test-ui test-fast lint types bench bench-rest clean
+.PHONY: help check demo demo-up test test-jobs test-secrets test-access test-hostile test-scale test-faults test-cluster test-restarts test-ui test-fast lint types bench bench-rest clean
 
 # Another Airflow version is another stamp, so it is installed.
 INSTALLED := $(VENV)/airflow-$(AIRFLOW_VERSION).installed
@@ -89,17 +89,24 @@ CLUSTER_VENV := .venv-cluster
 # The provider 3.26.0 cannot be imported with Celery 5.7.
 CLUSTER := apache-airflow-providers-celery==3.26.0 'celery<5.7' redis==8.1.0
 
-test-cluster: postgresql redis ## Run a thousand waits in a cluster (PostgreSQL, Celery, Redis): 20 minutes
+test-cluster: cluster-venv postgresql redis ## Run the two tests in a cluster (PostgreSQL, Celery, Redis): 30 minutes
+	$(CLUSTER_VENV)/bin/python -m pytest tests/cluster
+
+test-restarts: export RESTART_WAITS ?= 40
+test-restarts: cluster-venv postgresql redis ## Restart everything in a cluster under some waits (RESTART_WAITS): 5 minutes
+	$(CLUSTER_VENV)/bin/python -m pytest tests/cluster/test_restarts.py
+
+.PHONY: cluster-venv
+cluster-venv:
 	@$(MAKE) -s VENV=$(CLUSTER_VENV) $(CLUSTER_VENV)/airflow-$(AIRFLOW_VERSION).installed
 	@$(CLUSTER_VENV)/bin/uv pip install --python $(CLUSTER_VENV)/bin/python --quiet $(CLUSTER)
-	$(CLUSTER_VENV)/bin/python -m pytest tests/cluster
 
 # As root on Debian it is got; elsewhere this says what to do.
 .PHONY: redis
 redis:
 	@command -v redis-server >/dev/null || \
 	  { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -yqq redis-server; } || \
-	  { echo "The test in a cluster needs Redis: put its redis-server on the PATH."; exit 1; }
+	  { echo "The tests in a cluster need Redis: put its redis-server on the PATH."; exit 1; }
 
 test-ui: $(INSTALLED) chromium ## Run the tests in a browser; pictures go to .screenshots
 	$(PYTEST) tests/ui

@@ -16,12 +16,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import requests
 
 from demo import configuration
-from demo.processes import cpu_seconds, exit_on_signal, processes_of, signals
+from demo.processes import cpu_seconds, exit_on_signal, processes_of, send_to_tree, signals
 from demo.rest import Rest, Run
 
 T = TypeVar("T")
@@ -33,6 +33,17 @@ class Component:
 
     arguments: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict)
+
+
+class Exit(NamedTuple):
+    """The unexpected exit of a component.
+
+    :param at: when it was noticed (Unix seconds)
+    """
+
+    name: str
+    code: int
+    at: float
 
 
 #: Of each one is started, and with the names of these.
@@ -64,6 +75,7 @@ class Deployment:
     :param components: those of `COMPONENTS` that are started
     :param triggerers: number of triggerers
     :param workers: number of Celery workers, if `config` names the CeleryExecutor and its broker
+    :param supervised: whether `check` starts a component again that has exited, as systemd and Kubernetes do
     :param bin_dir: the directory of the `airflow` command, by default that of the running Python
     """
 
@@ -78,6 +90,7 @@ class Deployment:
         components: Sequence[str] = COMPONENTS,
         triggerers: int = 1,
         workers: int = 0,
+        supervised: bool = False,
         bin_dir: Path | None = None,
     ) -> None:
         self.home = home.resolve()
@@ -95,6 +108,8 @@ class Deployment:
         self.url = str(self._settings["api"]["base_url"])
         self.api = Rest(self.url)
         self._components = self._choose_components(components, triggerers, workers)
+        self._supervised = supervised
+        self.exits: list[Exit] = []
         self._spent: dict[str, float] = {}
         self._exits = ExitStack()
 
@@ -176,10 +191,23 @@ class Deployment:
 
     def kill(self, name: str) -> None:
         """Kill a component, as a machine does that fails."""
-        process = self.processes.pop(name)
-        self._spent[name] = self._spent.get(name, 0.0) + cpu_seconds(process.pid)
-        os.killpg(process.pid, signal.SIGKILL)
+        process = self._give_up(name)
+        send_to_tree(process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            # What a component leaves that has exited.
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+    def terminate(self, name: str, timeout: float = 60) -> None:
+        """Stop a component politely, and return once it has exited."""
+        process = self._give_up(name)
+        process.terminate()
+        try:
+            process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            send_to_tree(process.pid, signal.SIGKILL)
+            process.wait()
+            raise TookTooLong(f"Airflow's {name} did not stop within {timeout:.0f} seconds") from None
 
     def replace(self, name: str) -> None:
         """Kill a component, and start a new one in its place."""
@@ -187,7 +215,7 @@ class Deployment:
         self.restart(name)
 
     def restart(self, name: str) -> None:
-        """Start a component that was killed."""
+        """Start a component that was killed, or has exited."""
         self._spawn(name, self._components[name])
 
     def cpu(self) -> dict[str, float]:
@@ -199,9 +227,13 @@ class Deployment:
         }
 
     def check(self) -> None:
-        """Raise if a component has died."""
-        for name, process in self.processes.items():
+        """Raise if a component has died, or start it again."""
+        for name, process in list(self.processes.items()):
             if process.poll() is not None:
+                if self._supervised and name in self._components:
+                    self.exits.append(Exit(name, process.returncode, time.time()))
+                    self.replace(name)
+                    continue
                 log = self.logs / f"{name}.log"
                 tail = "\n".join(log.read_text(errors="replace").splitlines()[-25:])
                 raise ComponentDied(f"Airflow's {name} ended ({process.returncode}). {log} ends:\n{tail}")
@@ -224,6 +256,12 @@ class Deployment:
                     raise DeploymentError(f"Processes {self.alive()} are still running after SIGKILL")
                 time.sleep(0.05)
             self.processes.clear()
+
+    def _give_up(self, name: str) -> subprocess.Popen[bytes]:
+        """Return the process of a component, which is no longer monitored."""
+        process = self.processes.pop(name)
+        self._spent[name] = self._spent.get(name, 0.0) + cpu_seconds(process.pid)
+        return process
 
     def _wait_for_components(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds

@@ -30,7 +30,7 @@ class PostgresError(RuntimeError):
     """Raised if PostgreSQL is missing or does not start. The message says what to do."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Postgres:
     """A running cluster; its files are in `home`."""
 
@@ -38,6 +38,7 @@ class Postgres:
     home: Path
     port: int
     password: str
+    _process: subprocess.Popen[bytes] | None = None
 
     @property
     def data(self) -> Path:
@@ -48,6 +49,16 @@ class Postgres:
     def pid(self) -> int:
         """Return the process that started all others."""
         return int((self.data / "postmaster.pid").read_text().split()[0])
+
+    def start(self) -> None:
+        """Start it on its port with its data, and return once it accepts connections."""
+        self._process = _start(self)
+        _wait_until_ready(self, self._process)
+
+    def stop(self) -> None:
+        """Disconnect all clients, and stop."""
+        if self._process:
+            _stop(self._process)
 
     def create_database(self, name: str) -> str:
         """Create an empty database; return its SQLAlchemy URL."""
@@ -80,12 +91,11 @@ def postgres() -> Iterator[Postgres]:
     server = Postgres(_programs(), home, free_ports(1)[0], secrets.token_hex(16))
     try:
         _initialise(server)
-        process = _start(server)
         try:
-            _wait_until_ready(server, process)
+            server.start()
             yield server
         finally:
-            _stop(process)
+            server.stop()
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
@@ -127,7 +137,7 @@ def _start(server: Postgres) -> subprocess.Popen[bytes]:
     home = server.home
     options = ("listen_addresses=127.0.0.1", f"unix_socket_directories={home}", *QUICK)
     command: list[str | Path] = [server.programs / "postgres", "-D", server.data, "-p", str(server.port)]
-    with (home / "postgres.log").open("wb") as log:
+    with (home / "postgres.log").open("ab") as log:
         return subprocess.Popen(
             [*command, *(part for option in options for part in ("-c", option))],
             cwd=home,
@@ -154,7 +164,7 @@ def _wait_until_ready(server: Postgres, process: subprocess.Popen[bytes]) -> Non
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.send_signal(signal.SIGINT)  # Disconnect all clients, then stop.
+    process.send_signal(signal.SIGINT)  # A fast shutdown.
     with suppress(subprocess.TimeoutExpired):
         process.wait(20)
         return

@@ -37,6 +37,16 @@ def cpu_seconds(pid: int) -> float:
     return seconds
 
 
+def send_to_tree(pid: int, number: signal.Signals) -> None:
+    """Send a signal to a process and all that it started."""
+    # Not to its group: Airflow's workers put each task into a group of its own.
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        for one in (process, *process.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):
+                one.send_signal(number)
+
+
 def exit_on_signal(number: int, _: FrameType | None) -> None:
     """Raise SystemExit, so that all `with` blocks are left. By default SIGTERM ends Python at once."""
     raise SystemExit(128 + number)

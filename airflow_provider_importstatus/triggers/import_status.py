@@ -160,7 +160,7 @@ class ImportStatusTrigger(BaseTrigger):
         """Cancel the import if somebody has ended the task. Airflow calls it from 3.3 on.
 
         It is also called when the task is cleared and, up to 3.3.2, when the trigger moves to another
-        triggerer: then another wait for the same import begins.
+        triggerer: then another wait for the same import begins, and may have ended by now.
         """
         # Up to 3.3.2, Airflow cancels a trigger again each second until it has ended, and thus this method.
         call = asyncio.create_task(self._cancel_import())
@@ -177,13 +177,28 @@ class ImportStatusTrigger(BaseTrigger):
         if state not in ENDED_STATES:
             self.log.info("Import %s is not cancelled: the task is %s.", import_id, state)
             return
+        # If this triggerer was taken for dead, the wait may have ended in another: nobody has ended it.
+        if time.time() >= self._read_wait()[0].ends:
+            self.log.info("Import %s is not cancelled: the timeout has expired.", import_id)
+            return
         try:
             async with shared_client(self.conn_id) as client:
-                await client.cancel(self._source(client), import_id)
+                source = self._source(client)
+                if await self._has_ended(client, source, import_id):
+                    self.log.info("Import %s is not cancelled: it has ended.", import_id)
+                    return
+                await client.cancel(source, import_id)
         except ImportStatusError as error:
             self.log.warning("Import %s could not be cancelled: %s", import_id, error)
         else:
             self.log.warning("The task is %s: import %s was cancelled at the vendor.", state, import_id)
+
+    async def _has_ended(self, client: AsyncClient, source: HookSource, import_id: str) -> bool:
+        try:
+            return (await client.poll(source, import_id)).state.is_terminal
+        except ImportStatusError:
+            # It may be possible to cancel it nevertheless.
+            return False
 
     async def _task_state(self) -> str | None:
         # Airflow 2.11 has no such module, and calls no on_kill.

@@ -63,6 +63,10 @@ class Vendors:
         """Return the number of requests to each route of a vendor."""
         return self._sandbox.requests(vendor)
 
+    def imports(self, vendor: str) -> list[dict[str, str]]:
+        """Return `import_id`, `file` and `phase` of each import, in the order of submission."""
+        return self._sandbox.imports(vendor)
+
     def polls(self) -> dict[str, list[float]]:
         """Return the times of each import's polls (Unix seconds)."""
         return dict(self._polls.times)

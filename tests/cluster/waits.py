@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections import defaultdict
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -41,10 +42,11 @@ class Wait(NamedTuple):
 
 
 class End(NamedTuple):
-    """How a task has ended, and when (Unix seconds)."""
+    """How a task has ended; when its last try began, and when it ended (Unix seconds)."""
 
     state: str
     tries: int
+    began: float
     at: float
 
 
@@ -103,17 +105,18 @@ def by_triggerer(cluster: Cluster) -> dict[int, int]:
     return dict(cluster.query(rows))
 
 
-def ends(cluster: Cluster, waits: dict[Task, Wait]) -> dict[Task, End]:
-    """Return how each task has ended."""
+def ends(cluster: Cluster, tasks: Iterable[Task]) -> dict[Task, End]:
+    """Return how each of some tasks has ended."""
     rows = cluster.query(
-        "SELECT dag_id, run_id, task_id, map_index, state, try_number, end_date FROM task_instance"
+        "SELECT dag_id, run_id, task_id, map_index, state, try_number, start_date, end_date"
+        " FROM task_instance"
     )
     found = {Task(*row[:4]): row[4:] for row in rows}
-    return {task: _end(*found[task]) for task in waits}
+    return {task: _end(*found[task]) for task in tasks}
 
 
-def _end(state: str, tries: int, at: datetime) -> End:
-    return End(state, tries, at.timestamp())
+def _end(state: str, tries: int, began: datetime, at: datetime) -> End:
+    return End(state, tries, began.timestamp(), at.timestamp())
 
 
 def xcoms(cluster: Cluster) -> dict[Task, dict[str, Any]]:
@@ -124,7 +127,7 @@ def xcoms(cluster: Cluster) -> dict[Task, dict[str, Any]]:
     return found
 
 
-def log(cluster: Cluster, task: Task) -> str:
-    """Return the log of a task on the workers."""
+def log(cluster: Cluster, task: Task, attempt: int = 1) -> str:
+    """Return the log of a try of a task on the workers."""
     names = [f"{name}={value}" for name, value in task._asdict().items() if value != -1]
-    return Path(cluster.airflow.home, "logs", *names, "attempt=1.log").read_text()
+    return Path(cluster.airflow.home, "logs", *names, f"attempt={attempt}.log").read_text()

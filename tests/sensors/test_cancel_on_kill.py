@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +13,7 @@ from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_importstatus.exceptions import AirflowRescheduleException, ImportSettingsError
 from airflow_provider_importstatus.sandbox import Sandbox
+from airflow_provider_importstatus.triggers.import_status import ImportStatusTrigger
 from airflow_provider_importstatus.version_compat import is_airflow
 
 from ..conftest import Logged
@@ -134,6 +136,34 @@ def test_in_older_triggerers_it_has_no_effect_and_says_so(sandbox: Sandbox, logg
 def test_a_trigger_cancels_only_if_the_task_was_ended(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, state: str | None, phase: str
 ) -> None:
+    task = sensor(import_id=sandbox.submit(VENDOR, **ENDLESS), cancel_on_kill=True, deferrable=True)
+    trigger = defer(task).trigger
+    kill(trigger, state, monkeypatch)
+    assert phases(sandbox) == [phase]
+
+
+@pytest.mark.skipif(not is_airflow(3, 3), reason="Airflow calls on_kill from 3.3 on")
+@pytest.mark.parametrize("lasts", [0.2, 1000.0], ids=["timeout expired", "import ended"])
+def test_a_trigger_cancels_nothing_if_the_wait_has_ended_in_another_triggerer(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, lasts: float
+) -> None:
+    # A triggerer that goes on after a pause is told to give up triggers that another one has taken over.
+    is_timeout = lasts < 1
+    import_id = sandbox.submit(VENDOR, **(ENDLESS if is_timeout else {"seconds": 0}))
+    now = time.time()
+    trigger = ImportStatusTrigger(
+        f"{VENDOR}_default",
+        import_id,
+        wait={"first_poll_at": now - 10, "deadline": now - 10 + lasts},
+        deferred_at=now - 10,
+        cancel_on_kill=True,
+    )
+    kill(trigger, "failed" if is_timeout else "success", monkeypatch)
+    assert sandbox.requests(VENDOR)["cancel"] == 0
+
+
+def kill(trigger: Any, state: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Call a trigger's `on_kill` when its task has this state."""
     from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
     def states(**where: Any) -> dict[str, dict[str, str | None]]:
@@ -141,8 +171,5 @@ def test_a_trigger_cancels_only_if_the_task_was_ended(
         return {"a_run": {"wait": state}} if state else {}
 
     monkeypatch.setattr(RuntimeTaskInstance, "get_task_states", staticmethod(states))
-    task = sensor(import_id=sandbox.submit(VENDOR, **ENDLESS), cancel_on_kill=True, deferrable=True)
-    trigger: Any = defer(task).trigger
     trigger.task_instance = TaskInstance()
     asyncio.run(trigger.on_kill())
-    assert phases(sandbox) == [phase]
