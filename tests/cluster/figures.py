@@ -42,7 +42,8 @@ def spread(name: str, seconds: Iterable[float]) -> str:
     sample = sorted(seconds)
     if len(sample) < 2:
         return f"  {name}: {len(sample)} waits"
-    facts = {"median": median(sample), "95th percentile": quantiles(sample, n=20)[-1], "longest": sample[-1]}
+    most = quantiles(sample, n=20, method="inclusive")[-1]
+    facts = {"median": median(sample), "95th percentile": most, "longest": sample[-1]}
     listed = ", ".join(f"{fact} {value:.1f} s" for fact, value in facts.items())
     return f"  {name}: {len(sample)} waits, {listed}"
 
