@@ -169,13 +169,17 @@ class ImportStatusTrigger(BaseTrigger):
         await asyncio.shield(call)
 
     async def _cancel_import(self) -> None:
-        # A worker has checked the id before it deferred the task; else the first poll reads it.
-        import_id = self._import_id if self.deferred_at is None else read_import_id(self.import_id)
-        if not self.cancel_on_kill or import_id is None:
+        if not self.cancel_on_kill:
             return
         state = await self._task_state()
         if state not in ENDED_STATES:
-            self.log.info("Import %s is not cancelled: the task is %s.", import_id, state)
+            self.log.info("The import is not cancelled: the task is %s.", state)
+            return
+        try:
+            # Somebody may end the task before this triggerer has polled, as after a takeover.
+            import_id = self._import_id or read_import_id(await self._pull_import_id())
+        except ImportStatusError as error:
+            self.log.warning("The import could not be cancelled: %s", error)
             return
         # If this triggerer was taken for dead, the wait may have ended in another: nobody has ended it.
         if time.time() >= self._read_wait()[0].ends:

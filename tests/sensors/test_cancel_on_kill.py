@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import BaseHook
+from airflow.providers.common.compat.sdk import BaseHook, XCom
 
 from airflow_provider_importstatus.exceptions import AirflowRescheduleException, ImportSettingsError
 from airflow_provider_importstatus.sandbox import Sandbox
@@ -160,6 +160,29 @@ def test_a_trigger_cancels_nothing_if_the_wait_has_ended_in_another_triggerer(
     )
     kill(trigger, "failed" if is_timeout else "success", monkeypatch)
     assert sandbox.requests(VENDOR)["cancel"] == 0
+
+
+@pytest.mark.skipif(not is_airflow(3, 3), reason="Airflow calls on_kill from 3.3 on")
+@pytest.mark.parametrize("is_pulled", [False, True], ids=["id", "XCom"])
+def test_a_zero_worker_wait_cancels_before_its_first_poll(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, is_pulled: bool
+) -> None:
+    """After a takeover, a triggerer needs a while until it polls."""
+    import_id = sandbox.submit(VENDOR, **ENDLESS)
+    monkeypatch.setattr(XCom, "get_one", lambda **_: import_id)
+    given = {"task_id": "submit", "key": "return_value"} if is_pulled else import_id
+    kill(ImportStatusTrigger(f"{VENDOR}_default", given, cancel_on_kill=True), "failed", monkeypatch)
+    assert phases(sandbox) == ["cancelled"]
+
+
+@pytest.mark.skipif(not is_airflow(3, 3), reason="Airflow calls on_kill from 3.3 on")
+def test_an_id_that_cannot_be_read_cancels_nothing(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, logged: Logged
+) -> None:
+    trigger = ImportStatusTrigger(f"{VENDOR}_default", "", cancel_on_kill=True)
+    kill(trigger, "failed", monkeypatch)
+    assert sandbox.requests(VENDOR)["cancel"] == 0
+    assert "The import could not be cancelled: import_id is " in "".join(logged())
 
 
 def kill(trigger: Any, state: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
