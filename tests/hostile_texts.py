@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from unicodedata import category
 
 import pytest
 from hypothesis import strategies as st
 
-__all__ = ["HOSTILE", "LARGE", "TEMPLATES", "hostile_names", "hostile_texts", "is_line", "params"]
+__all__ = [
+    "HOSTILE",
+    "LARGE",
+    "TEMPLATES",
+    "hostile_names",
+    "hostile_texts",
+    "is_clean",
+    "is_line",
+    "params",
+    "texts_in",
+]
 
 MEBIBYTE = 1024 * 1024
 #: Executed by a browser that takes a text for HTML: it sets `harmed`, or requests `/harm`.
@@ -151,6 +161,20 @@ hostile_names = (
 def params(texts: Mapping[str, str]) -> list[Any]:
     """Return the texts as values of a parameter, with their names as ids."""
     return [pytest.param(text, id=name) for name, text in texts.items()]
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """Yield the texts in a JSON value, without the keys of objects."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from texts_in(inner)
+
+
+def is_clean(text: str) -> bool:
+    """Return whether a text has no NUL, lone surrogate or control character."""
+    return not any(category(character) in ("Cc", "Cs") for character in text)
 
 
 def is_line(text: str) -> bool:

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 import time
-import unicodedata
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -28,6 +27,7 @@ from airflow_provider_importstatus.operators.import_file import ImportFileOperat
 from airflow_provider_importstatus.sensors.import_status import ImportStatusSensor
 from airflow_provider_importstatus.triggers.import_status import ImportStatusTrigger
 from airflow_provider_importstatus.version_compat import is_airflow
+from tests.hostile_texts import is_clean, texts_in
 from tests.operators.tasks import TriedTaskInstance
 from tests.sensors.tasks import Store, TaskInstance
 
@@ -297,17 +297,9 @@ def _unstorable(texts: Any) -> str | None:
         json.dumps(texts, allow_nan=False)
     except ValueError as error:
         return f"cannot be stored: {error}"
-    for text in _texts(texts):
-        if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
+    for text in texts_in(texts):
+        if not is_clean(text):
             return f"cannot be stored: {text[:200]!r}"
         if any(secret in text for secret in SECRETS):
             return "tells a credential"
     return None
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | list):
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from _texts(inner)

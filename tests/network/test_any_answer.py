@@ -6,7 +6,6 @@ import gzip
 import json
 import math
 import time
-import unicodedata
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from airflow_provider_importstatus.exceptions import (
 from airflow_provider_importstatus.status import ImportState, ImportStatus
 
 from ..hooks.strategies import bodies, encoded, json_values, places, with_other
-from ..hostile_texts import HOSTILE
+from ..hostile_texts import HOSTILE, is_clean, texts_in
 from ..vendors import SAMPLES
 from .cases import GOING_ON, READY, WITH_LOGIN, Connect, KeepPolling, Poll, Serve
 from .servers import Seen, Server, answer
@@ -324,25 +323,12 @@ def _assert_storable(ended: ImportStatus | ImportStatusError) -> None:
         # PostgreSQL's JSON has neither NaN nor Infinity.
         json.dumps(data, allow_nan=False).encode("utf-8")
         assert ImportStatus.from_dict(json.loads(json.dumps(data))) == ended
-        texts = list(_texts(data))
+        texts = list(texts_in(data))
     else:
         texts = [str(ended), repr(ended)]
         retry_after = getattr(ended, "retry_after", None)
         assert retry_after is None or 0 < retry_after < math.inf
-    assert not [text for text in texts if not _is_clean(text)]
-
-
-def _is_clean(text: str) -> bool:
-    """Return whether a text has no NUL, lone surrogate or control character."""
-    return not any(unicodedata.category(character) in ("Cc", "Cs") for character in text)
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | list):
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from _texts(inner)
+    assert not [text for text in texts if not is_clean(text)]
 
 
 def _words(body: bytes) -> Iterator[str]:

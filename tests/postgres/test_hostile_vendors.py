@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +13,7 @@ from airflow_provider_importstatus.sandbox import Sandbox
 from demo.deployment import Deployment
 from demo.postgres import Postgres
 from demo.rest import Run
+from tests.hostile_texts import is_clean, texts_in
 from tests.network.servers import Server
 
 from .conftest import DAGS
@@ -87,18 +87,6 @@ def _triggerer(deployment: Deployment) -> list[int]:
     return sorted(process.pid for process in (triggerer, *triggerer.children(recursive=True)))
 
 
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | list):
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from _texts(inner)
-
-
-def _is_clean(text: str) -> bool:
-    return not any(unicodedata.category(character) in ("Cc", "Cs") for character in text)
-
-
 @pytest.mark.usefixtures("run")
 def test_the_triggerer_and_its_runner_survive(deployment: Deployment, runners: list[int]) -> None:
     assert _triggerer(deployment) == runners
@@ -136,9 +124,9 @@ def test_the_messages_of_a_failed_import_are_in_the_xcom(
         latest = deployment.api.xcom(run, case.import_id, "import_status")
         assert latest["state"] == "failed"
         assert "Row 7" in json.dumps(latest)
-        assert all(map(_is_clean, _texts(latest)))
+        assert all(map(is_clean, texts_in(latest)))
 
 
 def test_no_error_contains_terminal_control_sequences(deployment: Deployment, run: Run) -> None:
     errors = [_error_in(deployment.api.log(run, case.import_id)) for case in CASES]
-    assert all(map(_is_clean, errors)), [error for error in errors if not _is_clean(error)]
+    assert all(map(is_clean, errors)), [error for error in errors if not is_clean(error)]
