@@ -64,7 +64,7 @@ class _Details:
         self.failures: list[str] = []
 
     def search(self, expression: Expression | None) -> Any:
-        """Return what the expression selects; None if there is none, or if it fails."""
+        """Return what the expression selects; None without an expression, or if it fails."""
         try:
             return _search(expression, self._data, self._budget)
         except ImportProtocolError as error:

@@ -81,7 +81,7 @@ def imports(
 
 
 def _visible(session: Session, user: Any, dag_ids: set[str], filters: Filters) -> Overviews:
-    """Return the overviews of those DAGs whose imports the user may see; refuse a user who may see none."""
+    """Return the overviews of the DAGs whose imports the user has permission to see; refuse other users."""
     may_see = _permissions(session, user, dag_ids)
     # Before anything is read: no refusal may depend on which imports there are.
     if dag_ids and not may_see(None):
