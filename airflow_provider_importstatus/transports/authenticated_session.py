@@ -95,10 +95,11 @@ class AuthenticatedSession(Session, Generic[V]):
             total = settings.transfer_timeout
         if options.get("timeout") is None:
             options["timeout"] = settings.timeout
-        if Deadline.running():
+        running = Deadline.running()
+        if running and running.owner is self:
             # A redirect: the deadline of the first request applies.
             return self._send_secretly(request, options)
-        with Deadline(total) as deadline:
+        with Deadline(total, owner=self) as deadline:
             reply = self._send_secretly(request, options)
             if options["stream"]:
                 deadline.stop_with(reply.raw)

@@ -50,10 +50,12 @@ class Deadline:
     """Shuts down the connections of the requests in its `with` block at the deadline.
 
     :param seconds: maximum duration of the block, which raises `DeadlinePassedError` otherwise
+    :param owner: what the block sends requests for
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, owner: object = None) -> None:
         now = time.monotonic()
+        self.owner = owner
         self.seconds = seconds = max(min(seconds, _latest_end.get() - now), 0.0)
         self.has_passed = False
         self._ends = now + seconds
@@ -79,8 +81,9 @@ class Deadline:
         if not self.seconds:
             # Nothing may be sent: a login, for example, revokes the previous token of some vendors.
             raise DeadlinePassedError("There is no time left for the request.")
-        self._token = _running.set(self)
+        # First, because it takes a while, in which the signal of `execution_timeout` may arrive.
         self._watchdog.start()
+        self._token = _running.set(self)
         return self
 
     def __exit__(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import gzip
 import itertools
 import socket
@@ -18,6 +19,7 @@ import pytest
 
 from airflow_provider_importstatus.exceptions import ImportUnavailableError
 from airflow_provider_importstatus.hooks.lookup import hook_for
+from airflow_provider_importstatus.transports.deadline import Deadline
 
 from .cases import GOING_ON, Connect, Poll, Serve, going_on
 from .servers import Seen, answer
@@ -247,6 +249,20 @@ def test_no_thread_outlives_a_request(connect: Connect, serve: Serve, is_slow: b
 
 def _watchdogs() -> set[threading.Thread]:
     return {thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)}
+
+
+def test_a_deadline_that_a_signal_left_behind_binds_no_other_request(connect: Connect, serve: Serve) -> None:
+    """The signal of `execution_timeout` may arrive before the deadline's block begins, or as it ends."""
+    server = serve(going_on)
+
+    def interrupted() -> int:
+        deadline = Deadline(0.01, owner="a session that is gone").__enter__()
+        while not deadline.has_passed:
+            time.sleep(0.01)
+        with hook_for(connect("thalamus", host=server.url)).get_conn() as session:
+            return session.get("/").status_code
+
+    assert contextvars.copy_context().run(interrupted) == 200
 
 
 def test_a_request_that_was_answered_in_time_is_not_shut_down_later(connect: Connect, serve: Serve) -> None:
