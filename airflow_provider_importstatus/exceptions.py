@@ -17,6 +17,8 @@ another try cannot change them, or might import the file twice.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from airflow_provider_importstatus.redaction import clean_text
 
 # Parsed with every DAG file: going through common.compat would load three more modules.
@@ -31,15 +33,16 @@ try:
         TaskDeferralError,
     )
 except ImportError:  # Airflow 2.11 to 3.1
-    from airflow.exceptions import (  # type: ignore[no-redef,attr-defined]
-        AirflowException,
-        AirflowFailException,
-        AirflowRescheduleException,
-        AirflowSensorTimeout,
-        AirflowSkipException,
-        AirflowTaskTimeout,
-        TaskDeferralError,
-    )
+    if not TYPE_CHECKING:
+        from airflow.exceptions import (
+            AirflowException,
+            AirflowFailException,
+            AirflowRescheduleException,
+            AirflowSensorTimeout,
+            AirflowSkipException,
+            AirflowTaskTimeout,
+            TaskDeferralError,
+        )
 
 __all__ = [
     "AirflowException",

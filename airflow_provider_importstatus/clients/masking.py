@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 # Not in the oldest supported common.compat.
 try:
     from airflow.sdk.log import mask_secret
 except ImportError:  # Airflow 2.11 and 3.0
-    from airflow.utils.log.secrets_masker import mask_secret  # type: ignore[no-redef,import-not-found]
+    if not TYPE_CHECKING:
+        from airflow.utils.log.secrets_masker import mask_secret
 
 from airflow_provider_importstatus.protocol.messages import Credential
 

@@ -14,10 +14,8 @@ from typing import TYPE_CHECKING, Any
 try:
     from airflow.sdk import BaseSensorOperator, PokeReturnValue
 except ImportError:  # Airflow 2.11
-    from airflow.sensors.base import (  # type: ignore[no-redef,import-not-found]
-        BaseSensorOperator,
-        PokeReturnValue,
-    )
+    if not TYPE_CHECKING:
+        from airflow.sensors.base import BaseSensorOperator, PokeReturnValue
 try:
     from airflow.sdk.configuration import conf
 except ImportError:  # Airflow 2.11 to 3.1

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 try:
     from airflow.sdk import BaseOperator
 except ImportError:  # Airflow 2.11
-    from airflow.models.baseoperator import BaseOperator  # type: ignore[no-redef,import-not-found]
+    if not TYPE_CHECKING:
+        from airflow.models.baseoperator import BaseOperator
 
 from airflow_provider_importstatus.exceptions import (
     AirflowException,

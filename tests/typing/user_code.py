@@ -56,3 +56,11 @@ def submit_and_keep_reports(path: str, folder: str) -> list[str]:
     works, text = hook.test_connection()
     log.info(text if works else hook.base_url)
     return hook.download_error_reports(import_id, folder)
+
+
+def misspelt(error: ImportFailedError) -> None:
+    """Use names that do not exist: type checkers must say so."""
+    log.info(TaoAdvanceHook().base_ulr)  # type: ignore[attr-defined]
+    log.info(wait.import_di)  # type: ignore[attr-defined]
+    log.info(load.fiel)  # type: ignore[attr-defined]
+    log.info(error.statsu)  # type: ignore[attr-defined]
