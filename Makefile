@@ -47,7 +47,7 @@ demo-up: $(INSTALLED) ## The same, and leave Airflow running until Ctrl-C
 # Tests with a real Airflow mostly wait: groups of them run beside all others.
 test: PROCESSES = 4
 test: $(INSTALLED) postgresql ## Run the tests, most of those with a real Airflow too
-	$(PYTEST) $(PARALLEL) $(addprefix --ignore tests/,access cluster deadlines/test_deployment.py described faults hostile packaging scale secrets/test_campaign.py ui whole_job)
+	$(PYTEST) $(PARALLEL) $(addprefix --ignore tests/,access cluster deadlines/test_deployment.py described faults hostile packaging postgres/test_hostile_texts.py postgres/test_hostile_vendors.py scale secrets/test_campaign.py ui whole_job)
 
 # As root on Debian it is got; elsewhere this says what to do.
 .PHONY: postgresql
@@ -74,8 +74,8 @@ test-access: postgresql ## Ask the Imports page as users with different permissi
 	$(FAB_VENV)/bin/python -m pytest tests/access
 
 test-hostile: PROCESSES = 2
-test-hostile: $(INSTALLED) postgresql ## Send hostile texts everywhere but to a browser (that is in test-ui): 2 minutes
-	$(PYTEST) $(PARALLEL) tests/hostile tests/postgres/test_hostile_texts.py
+test-hostile: $(INSTALLED) postgresql ## Send hostile texts everywhere but to a browser (that is in test-ui): 3 minutes
+	$(PYTEST) $(PARALLEL) tests/hostile tests/postgres/test_hostile_texts.py tests/postgres/test_hostile_vendors.py
 
 test-scale: $(INSTALLED) postgresql ## Run the tests with many waits, two triggerers and a shared token: minutes
 	$(PYTEST) tests/scale

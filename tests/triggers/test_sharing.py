@@ -116,7 +116,7 @@ def test_many_waits_with_a_wrong_password_try_it_once(sandbox: Sandbox, connect:
 
 @pytest.mark.usefixtures("connections")
 def test_many_waits_queued_during_a_login_outage_try_the_login_once(sandbox: Sandbox) -> None:
-    sandbox.fault("tao_advance", "token", "503", times=None, seconds=0.2)
+    sandbox.fault("tao_advance", "token", "503", times=None, seconds=1.5)
     import_ids = [sandbox.submit("tao_advance") for _ in range(MANY)]
     ends = asyncio.run(all_of("tao_advance", import_ids, outage_tolerance=0.0))
     assert ends == {"ImportUnavailableError": MANY}
