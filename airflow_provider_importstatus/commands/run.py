@@ -226,8 +226,8 @@ def _poll_until_the_end(
     while True:
         result: ImportStatus | ImportStatusError
         try:
-            result = hook.get_status_within(wait.time_for_poll(time.time()), import_id)
             wait.keep_pace(hook.min_interval)
+            result = hook.get_status_within(wait.time_for_poll(time.time()), import_id)
         except ImportStatusError as error:
             result = error
         outcome = reporter.record(result, time.time())

@@ -220,9 +220,9 @@ class WaitingTask(BaseOperator):
         try:
             # Not kept on errors: the next poll tries to read the connection again.
             polls.hook = polls.hook or self._open_hook()
+            polls.wait.keep_pace(polls.hook.min_interval)
             seconds = polls.wait.time_for_poll(time.time())
             result = polls.hook.get_status_within(seconds, self.import_id)
-            polls.wait.keep_pace(polls.hook.min_interval)
         except ImportStatusError as error:
             result = error
         reporter = polls.reporter

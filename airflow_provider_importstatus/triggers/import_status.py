@@ -270,7 +270,7 @@ class ImportStatusTrigger(BaseTrigger):
                 if self.cancel_on_kill:
                     (await source.hook(since)).check_can_cancel()
                 self._import_id = import_id
-            status = await client.poll(
+            return await client.poll(
                 source,
                 self._import_id,
                 since=since,
@@ -278,11 +278,11 @@ class ImportStatusTrigger(BaseTrigger):
                 deadline=wait.ends,
                 dag_id=getattr(self.task_instance, "dag_id", ""),
             )
-            if source.latest:
-                wait.keep_pace(source.latest.min_interval)
-            return status
         except ImportStatusError as error:
             return error
+        finally:
+            if source.latest:
+                wait.keep_pace(source.latest.min_interval)
 
     async def _pull_import_id(self) -> Any:
         """Return the import_id, read from an XCom if it is another task's result."""

@@ -124,7 +124,10 @@ def test_a_live_line_fits_the_terminal(character: str, columns: int) -> None:
     assert len(line) + (columns - 1) * line.count(character) in (78, 79)
 
 
-def test_a_described_vendor_is_polled_at_its_own_pace(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("fault", ["503", None])
+def test_a_described_vendor_is_polled_at_its_own_pace(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, fault: str | None
+) -> None:
     document = {
         "version": 1,
         "name": "acme",
@@ -142,6 +145,8 @@ def test_a_described_vendor_is_polled_at_its_own_pace(shell: Shell, monkeypatch:
     monkeypatch.setattr("airflow_provider_importstatus.commands.progress.time.sleep", interrupt)
     with Sandbox(descriptions=[document]) as acme:
         monkeypatch.setenv("AIRFLOW_CONN_ACME_DEFAULT", json.dumps(acme.connections["acme_default"]))
+        if fault:
+            acme.fault("acme", "status", fault, times=None)
         ended = shell("poll", "acme_default", acme.submit("acme", seconds=60, queued=0), "--wait")
     assert ended.status == 4
     assert min(pauses) >= 45

@@ -20,12 +20,20 @@ ACME: dict[str, Any] = {**DOCUMENT, "auth": {"type": "bearer"}, "pace": {"min_in
 
 
 @pytest.fixture
-def acme(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+def outages() -> set[int]:
+    """Return the numbers of the polls that the vendor answers with HTTP 503."""
+    return set()
+
+
+@pytest.fixture
+def acme(monkeypatch: pytest.MonkeyPatch, outages: set[int]) -> Iterator[Server]:
     """Return a described vendor whose import ends with the third poll, and the connection `acme` to it."""
 
     def vendor(_: object) -> Any:
         is_done = len(server.seen) > 2
         polled_at.append(time.monotonic())
+        if len(server.seen) in outages:
+            return answer("", 503)
         return answer(json.dumps({"job": {"state": "done" if is_done else "loading", "rows": 3}}))
 
     polled_at: list[float] = []
@@ -51,7 +59,11 @@ def test_a_worker_waits_for_a_described_vendor(acme: Server, path: str, is_path:
     assert len(acme.seen) == 3
 
 
-def test_polls_are_as_far_apart_as_the_vendor_demands(acme: Server) -> None:
+@pytest.mark.parametrize("number", [1, 2, None])
+def test_polls_are_as_far_apart_as_the_vendor_demands_also_in_an_outage(
+    acme: Server, outages: set[int], number: int | None
+) -> None:
+    outages |= {number} if number else set()
     run(sensor("acme", hook_params={"description": ACME}, poke_interval=0.01))
     first, second, third = acme.polled_at  # type: ignore[attr-defined]
     assert min(second - first, third - second) >= 0.2
@@ -67,7 +79,11 @@ def test_a_file_travels_to_the_triggerer_as_its_document(path: str) -> None:
     assert fired(deferred.trigger)["status"]["state"] == "succeeded"
 
 
-def test_a_trigger_keeps_the_interval_that_the_vendor_demands(acme: Server) -> None:
+@pytest.mark.parametrize("number", [2, None])
+def test_a_trigger_keeps_the_interval_that_the_vendor_demands(
+    acme: Server, outages: set[int], number: int | None
+) -> None:
+    outages |= {number} if number else set()
     deferred = defer(sensor("acme", hook_params={"description": ACME}, deferrable=True))
     trigger: Any = deferred.trigger
     trigger.wait = {**trigger.wait, "poke_interval": 0.01}

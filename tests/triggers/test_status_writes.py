@@ -101,7 +101,7 @@ def test_an_uneventful_wait_writes_three_xcoms(sandbox: Sandbox, xcoms: XComs) -
 
 def test_a_new_state_is_written_at_once(sandbox: Sandbox, xcoms: XComs, monkeypatch: Any) -> None:
     monkeypatch.setenv(RATE, "1000")
-    run(wait("thalamus", sandbox.submit("thalamus", seconds=1, queued=0.5)))
+    run(wait("thalamus", sandbox.submit("thalamus", seconds=3, queued=1.5)))
     assert xcoms.states() == ["queued", "running", "succeeded"]
 
 
