@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any, Protocol
 
+from airflow_provider_importstatus.exceptions import ImportUnavailableError
+
 __all__ = ["Submission", "SubmissionStore"]
 
 #: Key in the task state store.
@@ -49,7 +51,7 @@ class Log(Protocol):
 
 
 class SubmissionStore:
-    """Stores a task's submission. If the store is unavailable, the task goes on without it.
+    """Stores a task's submission.
 
     :param store: Airflow's accessor of the task state store; None if Airflow has none
     """
@@ -58,19 +60,25 @@ class SubmissionStore:
         self._store = store
         self._log = log
 
-    def load(self) -> Submission | None:
-        """Return the submission of an earlier try, if there is any."""
+    def load(self, *, is_first_try: bool) -> Submission | None:
+        """Return the submission of an earlier try, if there is any.
+
+        :param is_first_try: whether no earlier try can have submitted the file
+        :raises ImportUnavailableError: the store cannot be read, and an earlier try may have
+        """
         if self._store is None:
             return None
         try:
             stored = self._store.get(STORE_KEY)
         except Exception as error:
-            self._log.warning(
-                "The task state store cannot be read (%s): an import that an earlier try has submitted is not"
-                " taken up.",
-                type(error).__name__,
-            )
-            return None
+            problem = f"The task state store cannot be read ({type(error).__name__})."
+            if is_first_try:
+                self._log.warning("%s This is the first try: the file is submitted.", problem)
+                return None
+            raise ImportUnavailableError(
+                f"{problem} An earlier try may have submitted the file, so it is not submitted again."
+                " Retry the task when Airflow's API works; with durable=False it does without the store."
+            ) from error
         try:
             return Submission(**stored) if stored else None
         except TypeError:
@@ -78,7 +86,7 @@ class SubmissionStore:
             return None
 
     def save(self, submission: Submission, timeout: float) -> None:
-        """Store a submission.
+        """Store a submission. A failure is only logged.
 
         :param timeout: how long the task waits for the import, in seconds
         """

@@ -136,7 +136,6 @@ class _ImportOperator(WaitingTask):
             self._warn_if_never_cancelled()
             hook = self._open_hook()
             submission = self._submission(hook, context)
-            self.import_id = submission.import_id
             if not self.wait_for_completion:
                 return submission.import_id
             deadline = submission.submitted_at + self.timeout
@@ -168,20 +167,28 @@ class _ImportOperator(WaitingTask):
         hook.check_submit_params(params)
         store = self._store(context)
         if store is None:
-            return Submission(hook.submit_import(self.file, **params), submitted_at=time.time())
-        max_tries = context["ti"].max_tries
+            return Submission(self._submit(hook, params), submitted_at=time.time())
+        ti: Any = context["ti"]
+        max_tries = ti.max_tries
         place, content = self._fingerprints(hook, params)
-        earlier = store.load()
+        earlier = store.load(is_first_try=ti.try_number == 1)
         if earlier and self._is_valid(earlier, hook, max_tries, place, content):
             self.log.info("Taking up import %s, which an earlier try has submitted.", earlier.import_id)
             began = earlier.timeout_begins(max_tries, time.time())
             submission = replace(earlier, max_tries=max_tries, submitted_at=began)
         else:
-            import_id = hook.submit_import(self.file, **params)
+            import_id = self._submit(hook, params)
             submission = Submission(import_id, time.time(), max_tries, place, content)
         if submission != earlier:
             store.save(submission, self.timeout)
         return submission
+
+    def _submit(self, hook: ImportStatusHook, params: Mapping[str, Any]) -> str:
+        """Submit the file and return the id of its import, which a kill cancels from now on."""
+        self._opened = None
+        import_id = hook.submit_import(self.file, **params)
+        self.import_id, self._opened = import_id, hook
+        return import_id
 
     def _store(self, context: Context) -> SubmissionStore | None:
         """Return the store of the submission; None if the task is not durable or Airflow has no store."""
@@ -200,7 +207,7 @@ class _ImportOperator(WaitingTask):
         try:
             file = StoredFile(self.file)
             content = [file.size, file.version]
-        except ImportSettingsError:
+        except (ImportSettingsError, OSError):
             # An import that is still running is waited for nevertheless.
             content = []
         return _digest(self.conn_id, hook.base_url, self.hook_params), _digest(params, content)
@@ -215,6 +222,7 @@ class _ImportOperator(WaitingTask):
             self.log.warning("Import %s is not taken up, because %s.", import_id, why)
             return False
         began = earlier.timeout_begins(max_tries, time.time())
+        self.import_id, self._opened = import_id, hook
         status = self._poll_earlier(hook, import_id, Wait(began, deadline=began + self.timeout))
         if status is None:
             self.log.warning("The vendor does not know import %s: the file is submitted again.", import_id)

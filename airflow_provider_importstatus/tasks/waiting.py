@@ -97,6 +97,8 @@ class WaitingTask(BaseOperator):
     cancel_on_kill: bool
     error_report_path: str | None
     _polls: Polls | None = None
+    #: The hook of the import that a kill cancels; None until the import is known.
+    _opened: ImportStatusHook | None = None
 
     @abstractmethod
     def schedule(self) -> dict[str, Any]:
@@ -140,15 +142,14 @@ class WaitingTask(BaseOperator):
 
         It calls Airflow for nothing: the signal may have interrupted such a call, which never ends then.
         """
-        polls = self._polls
-        if not self.cancel_on_kill or polls is None or polls.hook is None or polls.has_ended:
+        if not self.cancel_on_kill or self._opened is None or (self._polls and self._polls.has_ended):
             return
         # Once: Airflow may call it again.
         self.cancel_on_kill = False
         # As in a template, it may have line breaks around it.
         import_id = str(self.import_id).strip()
         try:
-            polls.hook.cancel_at_hand(self.import_id)
+            self._opened.cancel_at_hand(self.import_id)
         except Exception as error:
             # It must not prevent the task's end.
             self.log.warning("Import %s could not be cancelled: %s", import_id, error)
@@ -219,7 +220,7 @@ class WaitingTask(BaseOperator):
         result: ImportStatus | ImportStatusError
         try:
             # Not kept on errors: the next poll tries to read the connection again.
-            polls.hook = polls.hook or self._open_hook()
+            polls.hook = self._opened = polls.hook or self._open_hook()
             polls.wait.keep_pace(polls.hook.min_interval)
             seconds = polls.wait.time_for_poll(time.time())
             result = polls.hook.get_status_within(seconds, self.import_id)

@@ -44,7 +44,7 @@ class Job:
     store: Store
     options: dict[str, Any]
 
-    def run(self, max_tries: int = 1, **changed: Any) -> Any:
+    def run(self, max_tries: int = 1, try_number: int = 2, **changed: Any) -> Any:
         """Run one try of the task and return its result."""
         options = {
             "poll_interval": 0.05,
@@ -54,7 +54,8 @@ class Job:
         }
         with DAG("a_dag", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)):
             task = TaoAdvanceImportOperator(task_id="load", **{**options, **changed})
-        context: Any = {"ti": TriedTaskInstance(max_tries=max_tries), "task_state_store": self.store}
+        ti = TriedTaskInstance(max_tries=max_tries, try_number=try_number)
+        context: Any = {"ti": ti, "task_state_store": self.store}
         return task.execute(context)
 
     def defer(self, **changed: Any) -> TaskDeferred:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
+from fsspec.implementations.local import LocalFileSystem
 
 from airflow_provider_importstatus.exceptions import (
     AirflowFailException,
@@ -21,7 +24,11 @@ from airflow_provider_importstatus.exceptions import (
 )
 from airflow_provider_importstatus.operators import import_file
 from airflow_provider_importstatus.operators.durable import STORE_KEY
-from airflow_provider_importstatus.operators.import_file import ImportFileOperator, TaoAdvanceImportOperator
+from airflow_provider_importstatus.operators.import_file import (
+    ImportFileOperator,
+    TaoAdvanceImportOperator,
+    ThalamusImportOperator,
+)
 from airflow_provider_importstatus.sandbox import Sandbox
 from airflow_provider_importstatus.sandbox.vendors.zilliant import CREDENTIALS as ZILLIANT
 
@@ -252,11 +259,75 @@ def test_a_store_that_cannot_be_written_is_an_error_in_the_log_only(job: Job, lo
     assert "hunter2" not in "".join(lines)
 
 
-def test_a_store_that_cannot_be_read_does_not_fail_the_task(job: Job) -> None:
-    job.run()
+def test_a_retry_that_cannot_read_the_store_does_not_submit_again(job: Job, tmp_path: Path) -> None:
+    file = course(tmp_path, **ENDLESS)
+    interrupt(job, file=file)
     job.store.broken = ("get",)
-    assert job.run()["state"] == "succeeded"
-    assert len(job.submitted) == 2
+    with pytest.raises(ImportUnavailableError, match="not submitted again"):
+        job.run(file=file)
+    assert len(job.submitted) == 1
+
+
+def test_a_first_try_does_without_a_store_that_cannot_be_read(job: Job, logged: Logged) -> None:
+    job.store.broken = ("get",)
+    assert job.run(try_number=1)["state"] == "succeeded"
+    assert sum("task state store cannot be read" in line for line in logged()) == 1
+
+
+def test_a_file_that_cannot_be_opened_any_more_does_not_hide_a_running_import(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its size can still be read, as without permission to read the file."""
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise PermissionError
+
+    file = course(tmp_path, seconds=0.6, queued=0)
+    first = interrupt(job, file=file)
+    monkeypatch.setattr(LocalFileSystem, "open", refuse)
+    assert job.run(file=file)["import_id"] == first
+
+
+@dataclass
+class KillingStore(Store):
+    """A store during whose writes the task is killed."""
+
+    kill: Callable[[], None] = lambda: None
+
+    def set(self, key: str, value: Any, **more: Any) -> None:
+        super().set(key, value, **more)
+        self.kill()
+
+
+def thalamus_task(file: str, **more: Any) -> Any:
+    options: dict[str, Any] = {"type": 25011, "cancel_on_kill": True, "timeout": 60, **more}
+    return ThalamusImportOperator(task_id="load", file=file, **options)
+
+
+def test_a_kill_right_after_the_submission_cancels_the_import(sandbox: Sandbox, tmp_path: Path) -> None:
+    task = thalamus_task(course(tmp_path, **ENDLESS))
+    context: Any = {"ti": TriedTaskInstance(), "task_state_store": KillingStore(kill=task.on_kill)}
+    with pytest.raises(SubmittedImportError, match="cancelled"):
+        task.execute(context)
+    assert [one["phase"] for one in sandbox.imports("thalamus")] == ["cancelled"]
+
+
+def test_a_kill_while_a_retry_looks_for_the_import_cancels_it(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = course(tmp_path, appears=60, seconds=100)
+    context: Any = {"ti": TriedTaskInstance(), "task_state_store": Store()}
+    thalamus_task(file, wait_for_completion=False).execute(context)
+    retry = thalamus_task(file, not_found_grace=60)
+
+    def killed(_: float) -> None:
+        retry.on_kill()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("airflow_provider_importstatus.operators.import_file.time.sleep", killed)
+    with pytest.raises(KeyboardInterrupt):
+        retry.execute(context)
+    assert sandbox.requests("thalamus")["cancel"] == 1
 
 
 def test_without_durable_each_try_submits(job: Job) -> None:
