@@ -72,7 +72,7 @@ class SyncClient(Generic[H]):
 
     def credential(self, rejected: Credential | None) -> tuple[H, Credential]:
         """Return a credential other than the rejected one, and the hook whose settings it belongs to."""
-        need = NeedCredential(rejected, "see the response to your own request", insists=True)
+        need = NeedCredential(rejected, "see its response", insists=True)
 
         def flow_of(hook: H) -> Flow[tuple[H, Credential]]:
             return hook, (yield need)

@@ -301,8 +301,8 @@ class ImportStatusHook(BaseHook):
     def get_conn(self) -> requests.Session:
         """Return a session for the vendor's other calls, such as submitting a file.
 
-        It resolves URLs that begin with a slash against the base URL, authenticates requests to the
-        connection's own origin only, and refreshes a rejected credential once.
+        It resolves URLs without a scheme against the base URL, authenticates requests to the connection's own
+        origin only, and refreshes a rejected credential once.
         """
         from airflow_provider_importstatus.transports.authenticated_session import AuthenticatedSession
 

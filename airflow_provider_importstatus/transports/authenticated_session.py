@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 import requests
 from requests.utils import rewind_body
 
+from airflow_provider_importstatus.exceptions import ImportStatusError
 from airflow_provider_importstatus.protocol.flow import Vendor
 from airflow_provider_importstatus.protocol.messages import Credential, Request, Response
 from airflow_provider_importstatus.protocol.settings import ConnectionSettings, origin
@@ -18,8 +21,12 @@ from airflow_provider_importstatus.transports.tls import root_cause
 
 __all__ = ["AuthenticatedSession"]
 
+log = logging.getLogger(__name__)
+
 #: Longer bodies are treated as files, whose transfer may take longer than an ordinary call. In bytes.
 MAX_SMALL_BODY = 64 * 1024
+#: A URL with a scheme; leading white space is ignored, as by requests.
+HAS_SCHEME = re.compile(r"\s*[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 
 V = TypeVar("V", bound=Vendor)
 
@@ -48,11 +55,13 @@ class AuthenticatedSession(Session, Generic[V]):
         self._snapshot = snapshot
         self._credential = credential
 
-    def request(self, method: Any, url: Any, *args: Any, **kwargs: Any) -> requests.Response:
-        """Send a request and return the response; a URL with a leading slash is relative to the base URL."""
-        if isinstance(url, str) and url.startswith("/"):
-            url = self._snapshot().settings.base_url + url
-        return super().request(method, url, *args, **kwargs)
+    def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
+        """Prepare a request for sending; a URL without a scheme is below the base URL."""
+        url = request.url.decode() if isinstance(request.url, bytes) else str(request.url)
+        if not HAS_SCHEME.match(url):
+            base = self._snapshot().settings.base_url
+            request.url = f"{base}{url}" if url.startswith(("/", "?")) else f"{base}/{url}"
+        return super().prepare_request(request)
 
     def merge_environment_settings(
         self,
@@ -79,7 +88,11 @@ class AuthenticatedSession(Session, Generic[V]):
         credential.is_accepted = credential.is_accepted or not is_rejected
         if not is_rejected or not _rewind(request):
             return reply
-        vendor, credential = self._credential(credential)
+        try:
+            vendor, credential = self._credential(credential)
+        except ImportStatusError as error:
+            log.warning("The rejected credential could not be renewed. %s", error)
+            return reply
         # The connection may have been edited: its new credential must not go to the old host.
         if not _is_own(request, vendor):
             return reply

@@ -73,12 +73,29 @@ def test_a_relative_url_is_resolved_against_the_base_url_and_authenticated(
     assert [(seen.target, seen.headers.get(name)) for seen in server.seen] == [("/other/call?a=b", value)]
 
 
-def test_a_relative_url_is_resolved_against_the_path_of_the_host(connect: Connect, serve: Serve) -> None:
+@pytest.mark.parametrize(
+    ("url", "target"),
+    [
+        ("/api/v4/me", "/thalamus/api/v4/me"),
+        (b"/api/v4/me", "/thalamus/api/v4/me"),
+        ("api/v4/me?q=a:b", "/thalamus/api/v4/me?q=a:b"),
+        ("?q=1", "/thalamus?q=1"),
+        ("", "/thalamus/"),
+        ("//evil.example/x", "/thalamus//evil.example/x"),
+    ],
+)
+@pytest.mark.parametrize("is_prepared", [False, True])
+def test_a_relative_url_is_resolved_against_the_path_of_the_host(
+    connect: Connect, serve: Serve, url: str | bytes, target: str, is_prepared: bool
+) -> None:
     server = serve(going_on)
     conn_id = connect("thalamus", host=f"{server.url}/thalamus")
     with hook_for(conn_id).get_conn() as session:
-        session.get("/api/v4/me")
-    assert server.seen[0].target == "/thalamus/api/v4/me"
+        if is_prepared:
+            session.send(session.prepare_request(requests.Request("GET", url)))  # type: ignore[arg-type]
+        else:
+            session.get(url)
+    assert [(seen.target, "authorization" in seen.headers) for seen in server.seen] == [(target, True)]
 
 
 def test_an_absolute_url_of_the_same_origin_is_authenticated(connect: Connect, serve: Serve) -> None:
@@ -195,6 +212,17 @@ def test_a_second_rejection_is_returned_to_the_caller(sandbox: Sandbox, tao: req
     sandbox.fault("tao_advance", "submit", "401", times=None)
     assert tao.post(TAO_UPLOAD, files={"file": ("roster.csv", CSV)}).status_code == 401
     assert sandbox.requests("tao_advance")["submit"] == 2
+
+
+@pytest.mark.parametrize("vendor", ["clear", "thalamus", "zilliant"])
+def test_the_rejection_of_a_ready_made_credential_is_returned_to_the_caller(
+    connect: Connect, serve: Serve, caplog: pytest.LogCaptureFixture, vendor: str
+) -> None:
+    server = serve(lambda _: answer('{"message": "not yours"}', 403))
+    with session_of(vendor, server, connect) as session:
+        reply = session.get("/anything")
+    assert (reply.status_code, reply.json()) == (403, {"message": "not yours"})
+    assert "could not be renewed" in caplog.text
 
 
 def test_a_rejected_login_is_an_auth_error(connect: Connect) -> None:
