@@ -92,7 +92,7 @@ def test_a_relative_url_is_resolved_against_the_path_of_the_host(
     conn_id = connect("thalamus", host=f"{server.url}/thalamus")
     with hook_for(conn_id).get_conn() as session:
         if is_prepared:
-            session.send(session.prepare_request(requests.Request("GET", url)))  # type: ignore[arg-type]
+            session.send(session.prepare_request(requests.Request("GET", url)))
         else:
             session.get(url)
     assert [(seen.target, "authorization" in seen.headers) for seen in server.seen] == [(target, True)]
