@@ -28,6 +28,7 @@ from airflow_provider_importstatus.protocol.responses import (
     parse_count,
     parse_token_response,
     raise_for_status,
+    read_any_json,
     read_json,
 )
 from airflow_provider_importstatus.protocol.settings import ConnectionSettings
@@ -120,7 +121,7 @@ class TaoAdvanceHook(ImportStatusHook):
         path = f"{_prefix(self.settings)}/api/v1/download/{quote_path_segment(import_id)}"
         response = yield from send_authenticated(self, Request("GET", path, ACCEPT_JSON))
         if response.status == 404:
-            read_json(response, DOWNLOAD)  # Raises for a gateway's page.
+            read_any_json(response, DOWNLOAD)  # Raises for a gateway's page.
             return ()
         raise_for_status(response, DOWNLOAD)
         signed = Request("GET", find_url(response, DOWNLOAD), is_signed=True)
@@ -131,7 +132,7 @@ class TaoAdvanceHook(ImportStatusHook):
         path = f"{_prefix(self.settings)}/api/v1/status/{quote_path_segment(import_id)}"
         response = yield from send_authenticated(self, Request("GET", path))
         if response.status == 404:
-            read_json(response, WHAT)  # Raises for a gateway's page.
+            read_any_json(response, WHAT)  # Raises for a gateway's page.
             raise ImportNotFoundError(
                 f"TAO Advance knows no upload {import_id!r}. Check that it is the referenceId of the upload"
                 " call, and check host and api_prefix of the connection."

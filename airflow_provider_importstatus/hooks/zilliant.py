@@ -36,6 +36,7 @@ from airflow_provider_importstatus.protocol.responses import (
     parse_timestamp,
     parse_token_response,
     raise_for_status,
+    read_any_json,
     read_json,
 )
 from airflow_provider_importstatus.protocol.settings import ConnectionSettings
@@ -156,7 +157,7 @@ class ZilliantHook(ImportStatusHook):
         upload = Request("POST", path, body=Upload(file, "text/csv", field="file"))
         response = yield from send_authenticated(self, upload)
         if response.status == 404:
-            read_json(response, UPLOAD)  # Raises for a gateway's page.
+            read_any_json(response, UPLOAD)  # Raises for a gateway's page.
             raise ImportRequestError(f"Zilliant knows no mapping {mapping_id!r}. Check mapping_id.")
         raise_for_submission(response, UPLOAD)
         upload_id = find_id(response, UPLOAD, "uploadId")
@@ -186,7 +187,7 @@ class ZilliantHook(ImportStatusHook):
         path = f"{IMPORT}/{quote_path_segment(import_id)}"
         response = yield from send_authenticated(self, Request("GET", f"{path}/status"))
         if response.status == 404:
-            read_json(response, STATUS)  # Raises for a gateway's page.
+            read_any_json(response, STATUS)  # Raises for a gateway's page.
             raise ImportNotFoundError(
                 f"Zilliant knows no import {import_id!r}. Check that it is an importId rather than a"
                 " mappingId or uploadId, and check the host of the connection."
@@ -199,7 +200,7 @@ class ZilliantHook(ImportStatusHook):
         # With SUCCEEDED, rows may be rejected: only the report shows it. Not every import has one.
         response = yield from send_authenticated(self, Request("GET", f"{path}/report"))
         if response.status == 404:
-            read_json(response, REPORT)  # Raises for a gateway's page.
+            read_any_json(response, REPORT)  # Raises for a gateway's page.
             return _to_status(import_id, state, status, {}, response)
         raise_for_status(response, REPORT)
         report = read_json(response, REPORT)

@@ -116,6 +116,9 @@ def parse_token_response(response: Response, what: str) -> Mapping[str, Any]:
     if response.status in (400, 401, 403):
         code = _oauth_error(response)
         raise ImportAuthError(f"{what} was rejected: HTTP {response.status}{code}.")
+    if response.status == 404 and response.parse_any() is None:
+        fact = f"{what}: HTTP 404 without JSON. If this persists, check host and token_url of the connection"
+        raise _no_json(response, fact, quote_body=False)
     if 400 <= response.status < 500 and response.status not in TRANSIENT_STATUSES:
         raise ImportRequestError(
             f"{what}: HTTP {response.status}. Check host and token_url of the connection."
@@ -200,7 +203,7 @@ def flatten(values: Iterable[Any]) -> Iterator[Any]:
             if isinstance(value, list):
                 nested.append(iter(value))
                 break
-            if value is not None and not (isinstance(value, str) and is_nothing(value)):
+            if value not in (None, {}) and not (isinstance(value, str) and is_nothing(value)):
                 yield value
         else:
             nested.pop()

@@ -59,6 +59,7 @@ def poll(*answers: Any) -> ImportStatus:
         pytest.param(upload("processed", messages=[{"line": 2}]), "partial", id="processed, an object"),
         pytest.param(upload("processed", messages=[""]), "partial", id="processed, an empty text"),
         pytest.param(upload("processed", messages=["NA", "null"]), "succeeded", id="processed, NA"),
+        pytest.param(upload("processed", messages={}), "succeeded", id="processed, an empty object"),
         pytest.param(upload("processed", messages="n/a"), "succeeded", id="processed, N/A"),
         pytest.param(upload("failed"), "failed", id="failed"),
         pytest.param(upload("failed", messages=["no header"]), "failed", id="failed, messages"),
@@ -92,7 +93,7 @@ def test_lines_are_not_progress() -> None:
 
 
 def test_messages_of_any_type_become_texts() -> None:
-    said = ["line 2: bad", {"line": 3, "message": "worse"}, 4]
+    said = ["line 2: bad", {}, {"line": 3, "message": "worse"}, 4]
     assert poll(upload(messages=said)).messages == ("line 2: bad", '{"line": 3, "message": "worse"}', "4")
 
 
@@ -139,7 +140,6 @@ class TestTheRequest:
             id="404",
         ),
         pytest.param(raw("gone", 404), ImportProtocolError, id="404 without JSON"),
-        pytest.param(raw("[]", 404), ImportProtocolError, id="404 with a list"),
         pytest.param(answer(500, message="details"), ImportUnavailableError, id="500"),
         pytest.param(raw("<html>", 502), ImportUnavailableError, id="502 with a page"),
         pytest.param(answer(400, message="no"), ImportRequestError, id="400"),
@@ -162,6 +162,11 @@ def test_a_response_without_a_status_is_an_error(response: Response, error: type
 def test_the_not_found_error_names_the_upload() -> None:
     with pytest.raises(ImportNotFoundError, match=r"'12345'.*referenceId of the upload call"):
         poll(answer(404))
+
+
+def test_a_404_with_a_json_list_is_not_found() -> None:
+    with pytest.raises(ImportNotFoundError):
+        poll(raw('[{"message": "Upload not found"}]', 404))
 
 
 @pytest.mark.parametrize(

@@ -213,6 +213,11 @@ def test_the_not_found_error_names_the_import() -> None:
         poll(answer(404, message="Import ID not found."))
 
 
+def test_a_404_with_a_json_list_is_not_found() -> None:
+    with pytest.raises(ImportNotFoundError):
+        poll(raw('[{"message": "Import ID not found."}]', 404))
+
+
 @pytest.mark.parametrize("http", [401, 403])
 def test_a_rejected_credential_is_replaced(http: int) -> None:
     other = Credential("encoded-2")

@@ -139,17 +139,20 @@ def test_a_rejected_login_is_an_auth_error(status: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "error"),
+    ("response", "error"),
     [
-        pytest.param(404, ImportRequestError, id="404"),
-        pytest.param(429, ImportUnavailableError, id="429"),
-        pytest.param(503, ImportUnavailableError, id="503"),
-        pytest.param(302, ImportProtocolError, id="302"),
+        pytest.param(answer(404), ImportRequestError, id="404"),
+        pytest.param(raw("<html>", 404), ImportProtocolError, id="404 with a page"),
+        pytest.param(raw("", 429), ImportUnavailableError, id="429"),
+        pytest.param(raw("", 503), ImportUnavailableError, id="503"),
+        pytest.param(raw("", 302), ImportProtocolError, id="302"),
     ],
 )
-def test_other_login_errors_are_classified_like_any_response(status: int, error: type[Exception]) -> None:
+def test_other_login_errors_are_classified_like_any_response(
+    response: Response, error: type[Exception]
+) -> None:
     with pytest.raises(error):
-        parse_token_response(raw("", status), "the login")
+        parse_token_response(response, "the login")
 
 
 #: Unusual responses of a token endpoint, with the secret in every part.
