@@ -22,7 +22,10 @@ from airflow_provider_importstatus.hooks.description_files import (
     read_text,
 )
 from airflow_provider_importstatus.hooks.lookup import hook_for
-from airflow_provider_importstatus.operators.import_file import TaoAdvanceImportOperator
+from airflow_provider_importstatus.operators.import_file import (
+    TaoAdvanceImportOperator,
+    ThalamusImportOperator,
+)
 from airflow_provider_importstatus.polling.schedule import Wait
 from airflow_provider_importstatus.protocol import settings
 from airflow_provider_importstatus.sandbox import Sandbox
@@ -128,6 +131,14 @@ def test_the_dag_submits_a_file_and_waits() -> None:
     (task,) = dag.tasks
     assert isinstance(task, TaoAdvanceImportOperator)
     assert task.wait_for_completion
+
+
+def test_an_operator_is_mapped_over_the_files_that_a_task_lists() -> None:
+    (block,) = (each for each in PYTHON if "ObjectStoragePath" in each.text)
+    dag: Any = _run(block.text)["dag"]
+    load = dag.get_task("load")
+    assert load.operator_class is ThalamusImportOperator
+    assert load.upstream_task_ids == {"list_files"}
 
 
 def test_the_tutorials_dags_submit_its_files() -> None:
