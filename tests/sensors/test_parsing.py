@@ -57,7 +57,7 @@ def test_an_invalid_parameter_is_rejected_by_name(parameters: dict[str, Any], se
         ({"poke_intervall": 5}, "Write poke_interval instead of poke_intervall."),
         ({"poll_interval": 5}, "Write poke_interval instead of poll_interval."),
         ({"retrys": 5}, "Write retries instead of retrys."),
-        ({"timout": 5, "mod": "poke"}, "Write timeout instead of timout. Write mode instead of mod."),
+        ({"time_out": 5, "mod": "poke"}, "Write timeout instead of time_out. Write mode instead of mod."),
     ],
 )
 def test_a_misspelt_parameter_is_rejected_with_the_nearest_name(
