@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 __all__ = ["build_parser", "get_cli_commands", "main", "run"]
 
-HELP = "Submit files to vendors, poll their imports, cancel them, and check descriptions of vendors"
+HELP = (
+    "Submit files to vendors, poll and cancel their imports, store error reports, and check descriptions of"
+    " vendors"
+)
 EXIT_STATUS = (
     "Exit status: 0 succeeded, 1 failed or cancelled, 3 partial, 4 not finished, 2 wrong usage or an error."
 )
@@ -69,6 +72,13 @@ WAIT = Argument(
 TIMEOUT = Argument(
     ("--timeout",), {"metavar": "SECONDS", "help": "With --wait: how long to wait (default: 7 days)"}
 )
+FOLDER = Argument(
+    ("folder",),
+    {
+        "metavar": "FOLDER",
+        "help": "Local folder, or one in an object storage such as s3://conn_id@bucket/key",
+    },
+)
 DESCRIPTION = Argument(
     ("description",),
     {"metavar": "FILE_OR_NAME", "help": "YAML or JSON file, or the name of a bundled description"},
@@ -104,6 +114,12 @@ COMMANDS = (
         "Cancel an import",
         (CONN_ID, IMPORT_ID, HOOK_PARAMS, VERBOSE),
         "Exit status: 0 cancelled, 2 wrong usage or an error.",
+    ),
+    Command(
+        "error-reports",
+        "Store the error reports of an import, and print their paths",
+        (CONN_ID, IMPORT_ID, FOLDER, HOOK_PARAMS, OUTPUT, VERBOSE),
+        "Exit status: 0 all have been stored, or there are none; 2 wrong usage or an error.",
     ),
     Command(
         "describe",

@@ -7,6 +7,7 @@ import re
 import shlex
 import statistics
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
@@ -22,7 +23,10 @@ from airflow_provider_importstatus.hooks.description_files import (
     read_text,
 )
 from airflow_provider_importstatus.hooks.lookup import hook_for
-from airflow_provider_importstatus.operators.import_file import TaoAdvanceImportOperator
+from airflow_provider_importstatus.operators.import_file import (
+    TaoAdvanceImportOperator,
+    ThalamusImportOperator,
+)
 from airflow_provider_importstatus.polling.schedule import Wait
 from airflow_provider_importstatus.protocol import settings
 from airflow_provider_importstatus.sandbox import Sandbox
@@ -128,6 +132,54 @@ def test_the_dag_submits_a_file_and_waits() -> None:
     (task,) = dag.tasks
     assert isinstance(task, TaoAdvanceImportOperator)
     assert task.wait_for_completion
+
+
+def test_an_operator_is_mapped_over_the_files_that_a_task_lists() -> None:
+    (block,) = (each for each in PYTHON if "list_files" in each.text)
+    dag: Any = _run(block.text)["dag"]
+    load = dag.get_task("load")
+    assert load.operator_class is ThalamusImportOperator
+    assert load.upstream_task_ids == {"list_files"}
+
+
+@pytest.mark.usefixtures("connections")
+@pytest.mark.parametrize("load", ["invoices", "users"])
+def test_rejected_rows_are_counted_where_the_vendor_does_not(tmp_path: Path, load: str) -> None:
+    (block,) = (each for each in PYTHON if "MAX_REJECTED" in each.text)
+    names: dict[str, Any] = _run(block.text)
+    dag = names["dag"]
+    operator, check = dag.get_task(load), dag.get_task(f"check_{load}").python_callable
+    operator.file = str(tmp_path / "roster.csv")
+    operator.error_report_path = str(tmp_path)
+
+    def imported(rejected: int) -> Any:
+        Path(operator.file).write_text(f"# sandbox: ends=partial; seconds=0; rejected={rejected}\ncode\n")
+        return operator.execute({})
+
+    check(imported(names["MAX_REJECTED"]))
+    with pytest.raises(exceptions.AirflowFailException, match="21 rows were rejected"):
+        check(imported(names["MAX_REJECTED"] + 1))
+
+
+def test_a_report_that_is_missing_is_not_counted_as_none() -> None:
+    (block,) = (each for each in PYTHON if "MAX_REJECTED" in each.text)
+    dag: Any = _run(block.text)["dag"]
+    stages = [{"state": "succeeded"}, {"state": "partial"}]
+    result = {"import_id": "1", "state": "partial", "stages": stages, "error_reports": []}
+    with pytest.raises(exceptions.AirflowFailException, match="a report is missing"):
+        dag.get_task("check_invoices").python_callable(result)
+
+
+def test_uncertain_submissions_are_notified_of(capsys: pytest.CaptureFixture[str]) -> None:
+    names: dict[str, Any] = _run_block("docs/metrics.md", "import pendulum")
+    (load,) = names["dag"].tasks
+    callback = names["notify_of_uncertain_submission"]
+    # On Airflow 2.11 it is no list.
+    assert load.on_failure_callback in (callback, [callback])
+    ti = SimpleNamespace(dag_id="d", task_id="t", run_id="r")
+    callback({"ti": ti, "exception": exceptions.ImportAuthError("no")})
+    callback({"ti": ti, "exception": exceptions.SubmissionUncertainError("HTTP 502.")})
+    assert capsys.readouterr().out == "d.t in r: HTTP 502.\n"
 
 
 def test_the_tutorials_dags_submit_its_files() -> None:

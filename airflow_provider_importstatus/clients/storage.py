@@ -36,6 +36,19 @@ EXTENSIONS = {
 }
 DEFAULT_EXTENSION = "csv"
 VALID_EXTENSION = re.compile(r"[a-z0-9]{1,8}")
+#: What to install for the schemes of Airflow's own providers: Airflow knows those of installed ones only.
+PACKAGES = {
+    **dict.fromkeys(("s3", "s3a", "s3n"), "apache-airflow-providers-amazon[s3fs]"),
+    **dict.fromkeys(("gs", "gcs"), "apache-airflow-providers-google"),
+    **dict.fromkeys(("abfs", "abfss", "adl"), "apache-airflow-providers-microsoft-azure"),
+    **dict.fromkeys(("sftp", "ssh"), "apache-airflow-providers-sftp[sshfs]"),
+}
+WILDCARDS = frozenset("*?[")
+_GIVE_A_FILE = "Give the path or URI of a file with content."
+_NO_WILDCARDS = (
+    "Wildcards are not expanded. List the files in a task, and map the operator over its result with"
+    " .expand(file=...)."
+)
 
 
 class StoredFile:
@@ -51,7 +64,8 @@ class StoredFile:
             self._info = self._fs.info(self._path)
         except Exception as error:
             # Object storages raise exceptions of their own.
-            raise self._error(f"cannot be read: {type(error).__name__}") from error
+            remedy = _NO_WILDCARDS if self._is_pattern(error) else _GIVE_A_FILE
+            raise self._error(f"cannot be read: {type(error).__name__}", remedy) from error
         if self._info["type"] != "file":
             raise self._error("is not a file")
         if not self.size:
@@ -84,10 +98,12 @@ class StoredFile:
         etag = next((value for name, value in self._info.items() if name.lower() == "etag"), None)
         return str(etag) if etag else None
 
-    def _error(self, fact: str) -> ImportSettingsError:
-        return ImportSettingsError(
-            f"file {self._path} {fact}. Give the path or URI of a file with content. Nothing was sent."
-        )
+    def _is_pattern(self, error: Exception) -> bool:
+        # Names of files may contain these characters.
+        return isinstance(error, FileNotFoundError) and not WILDCARDS.isdisjoint(self._path)
+
+    def _error(self, fact: str, remedy: str = _GIVE_A_FILE) -> ImportSettingsError:
+        return ImportSettingsError(f"file {self._path} {fact}. {remedy} Nothing was sent.")
 
 
 class ReportFolder:
@@ -215,9 +231,10 @@ def _locate(name: str, path: str | os.PathLike[str]) -> tuple[AbstractFileSystem
         return stored.fs, stored.path
     except Exception as error:
         # Each storage raises exceptions of its own, if its provider is installed at all.
+        package = PACKAGES.get(scheme, "the Airflow provider that has it")
         raise ImportSettingsError(
-            f"{name}: the storage {scheme}:// cannot be used ({type(error).__name__}). Install its Airflow"
-            " provider, and check the connection in the URI."
+            f"{name}: the storage {scheme}:// cannot be used ({type(error).__name__}). Install {package} on"
+            " the workers. If it is installed, check the connection in the URI."
         ) from error
 
 

@@ -90,6 +90,7 @@ def _explain(
         "credential": _credential(description.auth, description.is_bundled),
         "states": _states(description, document),
         "partial": [_partial(description)],
+        "warning": list(_warnings(description)),
         "rows": [f"{name}: {expression.text}" for name, expression in description.rows.items()],
         "progress": _progress(description),
         "messages": _expression(description.messages),
@@ -206,6 +207,19 @@ def _partial(description: Description) -> str:
     if "failed" in description.rows:
         return "a succeeded import is partial if rows.failed is above 0, or is no count"
     return "a succeeded import is never partial: there is neither partial_if nor rows.failed"
+
+
+def _warnings(description: Description) -> Iterator[str]:
+    """Return what may be wrong in the expressions that tell a succeeded import from another."""
+    if description.is_bundled:
+        # Those are tested with the vendor's answers.
+        return
+    deciding = (description.state, description.partial_if, description.rows.get("failed"), description.ok)
+    for expression in filter(None, deciding):
+        if expression.has_constant_default:
+            yield f"{expression.key} has a constant for a missing field: a misspelt name is not noticed"
+        if expression.has_flatten_default:
+            yield f"{expression.key} has || [], which is no empty list but flattens the answer: write || `[]`"
 
 
 def _progress(description: Description) -> list[str]:

@@ -1,4 +1,4 @@
-"""The commands: poll, submit, cancel, describe; their output, errors and exit status."""
+"""The commands: poll, submit, cancel, error-reports, describe; their output, errors and exit status."""
 
 from __future__ import annotations
 
@@ -149,6 +149,22 @@ def _cancel(options: argparse.Namespace, output: Output) -> ExitStatus:
     return ExitStatus.SUCCEEDED
 
 
+def _error_reports(options: argparse.Namespace, output: Output) -> ExitStatus:
+    import_id = read_import_id(options.import_id)
+    hook = _hook(options)
+    saved = hook.save_error_reports(import_id, options.folder)
+    if output.is_json:
+        result = {"vendor": hook.vendor, "import_id": import_id, "error_reports": saved.paths}
+        output.result(json.dumps(result))
+    elif saved.paths:
+        output.result("\n".join(saved.paths))
+    for error in saved.errors:
+        output.message(error)
+    if not saved.paths and not saved.errors:
+        output.message(f"{hook.title} has no error reports of import {import_id}.")
+    return ExitStatus.ERROR if saved.errors else ExitStatus.SUCCEEDED
+
+
 def _describe(options: argparse.Namespace, output: Output) -> ExitStatus:
     loaded = describe.load(options.description)
     if isinstance(loaded, list):
@@ -186,12 +202,14 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace, Output], ExitStatus]] = {
     "poll": _poll,
     "submit": _submit,
     "cancel": _cancel,
+    "error-reports": _error_reports,
     "describe": _describe,
 }
 _INTERRUPTED = {
     "poll": "The import's state is not known: run the command again.",
     "submit": "The vendor may have started the import: look there before you submit the file again.",
     "cancel": "The import may have been cancelled: poll it.",
+    "error-reports": "Some reports may be missing: run the command again.",
     "describe": "Nothing was sent.",
 }
 

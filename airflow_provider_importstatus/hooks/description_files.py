@@ -189,6 +189,8 @@ def _read_yaml(text: str, name: str) -> tuple[Any, Source]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
+        if repr("\t") in (error.problem or ""):
+            raise Source(name).error("", f"contains a tab{where}", "use spaces there") from None
         raise Source(name).error("", f"is not valid YAML{where}", "correct it there") from None
     except (yaml.YAMLError, ValueError, OverflowError):
         raise Source(name).error("", "contains characters that YAML does not allow", "remove them") from None

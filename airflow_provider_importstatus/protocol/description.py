@@ -484,8 +484,9 @@ def _read_words(state: Section) -> dict[str, ImportState]:
             if word is None:
                 remedy = "give a text, a number, true or false"
                 raise section.error(name, "is no word", remedy, index)
-            if words.setdefault(word, ImportState(name)) != name:
-                raise section.error(name, "is a word of two states", "leave it in one of them", index)
+            if (first := words.setdefault(word, ImportState(name))) != name:
+                fact = f"is a word of both {first.value} and {name}"
+                raise section.error(name, fact, "leave it in one of them", index)
     if not {ImportState.SUCCEEDED, ImportState.PARTIAL} & set(words.values()):
         raise section.error("succeeded", "has no word", "add the vendor's word for success")
     return words

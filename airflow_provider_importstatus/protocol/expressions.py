@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 
 import jmespath
@@ -33,6 +34,13 @@ LONG_NEEDLE = 100
 EXPRESSION_ARGUMENTS = {"map": 0, "max_by": 1, "min_by": 1, "sort_by": 1}
 #: Functions that take the same time for any argument.
 CONSTANT_TIME = frozenset({"length", "not_null", "to_array", "type"})
+FUNCTIONS = sorted(Functions.FUNCTION_TABLE)
+#: The tree of ``[]``.
+_IDENTITY = {"type": "identity", "children": []}
+_FLATTENED = {
+    "type": "projection",
+    "children": [{"type": "flatten", "children": [_IDENTITY]}, _IDENTITY],
+}
 
 
 class InvalidExpressionError(ValueError):
@@ -76,12 +84,26 @@ class Expression:
         """
         if len(text) > MAX_LENGTH:
             raise InvalidExpressionError(f"is longer than {MAX_LENGTH} characters")
+        if text.lstrip().startswith("$"):
+            raise InvalidExpressionError(
+                "begins with $: that is JSONPath, in JMESPath a path begins with the first key"
+            )
         if text.count("(") > MAX_DEPTH:
             # They leave no trace in the tree, but the parser takes calls for each.
             raise InvalidExpressionError(f"has more than {MAX_DEPTH} parentheses")
         tree = _parse(text)
         _check_tree(tree)
         return cls(key, text, tree)
+
+    @property
+    def has_constant_default(self) -> bool:
+        """Whether a constant stands in for a missing value, as in ``errors || `[]` ``."""
+        return any(default["type"] == "literal" for default in _defaults(self._tree))
+
+    @property
+    def has_flatten_default(self) -> bool:
+        """Whether it has ``|| []``, which without backticks is no empty list: it flattens the answer."""
+        return any(default == _FLATTENED for default in _defaults(self._tree))
 
     def search(self, data: Any, budget: Budget) -> Any:
         """Return the part of the data that the expression selects; None if it selects nothing.
@@ -150,12 +172,23 @@ def _check_call(node: Any) -> int | None:
     """Check a function call; return which of its arguments is an expression."""
     name, count = node["value"], len(node["children"])
     if name not in Functions.FUNCTION_TABLE:
-        raise InvalidExpressionError("calls a function that JMESPath does not have")
+        similar = get_close_matches(name, Functions.FUNCTION_TABLE)
+        what_exists = f"similar: {', '.join(similar)}" if similar else f"it has {', '.join(FUNCTIONS)}"
+        raise InvalidExpressionError(f"calls a function that JMESPath does not have; {what_exists}")
     parameters = Functions.FUNCTION_TABLE[name]["signature"]
     is_variadic = bool(parameters[-1].get("variadic"))
     if count < len(parameters) or (count > len(parameters) and not is_variadic):
         raise InvalidExpressionError(f"calls {name}() with the wrong number of arguments")
     return EXPRESSION_ARGUMENTS.get(name)
+
+
+def _defaults(node: Any) -> Iterator[Any]:
+    """Return the parts of a tree that stand in for a missing value."""
+    children = [child for child in node["children"] if isinstance(child, dict)]
+    if node["type"] == "or_expression" or node.get("value") == "not_null":
+        yield from children[1:]
+    for child in children:
+        yield from _defaults(child)
 
 
 def _reason(error: Exception) -> str:

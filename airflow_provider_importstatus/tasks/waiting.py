@@ -100,6 +100,15 @@ class WaitingTask(BaseOperator):
     #: The hook of the import that a kill cancels; None until the import is known.
     _opened: ImportStatusHook | None = None
 
+    def __init__(self, **kwargs: Any) -> None:
+        try:
+            super().__init__(**kwargs)
+        except (TypeError, AirflowException) as error:
+            # Airflow names the unknown parameters, but not which ones they may have been meant to be.
+            if advice := _spelling_advice(type(self), kwargs):
+                error.args = (f"{error}. {advice}",)
+            raise
+
     @abstractmethod
     def schedule(self) -> dict[str, Any]:
         """Return the schedule's parameters as arguments of `Wait`."""
@@ -362,6 +371,17 @@ class WaitingTask(BaseOperator):
             if self.never_fail or (self.soft_fail and _is_skipped_softly(error)):
                 raise AirflowSkipException(str(error)) from error
             raise
+
+
+def _spelling_advice(task_class: type, parameters: Mapping[str, Any]) -> str:
+    """Return which valid parameters are meant by the unknown ones; empty if none is similar."""
+    # DAG files are parsed often, and rarely with such an error.
+    from difflib import get_close_matches
+    from inspect import signature
+
+    valid = {name for base in task_class.__mro__[:-1] for name in signature(base).parameters}
+    meant = {name: get_close_matches(name, valid, n=1) for name in parameters if name not in valid}
+    return " ".join(f"Write {near[0]} instead of {name}." for name, near in meant.items() if near)
 
 
 def _is_skipped_softly(error: BaseException) -> bool:

@@ -126,6 +126,21 @@ def test_each_kind_of_credential_is_explained(
     assert set(explained["connection"]) == {"conn_type", "host", "extra", *fields}
 
 
+def test_defaults_that_hide_a_missing_field_are_pointed_out(shell: Shell, acme: Path) -> None:
+    state = {**DOCUMENT["state"], "path": "job.state || 'done'"}
+    changed = {"state": state, "rows": {"total": "rows || `0`"}, "partial_if": "length(job.bad || []) > `0`"}
+    acme.write_text(json.dumps({**DOCUMENT, **changed}))
+    assert subjects(shell, str(acme))["warning"] == [
+        "state.path has a constant for a missing field: a misspelt name is not noticed",
+        "partial_if has || [], which is no empty list but flattens the answer: write || `[]`",
+    ]
+
+
+@pytest.mark.parametrize("name", bundled_names())
+def test_bundled_descriptions_are_explained_without_warnings(shell: Shell, name: str) -> None:
+    assert "warning" not in subjects(shell, name)
+
+
 INVALID = """version: 1
 name: Acme Inc
 auth: {type: bearr}

@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -137,13 +138,20 @@ def test_the_name_of_the_file_arrives_as_it_is(file: Path, name: str) -> None:
         (None, "file is of type NoneType"),
         (b"/x.csv", "file is of type bytes"),
         ("", "file is empty"),
-        ("missing.csv", "missing.csv cannot be read: FileNotFoundError"),
+        ("missing.csv", "missing.csv cannot be read: FileNotFoundError. Give the path or URI of a file"),
+        ("missing[1]?*.csv", "FileNotFoundError. Wildcards are not expanded. List the files in a task"),
         (".", "is not a file"),
         ("/dev/null", "is not a file"),
         ("empty.csv", "empty.csv is empty"),
         (os.fsdecode(b"\xff.csv"), "has a name that is not UTF-8"),
         ("memory://bucket/missing.csv", "missing.csv cannot be read: FileNotFoundError"),
-        ("nowhere://bucket/x.csv", "the storage nowhere:// cannot be used"),
+        ("memory://bucket/*.csv", "FileNotFoundError. Wildcards are not expanded. List the files in a task"),
+        ("nowhere://bucket/x.csv", "nowhere:// cannot be used (ValueError). Install the Airflow provider"),
+        ("s3://conn@bucket/x.csv", "Install apache-airflow-providers-amazon[s3fs] on the workers"),
+        ("s3a://bucket/x.csv", "Install apache-airflow-providers-amazon[s3fs] on the workers"),
+        ("gs://bucket/x.csv", "Install apache-airflow-providers-google on the workers"),
+        ("abfs://bucket/x.csv", "Install apache-airflow-providers-microsoft-azure on the workers"),
+        ("sftp://bucket/x.csv", "Install apache-airflow-providers-sftp[sshfs] on the workers"),
     ],
     ids=ascii,
 )
@@ -154,7 +162,9 @@ def test_an_unusable_file_is_refused_before_anything_is_sent(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty.csv").touch()
     (tmp_path / os.fsdecode(b"\xff.csv")).write_text("x")
-    with pytest.raises(ImportSettingsError, match=words.replace("(", r"\(")):
+    for library in ("s3fs", "gcsfs", "adlfs", "sshfs"):
+        monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(ImportSettingsError, match=re.escape(words)):
         submit("tao_advance", path)
     assert not any(sandbox.requests("tao_advance").values())
 

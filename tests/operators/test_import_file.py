@@ -13,6 +13,7 @@ from airflow.providers.common.compat.sdk import TaskDeferred
 from fsspec.implementations.local import LocalFileSystem
 
 from airflow_provider_importstatus.exceptions import (
+    AirflowException,
     AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
@@ -90,6 +91,18 @@ def test_a_file_is_submitted_once_and_its_import_waited_for(
     assert submitted["file"] == "roster.csv"
     assert (result["vendor"], result["state"]) == (vendor, "succeeded")
     assert result["import_id"] == submitted["import_id"] == ti.xcoms["import_status"]["import_id"]
+
+
+@pytest.mark.parametrize("vendor", PARAMS)
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("poll_intervall", "poll_interval"), ("poke_interval", "poll_interval"), ("dureable", "durable")],
+)
+def test_a_misspelt_parameter_is_rejected_with_the_nearest_name(vendor: str, name: str, meant: str) -> None:
+    parameters = {**PARAMS[vendor], name: 5}
+    # Airflow 2.11 raises an AirflowException.
+    with pytest.raises((TypeError, AirflowException), match=f"Write {meant} instead of {name}"):
+        OPERATORS[vendor](task_id="load", file="x.csv", **parameters)
 
 
 def test_the_vendors_operators_are_those_of_the_sensors() -> None:

@@ -83,7 +83,14 @@ def test_the_result_is_the_librarys(text: str) -> None:
         ("a" + "|a" * 100, "is nested deeper than 20 levels"),
         ("[" * 100 + "a" + "]" * 100, "is nested deeper than 20 levels"),
         ("length(" * 20 + "a" + ")" * 20, "is nested deeper than 20 levels"),
-        ("shell('x')", "calls a function that JMESPath does not have"),
+        ("len(a)", "calls a function that JMESPath does not have; similar: length"),
+        (
+            "a[?to_str(b) == '1']",
+            "calls a function that JMESPath does not have; similar: to_string",
+        ),
+        ("zq('x')", "calls a function that JMESPath does not have; it has abs, avg, ceil, contains,"),
+        ("$.a.b", "begins with $: that is JSONPath, in JMESPath a path begins with the first key"),
+        (" $['a']", "begins with $: that is JSONPath"),
         ("length()", "calls length() with the wrong number of arguments"),
         ("length(a, b)", "calls length() with the wrong number of arguments"),
         ("&a", "has an & outside of map"),
@@ -97,6 +104,40 @@ def test_an_invalid_expression_is_refused_with_the_reason(text: str, reason: str
     with pytest.raises(InvalidExpressionError) as error:
         Expression.compile("a.key", text)
     assert reason in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_there"),
+    [
+        ("a || `[]`", True),
+        ("length(a.b || `[]`) > `0`", True),
+        ("(a || 'none') == 'none'", True),
+        ("not_null(a, `0`) != `0`", True),
+        ("a[?b || `0`]", True),
+        ("a || b", False),
+        ("a || [].b", False),
+        ("a == `0` || b", False),
+        ("not_null(a, b)", False),
+        ("length(a) > `0`", False),
+    ],
+)
+def test_a_constant_in_place_of_a_missing_value_is_noticed(text: str, is_there: bool) -> None:
+    assert Expression.compile("a.key", text).has_constant_default is is_there
+
+
+@pytest.mark.parametrize(
+    ("text", "is_there"),
+    [
+        ("length(a || []) > `0`", True),
+        ("a || []", True),
+        ("a || `[]`", False),
+        ("a || [].b", False),
+        ("a || b[]", False),
+        ("a[] || b", False),
+    ],
+)
+def test_brackets_that_are_no_empty_list_are_noticed(text: str, is_there: bool) -> None:
+    assert Expression.compile("a.key", text).has_flatten_default is is_there
 
 
 def test_twenty_levels_are_allowed() -> None:

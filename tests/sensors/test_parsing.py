@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import DAG
 
+from airflow_provider_importstatus.exceptions import AirflowException
 from airflow_provider_importstatus.sensors.import_status import (
     ClearImportSensor,
     ImportStatusSensor,
@@ -48,6 +49,30 @@ def test_an_invalid_parameter_is_rejected_by_name(parameters: dict[str, Any], se
     with pytest.raises(ValueError, match=sentence) as error:
         sensor(**parameters)
     assert "hunter2" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "remedy"),
+    [
+        ({"poke_intervall": 5}, "Write poke_interval instead of poke_intervall."),
+        ({"poll_interval": 5}, "Write poke_interval instead of poll_interval."),
+        ({"retrys": 5}, "Write retries instead of retrys."),
+        ({"time_out": 5, "mod": "poke"}, "Write timeout instead of time_out. Write mode instead of mod."),
+    ],
+)
+def test_a_misspelt_parameter_is_rejected_with_the_nearest_name(
+    parameters: dict[str, Any], remedy: str
+) -> None:
+    # Airflow 2.11 raises an AirflowException.
+    with pytest.raises((TypeError, AirflowException), match="Invalid arguments were passed") as error:
+        sensor(**parameters)
+    assert str(error.value).endswith(remedy)
+
+
+def test_an_unknown_parameter_that_is_near_to_none_is_rejected_without_advice() -> None:
+    with pytest.raises((TypeError, AirflowException), match="Invalid arguments were passed") as error:
+        sensor(zzz=5)
+    assert "Write" not in str(error.value)
 
 
 ABSURD = [1e10, 1e300, 10**400, float("nan"), float("inf"), -1, timedelta.max]
