@@ -10,17 +10,20 @@ from contextlib import contextmanager, suppress
 from email.message import Message
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, TypeAlias, cast
 from urllib.parse import quote, urlsplit
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath, conf
 from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
-from airflow_provider_importstatus.exceptions import ImportSettingsError
+from airflow_provider_importstatus.exceptions import ImportSettingsError, ImportUnavailableError
 from airflow_provider_importstatus.protocol.reports import ErrorReport
 
-__all__ = ["ReportFolder", "StoredFile"]
+__all__ = ["Location", "ReportFolder", "StoredFile"]
+
+#: A local path, or one in an object storage: as a URI, or as Airflow's own type.
+Location: TypeAlias = str | os.PathLike[str] | ObjectStoragePath
 
 #: Bytes that are read from or written to an object storage at once; some storages would take 50 MiB. Up to
 #: two blocks are in memory. S3 accepts no smaller ones than 5 MiB.
@@ -43,6 +46,8 @@ PACKAGES = {
     **dict.fromkeys(("abfs", "abfss", "adl"), "apache-airflow-providers-microsoft-azure"),
     **dict.fromkeys(("sftp", "ssh"), "apache-airflow-providers-sftp[sshfs]"),
 }
+#: Errors of object storages that another try cannot change; all others may pass.
+LASTING = (FileNotFoundError, NotADirectoryError, PermissionError, TypeError, ValueError)
 WILDCARDS = frozenset("*?[")
 _GIVE_A_FILE = "Give the path or URI of a file with content."
 _NO_WILDCARDS = (
@@ -56,14 +61,20 @@ class StoredFile:
 
     :param path: a local path, or a URI such as ``s3://conn_id@bucket/key``
     :raises ImportSettingsError: there is no such file, or it is empty
+    :raises ImportUnavailableError: its object storage does not answer
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: Location) -> None:
         self._fs, self._path = _locate("file", path)
         try:
             self._info = self._fs.info(self._path)
         except Exception as error:
-            # Object storages raise exceptions of their own.
+            # Object storages raise exceptions of their own, also while they are down.
+            if not (isinstance(self._fs, LocalFileSystem) or isinstance(error, LASTING)):
+                raise ImportUnavailableError(
+                    f"file {self._path} cannot be read just now: {type(error).__name__}. Nothing was sent:"
+                    " retry the task. If this persists, check the connection in the URI."
+                ) from error
             remedy = _NO_WILDCARDS if self._is_pattern(error) else _GIVE_A_FILE
             raise self._error(f"cannot be read: {type(error).__name__}", remedy) from error
         if self._info["type"] != "file":
@@ -114,7 +125,7 @@ class ReportFolder:
     :raises ImportSettingsError: the path cannot be used
     """
 
-    def __init__(self, path: str | os.PathLike[str], *segments: str) -> None:
+    def __init__(self, path: Location, *segments: str) -> None:
         self.fs, self._root = _locate("error_report_path", path)
         self._check_is_no_code()
         below = "/".join(["", *map(_segment, segments)])
@@ -218,8 +229,8 @@ class ReportSink:
             ) from error
 
 
-def _locate(name: str, path: str | os.PathLike[str]) -> tuple[AbstractFileSystem, str]:
-    text = str(path) if isinstance(path, str | os.PathLike) else ""
+def _locate(name: str, path: Location) -> tuple[AbstractFileSystem, str]:
+    text = str(path) if isinstance(path, str | os.PathLike | ObjectStoragePath) else ""
     if not text.strip():
         actual = "is empty" if isinstance(path, str) else f"is of type {type(path).__name__}"
         raise ImportSettingsError(f"{name} {actual}. Give a path or a URI such as s3://bucket/key.")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import copy
 import inspect
-import os
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import requests
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, Connection
@@ -28,6 +27,9 @@ from airflow_provider_importstatus.status import ImportStatus
 from airflow_provider_importstatus.transports.deadline import all_within
 from airflow_provider_importstatus.transports.tls import ca_context
 from airflow_provider_importstatus.transports.user_agent import USER_AGENT
+
+if TYPE_CHECKING:
+    from airflow_provider_importstatus.clients.storage import Location
 
 __all__ = ["ImportStatusHook", "read_connection"]
 
@@ -240,10 +242,10 @@ class ImportStatusHook(BaseHook):
         async with shared_client(self.conn_id) as client:
             return await client.poll(client.own(self), import_id)
 
-    def submit_import(self, path: str | os.PathLike[str], **vendor_params: Any) -> str:
+    def submit_import(self, path: Location, **vendor_params: Any) -> str:
         """Submit a file and return the id of its import. The file is streamed.
 
-        :param path: a local path, or a URI of an object storage that Airflow knows
+        :param path: a local path, or a URI or `ObjectStoragePath` of an object storage that Airflow knows
         :param vendor_params: see the vendor's `submit`
         :raises SubmissionUncertainError: the import may have been started
         :raises ImportStatusError: another subclass for the kind of failure; no import was started
@@ -276,7 +278,7 @@ class ImportStatusHook(BaseHook):
         with only_our_errors(self.hook_name):
             SyncClient(self).run_at_hand(copy.copy(self).cancel(import_id))
 
-    def download_error_reports(self, import_id: str | int, to: str | os.PathLike[str]) -> list[str]:
+    def download_error_reports(self, import_id: str | int, to: Location) -> list[str]:
         """Store the error reports of an import that has ended, and return their paths.
 
         A report that cannot be stored is logged and left out.
@@ -290,7 +292,7 @@ class ImportStatusHook(BaseHook):
             self.log.warning("%s", error)
         return list(saved.paths)
 
-    def save_error_reports(self, import_id: str, to: str | os.PathLike[str]) -> SavedReports:
+    def save_error_reports(self, import_id: str, to: Location) -> SavedReports:
         """Store the error reports of an import below ``<to>/<vendor>/<conn_id>/<import_id>``."""
         from airflow_provider_importstatus.clients.storage import ReportFolder
 

@@ -207,7 +207,7 @@ class _ImportOperator(WaitingTask):
         try:
             file = StoredFile(self.file)
             content = [file.size, file.version]
-        except (ImportSettingsError, OSError):
+        except (ImportStatusError, OSError):
             # An import that is still running is waited for nevertheless.
             content = []
         return _digest(self.conn_id, hook.base_url, self.hook_params), _digest(params, content)

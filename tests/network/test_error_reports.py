@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
+from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_importstatus.exceptions import (
     ImportNotFoundError,
@@ -117,13 +118,14 @@ def test_the_folder_is_given_as_path_or_uri(
 
 
 @every_vendor
+@pytest.mark.parametrize("form", [str, ObjectStoragePath], ids=["URI", "ObjectStoragePath"])
 @usual
 def test_a_report_is_stored_in_an_object_storage(
-    sandbox: Sandbox, tmp_path: Path, memory: Any, vendor: str
+    sandbox: Sandbox, tmp_path: Path, memory: Any, vendor: str, form: Callable[[str], Any]
 ) -> None:
     import_id = ended(sandbox, vendor)
     for _ in range(2):
-        (path,) = download(vendor, import_id, "memory://reports/2027/")
+        (path,) = download(vendor, import_id, form("memory://reports/2027/"))
     assert path == f"memory://reports/2027/{vendor}/{vendor}_default/{import_id}/{FILES[vendor]}"
     assert memory.find("/") == [path.removeprefix("memory:/")]
     assert b"Line 3" in memory.cat(path)

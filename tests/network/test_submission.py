@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import pytest
+from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_importstatus.clients.sync_client import SyncClient
 from airflow_provider_importstatus.exceptions import (
@@ -100,10 +101,26 @@ def test_a_local_file_is_given_as_path_or_uri(vendor: str, file: Path, form: Cal
 
 
 @every_vendor
+@pytest.mark.parametrize("form", [str, ObjectStoragePath], ids=["URI", "ObjectStoragePath"])
 @pytest.mark.usefixtures("connections")
-def test_a_file_in_an_object_storage_is_submitted(vendor: str, memory: Any, file: Path) -> None:
+def test_a_file_in_an_object_storage_is_submitted(
+    vendor: str, memory: Any, file: Path, form: Callable[[str], Any]
+) -> None:
     memory.pipe("/bucket/sales.csv", file.read_bytes())
-    assert submit(vendor, "memory://bucket/sales.csv")
+    assert submit(vendor, form("memory://bucket/sales.csv"))
+
+
+@pytest.mark.usefixtures("connections")
+def test_an_object_storage_that_is_down_is_an_error_that_may_pass(
+    sandbox: Sandbox, memory: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> Any:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(memory, "info", fail)
+    with pytest.raises(ImportUnavailableError, match="cannot be read just now"):
+        submit("tao_advance", "memory://bucket/sales.csv")
+    assert sum(sandbox.requests("tao_advance").values()) == 0
 
 
 @pytest.mark.usefixtures("connections")
