@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
@@ -257,7 +256,7 @@ class ImportStatus:
 
 def _fraction(progress: Any) -> float | None:
     is_number = isinstance(progress, int | float) and not isinstance(progress, bool)
-    return progress if is_number and math.isfinite(progress) and 0 <= progress <= 1 else None
+    return progress if is_number and 0 <= progress <= 1 else None
 
 
 def _state(value: str) -> ImportState:

@@ -36,7 +36,7 @@ from airflow_provider_importstatus.sandbox.vendors.base import (
     utc_datetime,
 )
 
-__all__ = ["DescribedVendor", "described_vendor"]
+__all__ = ["described_vendor"]
 
 #: Lifetime of an error report's URL in seconds.
 REPORT_SECONDS = 3600
