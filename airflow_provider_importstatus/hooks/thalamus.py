@@ -5,7 +5,6 @@ https://doc.thalamus.global/api-reference/api-rest-json-v4/imports/get-status
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -22,7 +21,13 @@ from airflow_provider_importstatus.exceptions import (
 from airflow_provider_importstatus.hooks.base import ImportStatusHook
 from airflow_provider_importstatus.hooks.connection_form import Advice
 from airflow_provider_importstatus.protocol.flow import Flow, send_authenticated
-from airflow_provider_importstatus.protocol.messages import Credential, Request, Response, quote_path_segment
+from airflow_provider_importstatus.protocol.messages import (
+    Credential,
+    Request,
+    Response,
+    basic_credentials,
+    quote_path_segment,
+)
 from airflow_provider_importstatus.protocol.responses import (
     extract_messages,
     flatten,
@@ -96,8 +101,8 @@ class ThalamusHook(ImportStatusHook):
         """
         settings.require("login", "password", "touchpoint", "token")
         # A document is written `type:number` as a principal, but `type$number` in Basic authentication.
-        user = f"{settings.get_str('login').replace(':', '$')}:{settings.get_str('password')}"
-        basic = base64.b64encode(user.encode()).decode()
+        user = settings.get_str("login").replace(":", "$")
+        basic = basic_credentials(user, settings.get_str("password"))
         token = settings.get_header("token")
         return Credential(f"{settings.get_header('touchpoint')}\n{token}\n{basic}", secrets=(token, basic))
 
@@ -223,7 +228,7 @@ def _to_status(import_id: str, word: str, data: Mapping[str, Any], response: Res
     if state is ImportState.SUCCEEDED and any(rows != 0 for rows in bad):
         state = ImportState.PARTIAL
     return ImportStatus(
-        vendor="thalamus",
+        vendor=ThalamusHook.conn_type,
         import_id=import_id,
         state=state,
         vendor_state=response.clean(word, MAX_WORD),

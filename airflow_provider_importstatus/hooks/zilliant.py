@@ -249,7 +249,7 @@ def _to_status(
     response: Response,
 ) -> ImportStatus:
     return ImportStatus(
-        vendor="zilliant",
+        vendor=ZilliantHook.conn_type,
         import_id=import_id,
         state=state,
         vendor_state=response.clean(status["status"], MAX_WORD),
