@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from itertools import islice
 from typing import Any
 from urllib.parse import urlencode
@@ -29,6 +28,7 @@ from airflow_provider_importstatus.protocol.messages import (
     quote_path_segment,
 )
 from airflow_provider_importstatus.protocol.responses import (
+    MAX_SECRET_LINKS,
     extract_messages,
     flatten,
     other_id,
@@ -36,6 +36,7 @@ from airflow_provider_importstatus.protocol.responses import (
     parse_timestamp,
     raise_for_status,
     read_json,
+    with_secret_links,
 )
 from airflow_provider_importstatus.protocol.settings import ConnectionSettings
 from airflow_provider_importstatus.protocol.submission import read_param, start_import
@@ -73,8 +74,6 @@ WORDS = (
 REJECTION_CODES = frozenset({"invalidtouchpointcode", "touchpointcoderequired"})
 #: Maximum number of error codes read from a response.
 MAX_CODES = 1000
-#: Links that are redacted completely; excerpts cut all others to their host.
-MAX_LINKS, MAX_LINK = 10, 2000
 #: Counts of rows that are missing in the vendor's system after the import.
 BAD_ROWS = ("rowsWithErrors", "rowsRollbacked", "rowsRollbackedWithErrors")
 
@@ -174,7 +173,9 @@ class ThalamusHook(ImportStatusHook):
         response = yield from send_authenticated(
             self, Request("GET", f"{self._api}/import/status/{quote_path_segment(import_id)}")
         )
-        response = _with_secret_link(response)
+        # Who has the link can read the customer's file.
+        links = flatten([(response.parse() or {}).get("url")])
+        response = with_secret_links(response, islice(links, MAX_SECRET_LINKS))
         if response.status == 400 and "invalidid" in _error_codes(response):
             raise _unknown(import_id)
         raise_for_status(response, WHAT)
@@ -201,13 +202,6 @@ def _unknown(import_id: str) -> ImportNotFoundError:
         f"Thalamus knows no import {import_id!r} (InvalidID). Check that it is the id that the import call"
         " returned."
     )
-
-
-def _with_secret_link(response: Response) -> Response:
-    """Return the response with the links to the customer's file among its secrets."""
-    values = islice(flatten([(response.parse() or {}).get("url")]), MAX_LINKS)
-    links = (value for value in values if isinstance(value, str) and len(value) <= MAX_LINK)
-    return replace(response, secrets=(*response.secrets, *links))
 
 
 def _error_codes(response: Response) -> set[str]:
