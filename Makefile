@@ -28,6 +28,12 @@ $(INSTALLED): pyproject.toml
 	rm -f $(VENV)/airflow-*.installed
 	touch $@
 
+# What few targets need has a venv of its own, with Airflow and these packages: $(call venv_with,VENV,PACKAGES)
+define venv_with
+@$(MAKE) -s VENV=$(1) $(1)/airflow-$(AIRFLOW_VERSION).installed
+@$(1)/bin/uv pip install --python $(1)/bin/python --quiet $(2)
+endef
+
 # What builds and checks distributions and workflows, without an Airflow.
 TOOLS_VENV := .venv-tools
 TOOLS := $(TOOLS_VENV)/bin
@@ -63,14 +69,13 @@ test-jobs: $(INSTALLED) postgresql ## Run whole jobs, described vendors and dead
 test-secrets: $(INSTALLED) postgresql ## Search a real Airflow for secrets that vendors quote: 3 minutes
 	$(PYTEST) tests/secrets
 
-# Flask AppBuilder brings dozens of packages that nothing else here needs: a venv of its own. Only the provider is
-# pinned: it bounds those that it needs itself. The same one runs on Airflow 3.1.8 (make test-access AIRFLOW_VERSION=3.1.8).
+# Flask AppBuilder brings dozens of packages. Only the provider is pinned: it bounds those that it needs itself. The same
+# one runs on Airflow 3.1.8 (make test-access AIRFLOW_VERSION=3.1.8).
 FAB_VENV := .venv-fab-$(AIRFLOW_VERSION)
 FAB := apache-airflow-providers-fab==3.10.2
 
 test-access: postgresql ## Ask the Imports page as users with different permissions, with two auth managers: 2 minutes
-	@$(MAKE) -s VENV=$(FAB_VENV) $(FAB_VENV)/airflow-$(AIRFLOW_VERSION).installed
-	@$(FAB_VENV)/bin/uv pip install --python $(FAB_VENV)/bin/python --quiet $(FAB)
+	$(call venv_with,$(FAB_VENV),$(FAB))
 	$(FAB_VENV)/bin/python -m pytest tests/access
 
 test-hostile: PROCESSES = 2
@@ -84,7 +89,6 @@ test-faults: export FAULT_WAITS ?= 2000
 test-faults: $(INSTALLED) ## Run thousands of waits through all kinds of faults (FAULT_WAITS, FAULT_SEED): minutes
 	$(PYTEST) tests/faults
 
-# Celery brings packages that nothing else here needs: a venv of its own.
 CLUSTER_VENV := .venv-cluster
 # The provider 3.26.0 cannot be imported with Celery 5.7.
 CLUSTER := apache-airflow-providers-celery==3.26.0 'celery<5.7' redis==8.1.0
@@ -98,8 +102,7 @@ test-restarts: cluster-venv postgresql redis ## Restart everything in a cluster 
 
 .PHONY: cluster-venv
 cluster-venv:
-	@$(MAKE) -s VENV=$(CLUSTER_VENV) $(CLUSTER_VENV)/airflow-$(AIRFLOW_VERSION).installed
-	@$(CLUSTER_VENV)/bin/uv pip install --python $(CLUSTER_VENV)/bin/python --quiet $(CLUSTER)
+	$(call venv_with,$(CLUSTER_VENV),$(CLUSTER))
 
 # As root on Debian it is got; elsewhere this says what to do.
 .PHONY: redis
@@ -136,14 +139,13 @@ types: $(INSTALLED) $(TOOLS_VENV)/tools.installed ## Check the types of package 
 	$(BIN)/python -m mypy
 	$(TOOLS)/basedpyright -p tests/typing --pythonpath $(BIN)/python
 
-# Sphinx and its theme are needed for nothing else: a venv of its own. Airflow writes its configuration there.
+# Airflow writes its configuration there, too.
 DOCS_VENV := .venv-docs
 
 .PHONY: docs
 docs: export AIRFLOW_HOME = $(CURDIR)/$(DOCS_VENV)/airflow
 docs: ## Write the generated tables in docs/, and build the site in .site; a warning is an error
-	@$(MAKE) -s VENV=$(DOCS_VENV) $(DOCS_VENV)/airflow-$(AIRFLOW_VERSION).installed
-	@$(DOCS_VENV)/bin/uv pip install --python $(DOCS_VENV)/bin/python --quiet --group docs
+	$(call venv_with,$(DOCS_VENV),--group docs)
 	$(DOCS_VENV)/bin/python -m tests.reference_pages
 	$(DOCS_VENV)/bin/python -m sphinx --quiet --fresh-env --fail-on-warning --keep-going docs .site
 
@@ -154,7 +156,7 @@ PICTURES := page=imports-page tab-task=import-tab connection-tao_advance-extra=c
 pictures: test-ui ## Take the pictures in docs/pictures anew, from the browser tests
 	$(foreach picture,$(PICTURES),cp .screenshots/$(subst =,.png docs/pictures/,$(picture)).png;)
 
-# What users would pick instead brings a hundred packages that nothing else here needs: a venv of its own.
+# What users would pick instead brings a hundred packages.
 BENCH_VENV := .venv-bench
 BESIDE := apache-airflow-providers-http==6.3.0 apache-airflow-providers-databricks==7.23.0
 
@@ -166,8 +168,7 @@ bench-rest: bench-venv postgresql ## Measure whole Airflows with hundreds of wai
 
 .PHONY: bench-venv
 bench-venv:
-	@$(MAKE) -s VENV=$(BENCH_VENV) $(BENCH_VENV)/airflow-$(AIRFLOW_VERSION).installed
-	@$(BENCH_VENV)/bin/uv pip install --python $(BENCH_VENV)/bin/python --quiet $(BESIDE)
+	$(call venv_with,$(BENCH_VENV),$(BESIDE))
 
 $(TOOLS_VENV)/tools.installed: Makefile
 	$(PYTHON) -m venv $(TOOLS_VENV)

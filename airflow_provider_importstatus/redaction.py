@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import lru_cache, partial
 from urllib.parse import unquote
 
-__all__ = ["MAX_TEXT", "clean_text", "is_nothing", "redact_secrets", "redact_urls", "storable"]
+__all__ = ["MAX_TEXT", "clean_text", "is_nothing", "storable"]
 
 #: Maximum length of one vendor message, in characters.
 MAX_TEXT = 500
@@ -34,7 +34,7 @@ _ESCAPE = re.compile(
 _NAMED = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
-#: Characters that end a link. A space need not: see `redact_urls`.
+#: Characters that end a link. A space need not: see `_redact_urls`.
 _DELIMITERS = re.compile(r"""([\s"'<>`]+)""")
 _PARAMETER = re.compile(r"[?&;#]([\w.-]{1,100})=")
 _HOST_AND_PATH = re.compile(r"[\w-]\.[A-Za-z]{2,24}(?::\d{1,5})?/")
@@ -81,17 +81,12 @@ def clean_text(
     longest = len(spellings[0]) if spellings else 0
     window = 2 * (length + longest)
     is_cut = is_cut or len(text) > window
-    urls = partial(redact_urls, is_cut=is_cut, host_only=host_only)
+    urls = partial(_redact_urls, is_cut=is_cut, host_only=host_only)
     redacted, plain = _redact(storable(text[:window]), spellings, urls)
     if is_cut:
         # The text may end within a secret, whose length is known only without escapes.
         redacted = urls(plain[: max(len(plain) - longest, 0)])
     return redacted if len(redacted) <= length and not is_cut else f"{redacted[: length - 1]}…"
-
-
-def redact_secrets(text: str, secrets: tuple[str, ...]) -> str:
-    """Return the text without the secrets, however they are escaped."""
-    return _redact(text, _spellings(secrets), str)[0]
 
 
 def _redact(text: str, spellings: tuple[str, ...], urls: Callable[[str], str]) -> tuple[str, str]:
@@ -148,7 +143,7 @@ def _unescaped(escape: re.Match[str]) -> str:
     return chr(number) if number < 0x110000 else "\ufffd"
 
 
-def redact_urls(text: str, is_cut: bool = False, host_only: bool = False) -> str:
+def _redact_urls(text: str, is_cut: bool = False, host_only: bool = False) -> str:
     """Return the text with links cut to their host where the rest may carry a credential.
 
     A credential may be in the user, query or fragment of a URL with a scheme, or in a signed query of any

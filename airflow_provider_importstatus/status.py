@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -65,7 +64,7 @@ class RowCounts:
     skipped: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("total", "succeeded", "failed", "skipped"):
+        for name in COUNTS:
             value = getattr(self, name)
             is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_COUNT
             object.__setattr__(self, name, value if is_count else None)
@@ -77,6 +76,10 @@ class RowCounts:
             return f"{self.failed}{of_total} rows rejected"
         counts = [(self.total, "rows"), (self.succeeded, "succeeded"), (self.skipped, "skipped")]
         return ", ".join(f"{count} {label}" for count, label in counts if count is not None)
+
+
+#: The names of the counts.
+COUNTS = tuple(count.name for count in fields(RowCounts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,12 +178,7 @@ class ImportStatus:
             "import_id": self.import_id,
             "state": self.state.value,
             "vendor_state": self.vendor_state,
-            "rows": {
-                "total": self.rows.total,
-                "succeeded": self.rows.succeeded,
-                "failed": self.rows.failed,
-                "skipped": self.rows.skipped,
-            },
+            "rows": {name: getattr(self.rows, name) for name in COUNTS},
             "progress": self.progress,
             "messages": list(self.messages),
             "more_messages": self.more_messages,
@@ -208,7 +206,7 @@ class ImportStatus:
             import_id=data["import_id"],
             state=_state(data["state"]),
             vendor_state=data.get("vendor_state", ""),
-            rows=RowCounts(*(rows.get(name) for name in ("total", "succeeded", "failed", "skipped"))),
+            rows=RowCounts(*(rows.get(name) for name in COUNTS)),
             progress=data.get("progress"),
             messages=tuple(data.get("messages", ())),
             more_messages=data.get("more_messages", 0),
@@ -257,7 +255,7 @@ class ImportStatus:
 
 def _fraction(progress: Any) -> float | None:
     is_number = isinstance(progress, int | float) and not isinstance(progress, bool)
-    return progress if is_number and math.isfinite(progress) and 0 <= progress <= 1 else None
+    return progress if is_number and 0 <= progress <= 1 else None
 
 
 def _state(value: str) -> ImportState:

@@ -23,7 +23,6 @@ author = copyright = "The airflow-provider-importstatus authors"  # noqa: A001 -
 release = version = __version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
-exclude_patterns = ["_build"]
 
 myst_heading_anchors = 4  # GitHub's anchors, so that links work in both places
 nitpicky = True

@@ -14,7 +14,6 @@ from importlib.metadata import version
 from typing import Any
 
 import pytest
-import requests
 
 # Airflow reads these when it is first imported, so they are set here and not in a fixture.
 _HOME = tempfile.TemporaryDirectory(prefix="airflow-home-")
@@ -27,14 +26,17 @@ from airflow_provider_importstatus.sandbox import Sandbox  # noqa: E402 - after 
 from airflow_provider_importstatus.sandbox.vendors import registry  # noqa: E402
 from airflow_provider_importstatus.version_compat import is_airflow  # noqa: E402
 
+from .sandbox.clients import Client, clear_token  # noqa: E402
+
 #: Airflow before 3.1 has neither the Imports page nor the modules that it needs.
 collect_ignore = [] if version("apache-airflow") >= "3.1" else ["test_page.py"]
 
 #: The names of all vendors, which are their connection types.
 VENDORS = tuple(vendor.name for vendor in registry.VENDORS)
+#: The scenario of an import that never ends.
+ENDLESS: dict[str, Any] = {"seconds": 1000, "queued": 0}
 #: Environment variables that configure HTTP libraries.
 STEERING = ("NETRC", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
-
 
 #: Create a connection to a sandbox vendor: `connect(vendor, conn_id, extra={}, **fields)` returns its id.
 Connect = Callable[..., str]
@@ -176,12 +178,8 @@ def request_token(sandbox: Sandbox) -> Callable[[], str]:
     """Request a token directly from Clear, which revokes the previous one."""
 
     def request_token() -> str:
-        secret = sandbox.connections["clear_default"]["password"]
-        with requests.Session() as session:
-            session.trust_env = False
-            headers = {"x-clear-client-secret": secret}
-            answer = session.get(f"{sandbox.url}/integration/v1/authz/token", headers=headers, timeout=5)
-        return str(answer.json()["access_token"])
+        with Client(sandbox.url) as client:
+            return clear_token(client)
 
     return request_token
 

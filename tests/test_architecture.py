@@ -24,7 +24,7 @@ LAYERS: dict[str, set[str]] = {
     "polling": {"base"},
     "transports": {"base", "protocol"},
     "clients": {"base", "protocol", "polling", "transports"},
-    "hooks": {"base", "protocol", "polling", "transports", "clients"},
+    "hooks": {"base", "protocol", "polling", "transports", "clients", "metadata"},
     "triggers": {"base", "polling", "clients", "hooks"},
     "tasks": {"base", "polling", "hooks", "triggers"},
     "sensors": {"base", "polling", "tasks", "triggers"},
@@ -124,7 +124,7 @@ def test_the_sandbox_asks_the_package_only_to_read_descriptions() -> None:
     assert asking == {"sandbox.description_loader"}
 
 
-#: Type-checking imports, and the page, which the plugin imports with its first request.
+#: Type-checking imports.
 ALLOWED_ABOVE: dict[str, set[str]] = {
     "triggers.start_from_trigger": {"sensors.import_status"},
 }

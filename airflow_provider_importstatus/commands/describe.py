@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from airflow_provider_importstatus.protocol.description import Auth, Condition, Description
     from airflow_provider_importstatus.protocol.request_template import RequestTemplate
 
-__all__ = ["Described", "connection", "format_explanation", "load"]
+__all__ = ["Described", "connection", "load"]
 
 #: A host to be replaced.
 HOST = "https://api.your-vendor.example"
@@ -105,14 +105,6 @@ def _explain(
     }
     # The author of a description need not be who prints it.
     return {subject: [*map(storable, lines)] for subject, lines in subjects.items() if any(lines)}
-
-
-def format_explanation(subjects: Mapping[str, list[str]]) -> str:
-    """Return the explanation as text, with the subjects in a column of their own."""
-    width = max(map(len, subjects))
-    return "\n".join(
-        f"{name:{width}}  " + f"\n{'':{width}}  ".join(lines) for name, lines in subjects.items()
-    )
 
 
 def connection(description: Description, reference: str) -> dict[str, Any]:

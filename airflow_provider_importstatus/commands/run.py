@@ -18,7 +18,7 @@ from airflow.utils.providers_configuration_loader import providers_configuration
 
 from airflow_provider_importstatus.commands import describe
 from airflow_provider_importstatus.commands.progress import LogLines, progress_on
-from airflow_provider_importstatus.commands.table import format_status
+from airflow_provider_importstatus.commands.table import format_status, format_table
 from airflow_provider_importstatus.exceptions import (
     AirflowSensorTimeout,
     ImportProtocolError,
@@ -180,7 +180,7 @@ def _describe(options: argparse.Namespace, output: Output) -> ExitStatus:
     if output.is_json:
         output.result(json.dumps({"valid": True, **loaded.to_dict()}))
     else:
-        output.result(describe.format_explanation(loaded.explain()))
+        output.result(format_table(loaded.explain()))
     return ExitStatus.SUCCEEDED
 
 

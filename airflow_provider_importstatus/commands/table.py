@@ -1,20 +1,24 @@
-"""The status of an import as an aligned table of names and values."""
+"""Aligned tables of names and values, and the status of an import as one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-from airflow_provider_importstatus.status import ImportStatus, RowCounts, StageStatus
+from airflow_provider_importstatus.status import COUNTS, ImportStatus, RowCounts, StageStatus
 
-__all__ = ["format_status"]
+__all__ = ["format_status", "format_table"]
 
 
 def format_status(status: ImportStatus) -> str:
     """Return the status as text, one line for each value; what the vendor does not report is left out."""
-    values = [(name, lines) for name, lines in _values(status) if lines]
-    width = max(len(name) for name, _ in values)
-    return "\n".join(f"{name:{width}}  " + f"\n{'':{width}}  ".join(lines) for name, lines in values)
+    return format_table({name: lines for name, lines in _values(status) if lines})
+
+
+def format_table(values: Mapping[str, list[str]]) -> str:
+    """Return names and their lines as text, with the names in a column of their own."""
+    width = max(map(len, values))
+    return "\n".join(f"{name:{width}}  " + f"\n{'':{width}}  ".join(lines) for name, lines in values.items())
 
 
 def _values(status: ImportStatus) -> Iterator[tuple[str, list[str]]]:
@@ -30,12 +34,8 @@ def _values(status: ImportStatus) -> Iterator[tuple[str, list[str]]]:
 
 
 def _rows(rows: RowCounts) -> list[str]:
-    names = ("total", "succeeded", "failed", "skipped")
-    counts = [
-        f"{count} {name}"
-        for name, count in ((name, getattr(rows, name)) for name in names)
-        if count is not None
-    ]
+    known = ((name, getattr(rows, name)) for name in COUNTS)
+    counts = [f"{count} {name}" for name, count in known if count is not None]
     return [", ".join(counts)] if counts else []
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import requests
@@ -394,15 +394,8 @@ class ImportStatusHook(BaseHook):
 
         :raises ImportSettingsError: with the unknown and the valid names
         """
-        if cls.submit is ImportStatusHook.submit:
-            return
-        known = [name for name in inspect.signature(cls.submit).parameters if name not in ("self", "file")]
-        if unknown := [name for name in params if name not in known]:
-            valid = f"Valid parameters: {', '.join(known)}." if known else "It has no parameters."
-            raise ImportSettingsError(
-                f"{cls.hook_name}'s submission has no parameter {', '.join(map(repr, unknown))}. {valid}"
-                " Nothing was sent."
-            )
+        if cls.submit is not ImportStatusHook.submit:
+            _check_names(params, cls.submit, "file", f"{cls.hook_name}'s submission")
 
     @classmethod
     def portable_params(cls, hook_params: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
@@ -415,14 +408,21 @@ class ImportStatusHook(BaseHook):
 
         :raises ImportSettingsError: with the unknown and the valid names
         """
-        known = [
-            name for name in inspect.signature(cls.__init__).parameters if name not in ("self", "conn_id")
-        ]
-        if unknown := [name for name in hook_params if name not in known]:
-            valid = f"Valid parameters: {', '.join(known)}." if known else "It has no parameters."
-            raise ImportSettingsError(
-                f"hook_params: {cls.__name__} has no parameter {', '.join(map(repr, unknown))}. {valid}"
-            )
+        _check_names(hook_params, cls.__init__, "conn_id", f"hook_params: {cls.__name__}")
+
+
+def _check_names(given: Mapping[str, Any], method: Callable[..., Any], first: str, subject: str) -> None:
+    """Raise an error for names that are no parameters of a method.
+
+    :param first: its first parameter, which is not among them
+    :param subject: whose parameters they are, for the error
+    """
+    known = [name for name in inspect.signature(method).parameters if name not in ("self", first)]
+    if unknown := [name for name in given if name not in known]:
+        valid = f"Valid parameters: {', '.join(known)}." if known else "It has no parameters."
+        raise ImportSettingsError(
+            f"{subject} has no parameter {', '.join(map(repr, unknown))}. {valid} Nothing was sent."
+        )
 
 
 def read_connection(conn_id: str) -> Connection:

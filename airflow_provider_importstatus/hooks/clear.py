@@ -247,7 +247,7 @@ def _to_status(import_id: str, result: Mapping[str, Any], response: Response) ->
     if state is ImportState.SUCCEEDED and any(_activity_state(each) is not state for each in activities):
         state = ImportState.PARTIAL
     return ImportStatus(
-        vendor="clear",
+        vendor=ClearHook.conn_type,
         import_id=import_id,
         state=state,
         vendor_state=response.clean(word, MAX_WORD),

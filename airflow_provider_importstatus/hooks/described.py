@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, cast
@@ -20,7 +19,13 @@ from airflow_provider_importstatus.protocol.described_status import (
 )
 from airflow_provider_importstatus.protocol.description import Auth, Description, is_name
 from airflow_provider_importstatus.protocol.flow import Flow, send_authenticated
-from airflow_provider_importstatus.protocol.messages import Credential, Request, Response, form_request
+from airflow_provider_importstatus.protocol.messages import (
+    Credential,
+    Request,
+    Response,
+    basic_credentials,
+    form_request,
+)
 from airflow_provider_importstatus.protocol.reports import ErrorReport
 from airflow_provider_importstatus.protocol.request_template import IMPORT_ID, RequestTemplate
 from airflow_provider_importstatus.protocol.responses import access_token, parse_count, parse_token_response
@@ -102,7 +107,7 @@ class DescribedHook(ImportStatusHook):
                 return Credential("")
             case "basic":
                 settings.require("login", "password")
-                return Credential(_basic(settings))
+                return Credential(basic_credentials(settings.get_str("login"), settings.get_str("password")))
             case "oauth2_client_credentials":
                 token = settings.get_header("access_token")
                 return Credential(token) if token else None
@@ -248,22 +253,17 @@ def _description(settings: ConnectionSettings) -> Description:
     return cast(DescribedSettings, settings).description
 
 
-def _basic(settings: ConnectionSettings) -> str:
-    user = f"{settings.get_str('login')}:{settings.get_str('password')}"
-    return base64.b64encode(user.encode()).decode()
-
-
 def _with_query(url: str, parameters: Mapping[str, str]) -> str:
     return f"{url}{'&' if '?' in url else '?'}{urlencode(parameters, quote_via=quote, safe='')}"
 
 
 def _token_request(settings: ConnectionSettings, url: str, auth: Auth) -> Request:
     parameters = {"grant_type": "client_credentials", **({"scope": auth.scope} if auth.scope else {})}
-    headers = {}
+    headers, client_id, secret = {}, settings.get_str("login"), settings.get_str("password")
     if auth.encoding == "basic":
-        headers["Authorization"] = f"Basic {_basic(settings)}"
+        headers["Authorization"] = f"Basic {basic_credentials(client_id, secret)}"
     else:
-        parameters |= {"client_id": settings.get_str("login"), "client_secret": settings.get_str("password")}
+        parameters |= {"client_id": client_id, "client_secret": secret}
     if auth.method == "GET":
         return Request("GET", _with_query(url, parameters), {"Accept": "application/json", **headers})
     return form_request(url, parameters).with_headers(headers)

@@ -8,9 +8,14 @@ from typing import Any
 from airflow.providers.common.compat.sdk import AirflowException
 
 from airflow_provider_importstatus.exceptions import ImportSettingsError
+from airflow_provider_importstatus.get_provider_info import get_provider_info
 from airflow_provider_importstatus.hooks.base import ImportStatusHook, read_connection
 
 __all__ = ["hook_for"]
+
+_INFO: Any = get_provider_info()
+#: The connection types of this package; further distributions may have others.
+_TYPES = [entry["connection-type"] for entry in _INFO["connection-types"]]
 
 
 def hook_for(conn_id: str, hook_params: Mapping[str, Any] | None = None) -> ImportStatusHook:
@@ -29,7 +34,7 @@ def hook_for(conn_id: str, hook_params: Mapping[str, Any] | None = None) -> Impo
     if not isinstance(hook, ImportStatusHook):
         raise ImportSettingsError(
             f"Connection {conn_id!r} is of type {connection.conn_type!r}, which has no hook for imports."
-            " Use a connection of a vendor's type, such as clear, tao_advance, zilliant or thalamus."
+            f" Use a connection of a vendor's type, such as {', '.join(_TYPES)}."
         )
     if hook_params is not None and not isinstance(hook_params, Mapping):
         # A template that was rendered as text.

@@ -25,10 +25,10 @@ from airflow_provider_importstatus.protocol.reports import ErrorReport
 from airflow_provider_importstatus.protocol.responses import (
     access_token,
     extract_messages,
+    is_missing,
     parse_count,
     parse_token_response,
     raise_for_status,
-    read_any_json,
     read_json,
 )
 from airflow_provider_importstatus.protocol.settings import ConnectionSettings
@@ -120,8 +120,7 @@ class TaoAdvanceHook(ImportStatusHook):
         """
         path = f"{_prefix(self.settings)}/api/v1/download/{quote_path_segment(import_id)}"
         response = yield from send_authenticated(self, Request("GET", path, ACCEPT_JSON))
-        if response.status == 404:
-            read_any_json(response, DOWNLOAD)  # Raises for a gateway's page.
+        if is_missing(response, DOWNLOAD):
             return ()
         raise_for_status(response, DOWNLOAD)
         signed = Request("GET", find_url(response, DOWNLOAD), is_signed=True)
@@ -131,8 +130,7 @@ class TaoAdvanceHook(ImportStatusHook):
         """Poll the upload once and return its status."""
         path = f"{_prefix(self.settings)}/api/v1/status/{quote_path_segment(import_id)}"
         response = yield from send_authenticated(self, Request("GET", path))
-        if response.status == 404:
-            read_any_json(response, WHAT)  # Raises for a gateway's page.
+        if is_missing(response, WHAT):
             raise ImportNotFoundError(
                 f"TAO Advance knows no upload {import_id!r}. Check that it is the referenceId of the upload"
                 " call, and check host and api_prefix of the connection."

@@ -5,10 +5,8 @@ https://doc.thalamus.global/api-reference/api-rest-json-v4/imports/get-status
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from itertools import islice
 from typing import Any
 from urllib.parse import urlencode
@@ -22,8 +20,15 @@ from airflow_provider_importstatus.exceptions import (
 from airflow_provider_importstatus.hooks.base import ImportStatusHook
 from airflow_provider_importstatus.hooks.connection_form import Advice
 from airflow_provider_importstatus.protocol.flow import Flow, send_authenticated
-from airflow_provider_importstatus.protocol.messages import Credential, Request, Response, quote_path_segment
+from airflow_provider_importstatus.protocol.messages import (
+    Credential,
+    Request,
+    Response,
+    basic_credentials,
+    quote_path_segment,
+)
 from airflow_provider_importstatus.protocol.responses import (
+    MAX_SECRET_LINKS,
     extract_messages,
     flatten,
     other_id,
@@ -31,6 +36,7 @@ from airflow_provider_importstatus.protocol.responses import (
     parse_timestamp,
     raise_for_status,
     read_json,
+    with_secret_links,
 )
 from airflow_provider_importstatus.protocol.settings import ConnectionSettings
 from airflow_provider_importstatus.protocol.submission import read_param, start_import
@@ -68,8 +74,6 @@ WORDS = (
 REJECTION_CODES = frozenset({"invalidtouchpointcode", "touchpointcoderequired"})
 #: Maximum number of error codes read from a response.
 MAX_CODES = 1000
-#: Links that are redacted completely; excerpts cut all others to their host.
-MAX_LINKS, MAX_LINK = 10, 2000
 #: Counts of rows that are missing in the vendor's system after the import.
 BAD_ROWS = ("rowsWithErrors", "rowsRollbacked", "rowsRollbackedWithErrors")
 
@@ -96,8 +100,8 @@ class ThalamusHook(ImportStatusHook):
         """
         settings.require("login", "password", "touchpoint", "token")
         # A document is written `type:number` as a principal, but `type$number` in Basic authentication.
-        user = f"{settings.get_str('login').replace(':', '$')}:{settings.get_str('password')}"
-        basic = base64.b64encode(user.encode()).decode()
+        user = settings.get_str("login").replace(":", "$")
+        basic = basic_credentials(user, settings.get_str("password"))
         token = settings.get_header("token")
         return Credential(f"{settings.get_header('touchpoint')}\n{token}\n{basic}", secrets=(token, basic))
 
@@ -169,7 +173,9 @@ class ThalamusHook(ImportStatusHook):
         response = yield from send_authenticated(
             self, Request("GET", f"{self._api}/import/status/{quote_path_segment(import_id)}")
         )
-        response = _with_secret_link(response)
+        # Who has the link can read the customer's file.
+        links = flatten([(response.parse() or {}).get("url")])
+        response = with_secret_links(response, islice(links, MAX_SECRET_LINKS))
         if response.status == 400 and "invalidid" in _error_codes(response):
             raise _unknown(import_id)
         raise_for_status(response, WHAT)
@@ -198,13 +204,6 @@ def _unknown(import_id: str) -> ImportNotFoundError:
     )
 
 
-def _with_secret_link(response: Response) -> Response:
-    """Return the response with the links to the customer's file among its secrets."""
-    values = islice(flatten([(response.parse() or {}).get("url")]), MAX_LINKS)
-    links = (value for value in values if isinstance(value, str) and len(value) <= MAX_LINK)
-    return replace(response, secrets=(*response.secrets, *links))
-
-
 def _error_codes(response: Response) -> set[str]:
     errors = (response.parse() or {}).get("errors")
     if not errors:
@@ -223,7 +222,7 @@ def _to_status(import_id: str, word: str, data: Mapping[str, Any], response: Res
     if state is ImportState.SUCCEEDED and any(rows != 0 for rows in bad):
         state = ImportState.PARTIAL
     return ImportStatus(
-        vendor="thalamus",
+        vendor=ThalamusHook.conn_type,
         import_id=import_id,
         state=state,
         vendor_state=response.clean(word, MAX_WORD),

@@ -31,12 +31,12 @@ from airflow_provider_importstatus.protocol.reports import ErrorReport
 from airflow_provider_importstatus.protocol.responses import (
     access_token,
     extract_messages,
+    is_missing,
     other_id,
     parse_count,
     parse_timestamp,
     parse_token_response,
     raise_for_status,
-    read_any_json,
     read_json,
 )
 from airflow_provider_importstatus.protocol.settings import ConnectionSettings
@@ -156,8 +156,7 @@ class ZilliantHook(ImportStatusHook):
         path = f"{IMPORT}/{quote_path_segment(mapping_id)}/upload"
         upload = Request("POST", path, body=Upload(file, "text/csv", field="file"))
         response = yield from send_authenticated(self, upload)
-        if response.status == 404:
-            read_any_json(response, UPLOAD)  # Raises for a gateway's page.
+        if is_missing(response, UPLOAD):
             raise ImportRequestError(f"Zilliant knows no mapping {mapping_id!r}. Check mapping_id.")
         raise_for_submission(response, UPLOAD)
         upload_id = find_id(response, UPLOAD, "uploadId")
@@ -186,8 +185,7 @@ class ZilliantHook(ImportStatusHook):
         """Poll the import once, including its report if it has ended, and return its status."""
         path = f"{IMPORT}/{quote_path_segment(import_id)}"
         response = yield from send_authenticated(self, Request("GET", f"{path}/status"))
-        if response.status == 404:
-            read_any_json(response, STATUS)  # Raises for a gateway's page.
+        if is_missing(response, STATUS):
             raise ImportNotFoundError(
                 f"Zilliant knows no import {import_id!r}. Check that it is an importId rather than a"
                 " mappingId or uploadId, and check the host of the connection."
@@ -199,8 +197,7 @@ class ZilliantHook(ImportStatusHook):
             return _to_status(import_id, state, status, {}, response)
         # With SUCCEEDED, rows may be rejected: only the report shows it. Not every import has one.
         response = yield from send_authenticated(self, Request("GET", f"{path}/report"))
-        if response.status == 404:
-            read_any_json(response, REPORT)  # Raises for a gateway's page.
+        if is_missing(response, REPORT):
             return _to_status(import_id, state, status, {}, response)
         raise_for_status(response, REPORT)
         report = read_json(response, REPORT)
@@ -250,7 +247,7 @@ def _to_status(
     response: Response,
 ) -> ImportStatus:
     return ImportStatus(
-        vendor="zilliant",
+        vendor=ZilliantHook.conn_type,
         import_id=import_id,
         state=state,
         vendor_state=response.clean(status["status"], MAX_WORD),

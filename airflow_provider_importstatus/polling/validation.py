@@ -10,6 +10,7 @@ from typing import Any
 from airflow_provider_importstatus.exceptions import ImportSettingsError
 from airflow_provider_importstatus.polling.policy import Action, Policy
 from airflow_provider_importstatus.redaction import storable
+from airflow_provider_importstatus.status import MAX_ID
 
 __all__ = [
     "check_hook_params",
@@ -22,8 +23,6 @@ __all__ = [
     "read_seconds",
 ]
 
-#: Maximum length of an import_id; no vendor's ids are nearly as long.
-MAX_IMPORT_ID = 500
 #: A hundred years: dates and durations overflow soon after.
 MAX_SECONDS = 100 * 365.25 * 24 * 3600
 SECRET_NAMES = ("password", "secret", "token", "credential", "api_key", "apikey")
@@ -43,7 +42,7 @@ def read_import_id(value: Any) -> str:
         raise ImportSettingsError(f"import_id is {'the text None' if text else 'empty'}. {_ID_REMEDY}")
     if "{{" in text or "{%" in text:
         raise ImportSettingsError(f"import_id is a template that was not rendered. {_ID_REMEDY}")
-    if len(text) > MAX_IMPORT_ID:
+    if len(text) > MAX_ID:
         raise ImportSettingsError(f"import_id is a str of {len(text)} characters. {_ID_REMEDY}")
     if storable(text) != text:
         raise ImportSettingsError(f"import_id contains a control character. {_ID_REMEDY}")
@@ -52,7 +51,7 @@ def read_import_id(value: Any) -> str:
 
 def _digits(number: int) -> str:
     # Python does not convert very large numbers to text.
-    return f"{int(number)}" if abs(number) < 10**MAX_IMPORT_ID else "9" * (MAX_IMPORT_ID + 1)
+    return f"{int(number)}" if abs(number) < 10**MAX_ID else "9" * (MAX_ID + 1)
 
 
 _ID_REMEDY = "Give the str or int that the vendor's submit call returned. Nothing was sent."

@@ -25,7 +25,6 @@ from airflow_provider_importstatus.protocol.messages import (
 
 __all__ = [
     "CredentialCache",
-    "authenticate_once",
     "login_rejection_name",
     "refresh_at",
     "token_variable_name",
@@ -98,7 +97,7 @@ class CredentialCache:
                 f"{vendor.hook_name} rejected a credential that it had just issued: {need.reason}."
                 f" Check the permissions and the fields of connection {settings.conn_id!r}."
             )
-        return (yield from authenticate_once(vendor, now))
+        return (yield from _authenticate_once(vendor, now))
 
     def _shared(self, vendor: Vendor, name: str, need: NeedCredential, now: float) -> Flow[Credential]:
         rejected = need.rejected or self.current
@@ -117,7 +116,7 @@ class CredentialCache:
                     " If this persists, either a permission is missing or another application revokes"
                     f" the tokens of connection {vendor.settings.conn_id!r}."
                 )
-        credential = yield from authenticate_once(vendor, now)
+        credential = yield from _authenticate_once(vendor, now)
         return (yield from self._share(name, credential, expected=shared, now=now))
 
     def _confirm(self, vendor: Vendor) -> Flow[None]:
@@ -147,7 +146,7 @@ def _read_back(
     return None if found in (own, expected) else found
 
 
-def authenticate_once(vendor: Vendor, now: float) -> Flow[Credential]:
+def _authenticate_once(vendor: Vendor, now: float) -> Flow[Credential]:
     """Return a new credential, unless the same login was rejected within the last minute in any process."""
     settings = vendor.settings
     name = login_rejection_name(vendor)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -25,6 +24,7 @@ from airflow_provider_importstatus.protocol.responses import (
     parse_timestamp,
     raise_for_status,
     read_any_json,
+    with_secret_links,
 )
 from airflow_provider_importstatus.status import (
     MAX_STAGES,
@@ -40,8 +40,6 @@ __all__ = ["check_cancelled", "effective_status", "read_status"]
 UNAUTHORIZED_WORK = 10_000
 #: Characters of an answer without JSON that `unavailable` is judged by.
 MAX_PLAIN_TEXT = 1000
-#: Links that are redacted completely, and their maximum length; excerpts cut all others to their host.
-MAX_SECRET_LINKS, MAX_LINK = 10, 2000
 #: A longer text is no word of a vendor, in characters.
 LONG_WORD = 1000
 #: The row counts that do not decide about the state.
@@ -92,8 +90,7 @@ def read_status(description: Description, import_id: str, response: Response) ->
     data = read_any_json(response, what)
     _check_ok(description, data, response, what, budget)
     urls = _read_urls(description, data, budget)
-    secret_urls = (url for url in urls if len(url) <= MAX_LINK)
-    response = replace(response, secrets=(*response.secrets, *islice(secret_urls, MAX_SECRET_LINKS)))
+    response = with_secret_links(response, urls)
     word = description.state.search(data, budget)
     state = _read_state(description, word, response, what)
     failed = _search(description.rows.get("failed"), data, budget)

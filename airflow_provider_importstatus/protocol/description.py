@@ -18,7 +18,7 @@ from airflow_provider_importstatus.protocol.description_section import (
 )
 from airflow_provider_importstatus.protocol.expressions import Expression
 from airflow_provider_importstatus.protocol.request_template import IMPORT_ID, PLACEHOLDER, RequestTemplate
-from airflow_provider_importstatus.status import ImportState
+from airflow_provider_importstatus.status import COUNTS, ImportState
 
 __all__ = [
     "MAX_BYTES",
@@ -63,7 +63,6 @@ KEYS = (
     *("unauthorized", "not_found", "unavailable", "report", "cancel", "pace", "sandbox"),
 )
 REQUIRED_KEYS = ("version", "name", "auth", "status", "state")
-COUNTS = ("total", "succeeded", "failed", "skipped")
 #: The states that words may stand for: all but unknown.
 STATES = tuple(state.value for state in ImportState if state is not ImportState.UNKNOWN)
 #: Headers that the credential, the transport or the client sets.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -26,6 +27,7 @@ __all__ = [
     "Response",
     "StoreLoginRejection",
     "StoreSharedToken",
+    "basic_credentials",
     "form_request",
     "json_request",
     "quote_path_segment",
@@ -234,6 +236,11 @@ Effect: TypeAlias = (
     | LoadLoginRejection
     | StoreLoginRejection
 )
+
+
+def basic_credentials(user: str, password: str) -> str:
+    """Return user and password as HTTP Basic authentication sends them (RFC 7617)."""
+    return base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
 def form_request(url: str, fields: Mapping[str, str]) -> Request:

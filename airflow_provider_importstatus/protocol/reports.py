@@ -9,7 +9,7 @@ from typing import Protocol
 from airflow_provider_importstatus.exceptions import ImportSettingsError, ImportStatusError
 from airflow_provider_importstatus.protocol.flow import Flow, Vendor, send_authenticated
 from airflow_provider_importstatus.protocol.messages import Request, Response
-from airflow_provider_importstatus.protocol.responses import raise_for_status, raise_for_storage, read_json
+from airflow_provider_importstatus.protocol.responses import is_missing, raise_for_status, raise_for_storage
 from airflow_provider_importstatus.protocol.transfers import Sink
 
 __all__ = ["ErrorReport", "ReportFolder", "SavedReports", "save_reports"]
@@ -98,8 +98,7 @@ def _fetch(vendor: Reporting, report: ErrorReport, sink: Sink) -> Flow[bool]:
         raise_for_storage(response, what)
         return True
     response = yield from send_authenticated(vendor, request)
-    if response.status == 404:
-        read_json(response, what)  # Raises for a gateway's page.
+    if is_missing(response, what):
         return False
     raise_for_status(response, what)
     return True

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 import pendulum
@@ -25,6 +26,7 @@ __all__ = [
     "access_token",
     "extract_messages",
     "flatten",
+    "is_missing",
     "other_id",
     "parse_count",
     "parse_timestamp",
@@ -34,6 +36,7 @@ __all__ = [
     "read_any_json",
     "read_json",
     "too_many",
+    "with_secret_links",
 ]
 
 #: Besides 5xx: Request Timeout, Too Early, Too Many Requests.
@@ -63,6 +66,8 @@ MAX_ECHO = 100
 _STORAGE_CODE = re.compile(rb"<Code>([A-Za-z]{1,64})</Code>")
 #: Maximum length of a date, in characters.
 MAX_DATE = 64
+#: Links that are redacted completely, and their maximum length; excerpts cut all others to their host.
+MAX_SECRET_LINKS, MAX_LINK = 10, 2000
 
 
 def raise_for_status(response: Response, what: str, check: str = "the import_id and the host") -> None:
@@ -95,6 +100,17 @@ def raise_for_status(response: Response, what: str, check: str = "the import_id 
             # A 404 without JSON is a gateway's, not the vendor's, and may be transient.
             read_any_json(response, what)
     raise ImportRequestError(f"{summary}. The vendor rejected the request: check {check}.")
+
+
+def is_missing(response: Response, what: str) -> bool:
+    """Return whether the vendor says that there is no such resource.
+
+    :raises ImportProtocolError: a 404 without JSON, which is a gateway's
+    """
+    if response.status != 404:
+        return False
+    read_any_json(response, what)
+    return True
 
 
 def raise_for_storage(response: Response, what: str) -> None:
@@ -174,6 +190,12 @@ def _no_json(response: Response, fact: str, quote_body: bool = True) -> ImportPr
     content_type = response.clean(response.headers.get("content-type", "no content type"), 80)
     quoted = f", but {content_type}: {response.excerpt()}" if quote_body else ""
     return ImportProtocolError(f"{fact}{quoted}")
+
+
+def with_secret_links(response: Response, links: Iterable[Any]) -> Response:
+    """Return the response with the first of these links among its secrets."""
+    secrets = (link for link in links if isinstance(link, str) and len(link) <= MAX_LINK)
+    return replace(response, secrets=(*response.secrets, *islice(secrets, MAX_SECRET_LINKS)))
 
 
 def extract_messages(response: Response, *values: Any) -> Messages:

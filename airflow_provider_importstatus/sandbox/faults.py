@@ -17,7 +17,7 @@ from airflow_provider_importstatus.sandbox.fields import (
     read_fields,
 )
 
-__all__ = ["ANY_ROUTE", "FAULT_KINDS", "Fault", "Faults", "read_fault"]
+__all__ = ["Fault", "Faults", "read_fault"]
 
 ANY_ROUTE = "*"
 #: The kinds of faults besides HTTP statuses.

@@ -21,17 +21,10 @@ try:
 except ImportError:  # Airflow 2.11 to 3.1
     from airflow.configuration import conf
 
-from airflow_provider_importstatus.exceptions import (
-    AirflowRescheduleException,
-    ImportFailedError,
-)
+from airflow_provider_importstatus.exceptions import AirflowRescheduleException, ImportFailedError
 from airflow_provider_importstatus.polling.memory import PollMemory
-from airflow_provider_importstatus.polling.reporting import (
-    RESULT_KEY,
-)
-from airflow_provider_importstatus.polling.schedule import (
-    MIN_RESUME_DELAY,
-)
+from airflow_provider_importstatus.polling.reporting import RESULT_KEY
+from airflow_provider_importstatus.polling.schedule import MIN_RESUME_DELAY
 from airflow_provider_importstatus.polling.validation import (
     check_hook_params,
     check_interval,

@@ -24,10 +24,10 @@ from airflow_provider_importstatus.protocol.transfers import Upload
 from airflow_provider_importstatus.transports.body import ACCEPT_ENCODING, Body, plain_headers
 from airflow_provider_importstatus.transports.deadline import Deadline, DeadlineAdapter, DeadlinePassedError
 from airflow_provider_importstatus.transports.tls import (
+    causes,
     certificate_error,
     environment_error,
     root_cause,
-    underlying_error,
 )
 from airflow_provider_importstatus.transports.upload import UploadBody
 from airflow_provider_importstatus.transports.url_secrecy import hidden_path, hidden_queries, without_cause
@@ -158,7 +158,7 @@ def _within(
         unavailable.is_unsent = is_unconnected
         raise unavailable from error
     except (requests.RequestException, ValueError) as error:
-        if isinstance(underlying_error(error), urllib3.exceptions.InvalidHeader):
+        if any(isinstance(cause, urllib3.exceptions.InvalidHeader) for cause in causes(error)):
             raise ImportUnavailableError(f"{where} got an invalid HTTP response: InvalidHeader.") from error
         # Its text quotes headers and thus credentials.
         raise ImportRequestError(f"{where} cannot be sent: {type(error).__name__}.") from None
@@ -203,18 +203,12 @@ def _chunks(reply: requests.Response, *, decode: bool) -> Iterator[bytes]:
 
 def _is_unconnected(error: BaseException) -> bool:
     """Return whether no connection was established, so that nothing was sent."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, requests.ConnectTimeout | NewConnectionError | ConnectTimeoutError):
-            return True
-        cause = underlying_error(cause)
-    return False
+    unconnected = (requests.ConnectTimeout, NewConnectionError, ConnectTimeoutError)
+    return any(isinstance(cause, unconnected) for cause in causes(error))
 
 
 def _tls_error(error: BaseException, where: str) -> ImportStatusError:
-    cause: BaseException | None = error
-    while cause is not None:
+    for cause in causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return certificate_error(where, cause)
-        cause = underlying_error(cause)
     return ImportUnavailableError(f"{where} got no response: {root_cause(error)}.")

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Iterator
 from pathlib import Path
 
 from airflow_provider_importstatus.exceptions import ImportRequestError, ImportSettingsError
 
-__all__ = ["ca_context", "certificate_error", "environment_error", "root_cause", "underlying_error"]
+__all__ = ["ca_context", "causes", "certificate_error", "environment_error", "root_cause"]
 
 
 def root_cause(error: BaseException) -> str:
     """Return a description of the root cause that contains no URLs or headers."""
-    bottom = error
-    while cause := underlying_error(bottom):
-        bottom = cause
+    *_, bottom = causes(error)
     # An error's own text may contain URLs and headers; the operating system's texts do not.
     reason = (
         getattr(bottom, "reason", None)
@@ -24,10 +23,13 @@ def root_cause(error: BaseException) -> str:
     return f"{type(error).__name__}, {reason or type(bottom).__name__}"
 
 
-def underlying_error(error: BaseException) -> BaseException | None:
-    """Return the error that led to this one, wherever the library keeps it."""
-    candidates = (getattr(error, "reason", None), *error.args, error.__cause__, error.__context__)
-    return next((one for one in candidates if isinstance(one, BaseException)), None)
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """Return the error, the one that led to it, and so on, wherever the libraries keep them."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        candidates = (getattr(cause, "reason", None), *cause.args, cause.__cause__, cause.__context__)
+        cause = next((one for one in candidates if isinstance(one, BaseException)), None)
 
 
 def certificate_error(where: str, error: ssl.SSLCertVerificationError) -> ImportRequestError:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from airflow_provider_importstatus.status import COUNTS
+
 __all__ = ["is_storable", "well_typed"]
 
 #: The largest integer that JavaScript represents exactly.
@@ -26,7 +28,7 @@ def well_typed(value: Any) -> dict[str, Any] | None:
         "import_id": import_id,
         "state": _text(value.get("state")) or "unknown",
         "vendor_state": _text(value.get("vendor_state")) or "",
-        "rows": {name: _count(rows.get(name)) for name in ("total", "succeeded", "failed", "skipped")},
+        "rows": {name: _count(rows.get(name)) for name in COUNTS},
         "progress": _fraction(value.get("progress")),
         "messages": [text for one in _list(value.get("messages")) if (text := _text(one))],
         "more_messages": _count(value.get("more_messages")) or 0,

@@ -12,7 +12,7 @@ from airflow_provider_importstatus.hooks.lookup import hook_for
 from airflow_provider_importstatus.sandbox import Sandbox
 from airflow_provider_importstatus.status import ImportStatus
 
-from ..conftest import Connect
+from ..conftest import VENDORS, Connect
 from .conftest import Shell
 
 pytestmark = pytest.mark.usefixtures("connections")
@@ -41,7 +41,7 @@ def test_the_exit_status_says_how_the_import_stands(
     assert ended.err == ""
 
 
-@pytest.mark.parametrize("vendor", ["clear", "tao_advance", "zilliant", "thalamus"])
+@pytest.mark.parametrize("vendor", VENDORS)
 def test_json_is_the_dictionary_of_the_status(shell: Shell, sandbox: Sandbox, vendor: str) -> None:
     import_id = sandbox.submit(vendor, ends="partial", seconds=0)
     ended = shell("poll", f"{vendor}_default", import_id, "--output", "json")

@@ -33,7 +33,7 @@ from tests.sensors.tasks import Store, TaskInstance
 
 from .measures import BareLoop, Lateness, Memory
 from .oracle import right_outcome
-from .plan import Plan
+from .plan import OPERATORS, Plan
 
 __all__ = ["Campaign", "End", "run_campaign"]
 
@@ -164,10 +164,11 @@ def _fields(lane: str, url: str, plan: Plan) -> dict[str, Any]:
         "zilliant": {"token_response": {"access_token": SECRET, "signature": SECRET}},
         "thalamus": {"touchpoint": "shop", "token": SECRET},
     }
-    own = extra.get(plan.vendor, {"description": plan.vendor})
+    is_described = plan.vendor not in OPERATORS
+    own = {"description": plan.vendor} if is_described else extra[plan.vendor]
     limits = {"timeout": plan.request_timeout, "transfer_timeout": plan.request_timeout}
     return {
-        "conn_type": plan.vendor if plan.vendor in extra else "import_api",
+        "conn_type": "import_api" if is_described else plan.vendor,
         "host": url,
         # A login says whose it is.
         "login": "user" if plan.vendor in ("thalamus", "zendesk") else lane,

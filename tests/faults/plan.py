@@ -8,13 +8,15 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from airflow_provider_importstatus.sandbox.vendors import registry
+
 from .answers import ENDS, GOING_ON, VENDORS
 from .kinds import KINDS, STATIC
 
 __all__ = ["OPERATORS", "Plan", "Step", "draw"]
 
 #: The vendors that files can be submitted to.
-OPERATORS = ("clear", "tao_advance", "zilliant", "thalamus")
+OPERATORS = tuple(vendor.name for vendor in registry.VENDORS)
 #: Waits that share a connection, and thus an outage and a limit, in an event loop.
 LANE = 8
 #: One in so many waits meets an error that never passes, or one that ends it at once.

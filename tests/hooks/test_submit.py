@@ -123,12 +123,6 @@ def sent(vendor: str, *replies: Any, **params: Any) -> tuple[list[Request], str]
 every_vendor = pytest.mark.parametrize("vendor", SUBMISSIONS)
 
 
-def test_every_vendor_is_tested() -> None:
-    assert set(SUBMISSIONS) == {
-        name for name, hook in HOOKS.items() if hook.submit is not ImportStatusHook.submit
-    }
-
-
 # The requests.
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from airflow_provider_importstatus.commands import describe
 from airflow_provider_importstatus.commands.run import Output
+from airflow_provider_importstatus.commands.table import format_table
 from airflow_provider_importstatus.exceptions import ImportSettingsError
 
 from ..hostile_texts import HOSTILE, is_line, params
@@ -63,7 +64,7 @@ def test_what_describe_prints_is_lines(tmp_path: Path, text: str, place: tuple[s
         assert len(stderr.getvalue()) < 10_000
         return
     subjects = loaded.explain()
-    output.result(describe.format_explanation(subjects))
+    output.result(format_table(subjects))
     lines = stdout.getvalue().removesuffix("\n").split("\n")
     assert all(map(is_line, lines))
     # No text looks like another subject.

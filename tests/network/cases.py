@@ -8,13 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 from ..conftest import VENDORS as VENDORS
+from ..conftest import Connect as Connect
+from ..conftest import Poll as Poll
 from .servers import Server, answer
 
 #: Vendors with a login that returns a token; Clear's token is in its connection, Thalamus has none.
 WITH_LOGIN = ("tao_advance", "zilliant")
 
-Connect = Callable[..., str]
-Poll = Callable[..., Any]
 #: Poll an import repeatedly with the same hook and the same pool.
 KeepPolling = Callable[[str, str], Any]
 Serve = Callable[..., Server]

@@ -39,8 +39,7 @@ def any_vendor(seen: Seen) -> list[bytes | float]:
 @pytest.mark.parametrize(
     ("vendor", "import_id", "quoted"),
     [("thalamus", *way) for way in IDS.values()]
-    + [(vendor, *IDS["slash"]) for vendor in ("tao_advance", "zilliant")]
-    + [(vendor, *IDS["unicode"]) for vendor in ("tao_advance", "zilliant")],
+    + [(vendor, *IDS[name]) for vendor in PATHS if vendor != "thalamus" for name in ("slash", "unicode")],
 )
 def test_an_id_reaches_the_vendor_as_one_path_segment(
     connect: Connect, serve: Serve, poll: Poll, vendor: str, import_id: str, quoted: str
@@ -74,7 +73,8 @@ def test_an_id_of_dots_is_rejected_before_any_request(
 
 
 @pytest.mark.parametrize("import_id", ["a/b c", "é"])
-@pytest.mark.parametrize("vendor", ["clear", "tao_advance", "zilliant"])
+# Thalamus' ids are numbers.
+@pytest.mark.parametrize("vendor", [vendor for vendor in VENDORS if vendor != "thalamus"])
 @pytest.mark.usefixtures("connections")
 def test_an_import_with_special_characters_in_its_id_is_found(
     sandbox: Sandbox, poll: Poll, vendor: str, import_id: str

@@ -20,7 +20,7 @@ from airflow_provider_importstatus.exceptions import (
 from airflow_provider_importstatus.hooks.lookup import hook_for
 from airflow_provider_importstatus.sandbox import Sandbox
 
-from .cases import VENDORS, Connect, Serve
+from .cases import Connect, Serve
 from .servers import Seen, Server, answer, trickled
 
 MEBIBYTE = 1024 * 1024
@@ -394,7 +394,3 @@ def test_a_large_report_is_not_held_in_memory(sandbox: Sandbox, tmp_path: Path, 
     finally:
         tracemalloc.stop()
     assert (Path(path).stat().st_size, peak < 16 * MEBIBYTE) == (40 * MEBIBYTE, True)
-
-
-def test_every_vendor_with_reports_is_tested() -> None:
-    assert set(VENDORS) - set(FILES) == {"thalamus"}

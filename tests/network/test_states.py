@@ -76,15 +76,16 @@ def test_a_poll_returns_the_state_of_the_import(
     assert word in (None, status.vendor_state)
 
 
-@pytest.mark.parametrize(
-    ("vendor", "rows"),
-    [
-        ("clear", RowCounts()),
-        ("tao_advance", RowCounts(total=50)),
-        ("zilliant", RowCounts(total=50, failed=4)),
-        ("thalamus", RowCounts(total=50, succeeded=44, failed=4, skipped=2)),
-    ],
-)
+#: What each vendor reports of 50 rows, of which 4 are rejected and 2 skipped.
+ROWS = {
+    "clear": RowCounts(),
+    "tao_advance": RowCounts(total=50),
+    "zilliant": RowCounts(total=50, failed=4),
+    "thalamus": RowCounts(total=50, succeeded=44, failed=4, skipped=2),
+}
+
+
+@pytest.mark.parametrize(("vendor", "rows"), ROWS.items(), ids=ROWS)
 @pytest.mark.usefixtures("connections")
 def test_row_counts_are_those_the_vendor_reports(
     sandbox: Sandbox, poll: Poll, vendor: str, rows: RowCounts

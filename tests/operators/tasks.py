@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,8 +16,6 @@ from tests.sensors.tasks import Store, TaskInstance
 __all__ = ["Job", "Store", "write_file"]
 
 VENDOR = "tao_advance"
-#: Writes a file whose first line chooses how its import goes: `write_file(ends="partial")`.
-WriteFile = Callable[..., Path]
 
 
 @dataclass

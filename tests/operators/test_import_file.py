@@ -33,12 +33,11 @@ from airflow_provider_importstatus.operators.import_file import (
 from airflow_provider_importstatus.sandbox import Sandbox
 from airflow_provider_importstatus.sandbox.vendors.zilliant import CREDENTIALS as ZILLIANT
 
-from ..conftest import Logged
+from ..conftest import ENDLESS, Logged
 from .tasks import VENDOR, Job, Store, TriedTaskInstance, write_file
 
 pytestmark = pytest.mark.usefixtures("connections")
 
-ENDLESS = {"seconds": 1000, "queued": 0}
 #: A wait that ends at once, as if the worker were killed after the first poll.
 INTERRUPTED: dict[str, Any] = {"timeout": 0}
 

@@ -17,7 +17,7 @@ DECLARED: list[str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["proj
 #: What Airflow 2.11.0 needs without saying so: with a later one, it knows no local files.
 OLDEST = ("universal-pathlib<0.3",)
 #: What the tests need. The dependencies that they share with us stay as they are.
-FOR_TESTS = ("apache-airflow-providers-standard", "hypothesis", "pytest", "pytest-xdist")
+FOR_TESTS = ("hypothesis", "pytest", "pytest-xdist")
 #: Tests that use what each dependency is needed for, without an Airflow that runs.
 TESTS = (
     "test_contract.py",

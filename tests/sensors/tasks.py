@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,11 +13,9 @@ from airflow.providers.common.compat.sdk import DAG, TaskDeferred
 from airflow_provider_importstatus.sandbox import Sandbox
 from airflow_provider_importstatus.sensors.import_status import ImportStatusSensor
 
+from ..conftest import ENDLESS as ENDLESS
 from ..conftest import VENDORS as VENDORS
-
-Connect = Callable[..., str]
-
-ENDLESS: dict[str, Any] = {"seconds": 1000, "queued": 0}
+from ..conftest import Connect as Connect
 
 
 @dataclass

@@ -20,7 +20,7 @@ from airflow_provider_importstatus.triggers.import_status import ImportStatusTri
 from ..network.servers import Seen, Server, answer
 from ..vendors import SAMPLES
 from ..vendors.samples import SECRET
-from .tasks import VENDORS, Connect, TaskInstance, fired, resume, run, sensor
+from .tasks import Connect, TaskInstance, fired, resume, run, sensor
 
 pytestmark = pytest.mark.usefixtures("no_refresh_delays")
 
@@ -221,7 +221,3 @@ def test_an_unusable_secret_is_not_revealed_either(
     with pytest.raises(ImportSettingsError) as error:
         run(sensor(connect(vendor_name, **fields)))
     assert "MARKER" not in "".join(traceback.format_exception(error.value))
-
-
-def test_every_vendor_is_tested() -> None:
-    assert {case.partition("-")[0] for case in PLANTED} == {*VENDORS, "import_api"}

@@ -12,6 +12,7 @@ import pytest
 from airflow_provider_importstatus.sandbox import Sandbox
 from airflow_provider_importstatus.triggers.import_status import ImportStatusTrigger
 
+from ..conftest import VENDORS
 from .waits import SOON, Fire, waiting
 
 #: What version 0.1.0 stored for a deferred task. Such rows survive upgrades: never change this.
@@ -91,7 +92,7 @@ def test_a_wait_of_a_later_release_still_works(sandbox: Sandbox, fire: Fire) -> 
 
 @pytest.mark.usefixtures("connections")
 def test_a_serialized_trigger_contains_nothing_of_the_connection(sandbox: Sandbox) -> None:
-    texts = json.dumps([waiting(vendor, "7").serialize() for vendor in ("clear", "zilliant", "thalamus")])
+    texts = json.dumps([waiting(vendor, "7").serialize() for vendor in VENDORS])
     for connection in sandbox.connections.values():
         assert connection["password"] not in texts
 

@@ -8,11 +8,12 @@ from typing import Any
 
 from airflow_provider_importstatus.triggers.import_status import ImportStatusTrigger
 
-Connect = Callable[..., str]
+from ..conftest import ENDLESS as ENDLESS
+from ..conftest import Connect as Connect
+
 Fire = Callable[[ImportStatusTrigger], dict[str, Any]]
 
-#: An import that never ends, and one that ends soon.
-ENDLESS: dict[str, Any] = {"seconds": 1000, "queued": 0}
+#: The scenario of an import that ends soon.
 SOON: dict[str, Any] = {"seconds": 0.2, "queued": 0}
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-import requests
 from playwright.sync_api import Locator, Page, expect
 
 from airflow_provider_importstatus.get_provider_info import get_provider_info
@@ -20,6 +19,7 @@ from airflow_provider_importstatus.sandbox.vendors.tao import CREDENTIALS as TAO
 from airflow_provider_importstatus.sandbox.vendors.thalamus import CREDENTIALS as THALAMUS
 from airflow_provider_importstatus.sandbox.vendors.zilliant import CREDENTIALS as ZILLIANT
 
+from ..sandbox.clients import Client, clear_token
 from ..vendors.described import TAO
 from .conftest import Screenshot
 
@@ -51,11 +51,8 @@ def vendors() -> Iterator[Sandbox]:
 @pytest.fixture(scope="module")
 def access_token(vendors: Sandbox) -> str:
     """Return a token that Clear accepts."""
-    headers = {"x-clear-client-secret": CLEAR.client_secret}
-    with requests.Session() as session:
-        session.trust_env = False
-        answer = session.get(f"{vendors.url}/integration/v1/authz/token", headers=headers, timeout=5)
-    return str(answer.json()["access_token"])
+    with Client(vendors.url) as client:
+        return clear_token(client)
 
 
 @pytest.fixture

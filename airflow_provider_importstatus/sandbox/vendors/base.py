@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from aiohttp import web
 
+from airflow_provider_importstatus.sandbox.csv_file import CsvFile
 from airflow_provider_importstatus.sandbox.fields import COUNT, TEXT, FieldType
 from airflow_provider_importstatus.sandbox.imports import File, Imports, Snapshot
 from airflow_provider_importstatus.sandbox.routes import Route
@@ -28,6 +29,7 @@ __all__ = [
     "UNDOCUMENTED_STATE",
     "Tokens",
     "Vendor",
+    "oauth_error",
     "read_form",
     "read_json",
     "utc_datetime",
@@ -112,6 +114,12 @@ class Vendor(ABC):
         chosen = parse_header(request.headers.get(SCENARIO_HEADER, ""))
         return self.start({**parse_first_line(file.first_line), **chosen}, file)
 
+    def share(self, snapshot: Snapshot, name: str, file: CsvFile, seconds: int) -> str:
+        """Store a file of an import, and return a URL that allows its download for that many seconds."""
+        path = f"/{self.name}/{snapshot.id}/{name}"
+        self.state.storage.store(path, file)
+        return self.state.storage.sign("GET", path, seconds)
+
     def new_id(self) -> str:
         """Return an unused import id."""
         return str(uuid.uuid4())
@@ -138,6 +146,12 @@ async def read_json(request: web.Request) -> Mapping[str, Any]:
     except ValueError:
         return {}
     return body if isinstance(body, dict) else {}
+
+
+def oauth_error(status: int, error: str, description: str = "") -> web.Response:
+    """Return an OAuth error response (RFC 6749, section 5.2)."""
+    body = {"error": error, "error_description": description or error.replace("_", " ")}
+    return web.json_response(body, status=status)
 
 
 def utc_datetime(timestamp: float) -> datetime:

@@ -155,7 +155,7 @@ class ClearVendor(Vendor):
         if content_type is None or "/" in filename:
             detail = f"filename must end in one of {', '.join(FILE_TYPES)}"
             return _envelope("Not acceptable", status=406, detail=detail)
-        path = f"/clear/{uuid.uuid4()}/{filename}"
+        path = f"/{self.name}/{uuid.uuid4()}/{filename}"
         url = self.state.storage.sign("PUT", path, UPLOAD_SECONDS, content_type)
         return _envelope("Pre-signed URL generated", result={"status": "OK", "preSignedUrl": url})
 
@@ -232,11 +232,9 @@ class ClearVendor(Vendor):
         return [transformation, ingestion]
 
     def _error_report(self, snapshot: Snapshot) -> str:
-        path = f"/clear/{snapshot.id}/error-report.csv"
         extra = snapshot.scenario.extra
         report = CsvFile("error", rejection_messages(snapshot.scenario), extra["report_kib"])
-        self.state.storage.store(path, report)
-        return self.state.storage.sign("GET", path, extra["report_seconds"])
+        return self.share(snapshot, "error-report.csv", report, extra["report_seconds"])
 
 
 def _task_id(request: web.Request) -> str | None:

@@ -32,11 +32,12 @@ from airflow_provider_importstatus.sandbox.uploads import read_body, read_form_f
 from airflow_provider_importstatus.sandbox.vendors.base import (
     REPORT_FIELDS,
     Vendor,
+    oauth_error,
     read_form,
     utc_datetime,
 )
 
-__all__ = ["DescribedVendor", "described_vendor"]
+__all__ = ["described_vendor"]
 
 #: Lifetime of an error report's URL in seconds.
 REPORT_SECONDS = 3600
@@ -149,7 +150,7 @@ class DescribedVendor(Vendor):
     def error(self, route: str, status: int) -> web.Response:
         """Return an OAuth error on the token call, elsewhere JSON with a message."""
         if route == "token":
-            return _oauth_error(status, "server_error" if status >= 500 else "invalid_request")
+            return oauth_error(status, "server_error" if status >= 500 else "invalid_request")
         return web.json_response(self._answers.message(f"HTTP {status}"), status=status)
 
     def connection(self, url: str) -> dict[str, Any]:
@@ -180,16 +181,16 @@ class DescribedVendor(Vendor):
         """Issue a token for the client credentials grant (RFC 6749, section 4.4)."""
         form = request.query if request.method == "GET" else await read_form(request)
         if form.get("grant_type") != "client_credentials":
-            return _oauth_error(400, "unsupported_grant_type")
+            return oauth_error(400, "unsupported_grant_type")
         if form.get("scope") != self._auth.get("scope"):
-            return _oauth_error(400, "invalid_scope")
+            return oauth_error(400, "invalid_scope")
         client = (form.get("client_id"), form.get("client_secret"))
         if self._auth.get("encoding") == "basic":
             is_client = request.headers.get("Authorization") == self._basic() and client == (None, None)
         else:
             is_client = client == (self._login, self._password)
         if not is_client:
-            return _oauth_error(401, "invalid_client")
+            return oauth_error(401, "invalid_client")
         token = f"{self.name}-sandbox-token-{secrets.token_hex(16)}"
         self.tokens.issue(token, self._login)
         lifetime = int(self.state.token_seconds)
@@ -253,10 +254,8 @@ class DescribedVendor(Vendor):
         extra = snapshot.scenario.extra
         if "report_seconds" not in extra:
             return None
-        path = f"/{self.name}/{snapshot.id}/error-report.csv"
-        messages = rejection_messages(snapshot.scenario)
-        self.state.storage.store(path, CsvFile("error", messages, extra["report_kib"]))
-        return self.state.storage.sign("GET", path, extra["report_seconds"])
+        report = CsvFile("error", rejection_messages(snapshot.scenario), extra["report_kib"])
+        return self.share(snapshot, "error-report.csv", report, extra["report_seconds"])
 
     async def _find(self, call: DescribedCall, request: web.Request) -> Snapshot:
         self._authenticate(request)
@@ -299,8 +298,3 @@ class DescribedVendor(Vendor):
 
     def _token_path(self) -> str:
         return urlsplit(self._auth.get("token_url") or "").path or TOKEN_PATH
-
-
-def _oauth_error(status: int, error: str) -> web.Response:
-    body: dict[str, Any] = {"error": error, "error_description": error.replace("_", " ")}
-    return web.json_response(body, status=status)

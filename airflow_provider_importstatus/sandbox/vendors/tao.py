@@ -28,6 +28,7 @@ from airflow_provider_importstatus.sandbox.vendors.base import (
     REPORT_FIELDS,
     UNDOCUMENTED_STATE,
     Vendor,
+    oauth_error,
     read_form,
 )
 
@@ -98,7 +99,7 @@ class TaoAdvanceVendor(Vendor):
     def error(self, route: str, status: int) -> web.Response:
         """Return an OAuth error on the token call; elsewhere plain text for a 401, JSON for the rest."""
         if route == "token":
-            return _oauth_error(status, "server_error" if status >= 500 else "invalid_request")
+            return oauth_error(status, "server_error" if status >= 500 else "invalid_request")
         if status == 401:
             return web.Response(status=401, text="Access Denied", content_type="text/plain")
         return _message(status, MESSAGES.get(status, f"Sandbox error {status}"))
@@ -122,10 +123,10 @@ class TaoAdvanceVendor(Vendor):
         """
         form = await read_form(request)
         if form.get("grant_type") != "client_credentials":
-            return _oauth_error(400, "unsupported_grant_type")
+            return oauth_error(400, "unsupported_grant_type")
         scope = CREDENTIALS.scopes.get((str(form.get("client_id")), str(form.get("client_secret"))))
         if scope is None:
-            return _oauth_error(401, "invalid_client")
+            return oauth_error(401, "invalid_client")
         token = f"tao-sandbox-token-{secrets.token_hex(16)}"
         self.tokens.issue(token, scope)
         answer = {"access_token": token, "token_type": "Bearer", "expires_in": int(self.state.token_seconds)}
@@ -168,10 +169,9 @@ class TaoAdvanceVendor(Vendor):
         https://userguide.taotesting.com/developer-documentation/latest/public/download-results-via-api
         """
         snapshot = self._find(request)
-        path = f"/tao_advance/{snapshot.id}/result.csv"
         extra = snapshot.scenario.extra
-        self.state.storage.store(path, CsvFile("message", _messages(snapshot), extra["report_kib"]))
-        url = self.state.storage.sign("GET", path, extra["report_seconds"])
+        file = CsvFile("message", _messages(snapshot), extra["report_kib"])
+        url = self.share(snapshot, "result.csv", file, extra["report_seconds"])
         return web.json_response({"result": {"url": url}})
 
     def _find(self, request: web.Request) -> Snapshot:
@@ -200,8 +200,3 @@ def _messages(snapshot: Snapshot) -> list[str]:
 
 def _message(status: int, message: str) -> web.Response:
     return web.json_response({"message": message}, status=status)
-
-
-def _oauth_error(status: int, error: str) -> web.Response:
-    body: dict[str, Any] = {"error": error, "error_description": error.replace("_", " ")}
-    return web.json_response(body, status=status)

@@ -188,9 +188,7 @@ class ThalamusVendor(Vendor):
         return web.json_response(record(snapshot, self._url(snapshot)))
 
     def _url(self, snapshot: Snapshot) -> str:
-        path = f"/thalamus/{snapshot.id}/{snapshot.file.name}"
-        self.state.storage.store(path, CsvFile("code,quantity"))
-        return self.state.storage.sign("GET", path, FILE_SECONDS)
+        return self.share(snapshot, snapshot.file.name, CsvFile("code,quantity"), FILE_SECONDS)
 
     def _authenticate(self, request: web.Request) -> None:
         """Require a known touchpoint with its token, and then a known user.

@@ -31,6 +31,7 @@ from airflow_provider_importstatus.sandbox.vendors.base import (
     REPORT_FIELDS,
     UNDOCUMENTED_STATE,
     Vendor,
+    oauth_error,
     read_form,
     read_json,
     utc_datetime,
@@ -99,7 +100,7 @@ class ZilliantVendor(Vendor):
     def error(self, route: str, status: int) -> web.Response:
         """Return Salesforce's OAuth error on the login, JSON with a message elsewhere."""
         if route == "token":
-            return _oauth_error("invalid_request", f"HTTP {status}", status)
+            return oauth_error(status, "invalid_request", f"HTTP {status}")
         return _message(status, f"HTTP {status}")
 
     def connection(self, url: str) -> dict[str, Any]:
@@ -134,13 +135,13 @@ class ZilliantVendor(Vendor):
         is_urlencoded = request.content_type == "application/x-www-form-urlencoded"
         form = await read_form(request) if is_urlencoded else {}
         if form.get("grant_type") != "password":
-            return _oauth_error("unsupported_grant_type", "grant type not supported")
+            return oauth_error(400, "unsupported_grant_type", "grant type not supported")
         client = (CREDENTIALS.client_id, CREDENTIALS.client_secret)
         if (form.get("client_id"), form.get("client_secret")) != client:
-            return _oauth_error("invalid_client", "invalid client credentials")
+            return oauth_error(400, "invalid_client", "invalid client credentials")
         user = (CREDENTIALS.username, CREDENTIALS.password)
         if (form.get("username"), form.get("password")) != user:
-            return _oauth_error("invalid_grant", "authentication failure")
+            return oauth_error(400, "invalid_grant", "authentication failure")
         answer = {
             "access_token": f"zilliant-sandbox-token-{secrets.token_hex(16)}",
             "instance_url": "https://salesforce.sandbox.example",
@@ -282,7 +283,3 @@ def _date(timestamp: float) -> str:
 
 def _message(status: int, message: str) -> web.Response:
     return web.json_response({"status": status, "message": message}, status=status)
-
-
-def _oauth_error(error: str, description: str, status: int = 400) -> web.Response:
-    return web.json_response({"error": error, "error_description": description}, status=status)

@@ -7,18 +7,10 @@ from typing import Any
 
 import pendulum
 from airflow.sdk import DAG
-from cases import INTERVAL, SIZE, Case, cases
+from cases import INTERVAL, SIZE, SUBMIT_PARAMS, Case, cases
 
 from airflow_provider_importstatus.operators.import_file import ImportFileOperator
 from airflow_provider_importstatus.sensors.import_status import ImportStatusSensor
-
-#: The vendors' own parameters of a submission. The sandbox has the mapping from the start.
-SUBMIT_PARAMS: dict[str, dict[str, Any]] = {
-    "clear": {"template_type": "SALES"},
-    "tao_advance": {},
-    "zilliant": {"mapping_id": "00000000-2111-4000-8000-000000000001"},
-    "thalamus": {"type": 25011},
-}
 
 
 def add(case: Case) -> None:
