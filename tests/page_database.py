@@ -19,11 +19,27 @@ from uuid6 import uuid7
 from airflow_provider_importstatus.polling.reporting import XCOM_KEY, LatestStatus
 from airflow_provider_importstatus.status import ImportState, ImportStatus
 
-__all__ = ["IS_BY_TRY", "add_run", "add_task", "add_wait", "database"]
+__all__ = ["DAG", "IS_BY_TRY", "TASK", "add_run", "add_task", "add_wait", "database"]
 
 #: Whether this Airflow stores the XComs of each try (3.4 and later).
 IS_BY_TRY = hasattr(xcom, "XComModelV2")
 NOW = datetime.now(UTC)
+#: Values of the columns of a DAG and of a task instance that must have one.
+DAG: dict[str, Any] = {
+    "is_paused": True,
+    "is_stale": False,
+    "fileloc": "",
+    "max_active_tasks": 16,
+    "max_consecutive_failed_dag_runs": 0,
+    "has_task_concurrency_limits": False,
+}
+TASK: dict[str, Any] = {
+    "pool": "default_pool",
+    "pool_slots": 1,
+    "max_tries": 0,
+    "try_number": 1,
+    "priority_weight": 1,
+}
 
 
 @contextmanager
@@ -52,11 +68,10 @@ def add_task(
     session: Session, run: Any, *, task_id: str = "wait", state: str | None = "success", **more: Any
 ) -> Any:
     """Add a task instance to a run; return its id."""
-    values = {"pool": "default_pool", "pool_slots": 1, "max_tries": 0, "try_number": 1, "priority_weight": 1}
     task = {"dag_id": run["dag_id"], "run_id": run["run_id"], "task_id": task_id, "state": state}
     index = "region_index" if IS_BY_TRY else "map_index"
     task_instance = TaskInstance.__table__
-    session.execute(insert(TaskInstance).values(**values | task | {index: -1} | more))
+    session.execute(insert(TaskInstance).values(**TASK | task | {index: -1} | more))
     return session.scalar(select(task_instance.c.id).order_by(task_instance.c.id.desc()).limit(1))
 
 

@@ -474,6 +474,14 @@ def test_no_response_runs_anything_if_a_browser_opens_it_by_itself(
     assert response.headers["x-content-type-options"] == "nosniff"
 
 
+def test_the_script_has_a_label_for_every_state() -> None:
+    script = TestClient(mounted()).get("/importstatus/static/imports.js").text
+    (states,) = re.findall(r"^const STATES = \{\n(.*?)^\};$", script, re.MULTILINE | re.DOTALL)
+    (over,) = re.findall(r"^const OVER = \[(.*)\];$", script, re.MULTILINE)
+    assert re.findall(r"^  (\w+):", states, re.MULTILINE) == [*ImportState]
+    assert re.findall(r"\w+", over) == [state for state in ImportState if state.is_terminal]
+
+
 @pytest.mark.parametrize(
     "path",
     ["%2e%2e/endpoint.py", "..%2fendpoint.py", "..%2f..%2fplugin.py", "//etc/passwd", "%00", "x<script>"],

@@ -12,7 +12,7 @@ from airflow_provider_importstatus.status import ImportState
 from airflow_provider_importstatus.ui.query import MAX_IMPORTS
 from airflow_provider_importstatus.version_compat import is_airflow
 
-from ..page_database import add_run, add_wait
+from ..page_database import DAG, add_run, add_wait
 
 __all__ = [
     *("HAS_TEAMS", "HIDDEN", "HIDDEN_RUN", "HIDDEN_TEAM", "VISIBLE", "VISIBLE_RUN", "VISIBLE_TEAM"),
@@ -25,14 +25,6 @@ VISIBLE_TEAM, HIDDEN_TEAM = "open_team", "hidden_team"
 #: Whether this Airflow's auth managers know teams.
 HAS_TEAMS = is_airflow(3, 3)
 
-_DAG = {
-    "is_paused": True,
-    "is_stale": False,
-    "fileloc": "",
-    "max_active_tasks": 16,
-    "max_consecutive_failed_dag_runs": 0,
-    "has_task_concurrency_limits": False,
-}
 _ENDS = (ImportState.SUCCEEDED, ImportState.PARTIAL, ImportState.FAILED)
 _TASKS_OF_A_RUN = 100
 
@@ -55,7 +47,7 @@ def add_dags(session: Session) -> None:
         session.add(bundle)
         session.flush()
         for dag_id in dag_ids:
-            session.execute(insert(DagModel).values(dag_id=dag_id, bundle_name=bundle.name, **_DAG))
+            session.execute(insert(DagModel).values(dag_id=dag_id, bundle_name=bundle.name, **DAG))
     session.commit()
 
 

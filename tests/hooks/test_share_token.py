@@ -11,9 +11,7 @@ import pytest
 
 from airflow_provider_importstatus.exceptions import ImportAuthError, ImportUnavailableError
 from airflow_provider_importstatus.hooks.base import ImportStatusHook
-from airflow_provider_importstatus.hooks.tao import TaoAdvanceHook
 from airflow_provider_importstatus.hooks.thalamus import ThalamusHook
-from airflow_provider_importstatus.hooks.zilliant import ZilliantHook
 from airflow_provider_importstatus.protocol.credentials import CredentialCache
 from airflow_provider_importstatus.protocol.flow import Flow
 from airflow_provider_importstatus.protocol.messages import (
@@ -27,9 +25,15 @@ from airflow_provider_importstatus.protocol.messages import (
 )
 from airflow_provider_importstatus.protocol.settings import ConnectionSettings
 
+from .. import vendors
 from .playing import NOW, answer, play, play_to_error, raw
 
-HOOKS: dict[str, type[ImportStatusHook]] = {"tao_advance": TaoAdvanceHook, "zilliant": ZilliantHook}
+#: Of the vendors whose form has the extra. Described vendors are in test_described.py.
+HOOKS = {
+    vendor: hook
+    for vendor, hook in vendors.HOOKS.items()
+    if "share_token" in vendors.EXTRAS[vendor] and vendor != "import_api"
+}
 EXTRA = {"client_id": "app-1", "client_secret": "app-secret"}
 #: Spaced so that a response that is parsed and written anew is another one.
 RESPONSE = b'{"access_token" :  "t0ken", "expires_in": 3600}'

@@ -28,6 +28,7 @@ from uuid6 import uuid7
 from airflow_provider_importstatus.polling.reporting import XCOM_KEY, LatestStatus
 from airflow_provider_importstatus.status import ImportState, ImportStatus, RowCounts, StageStatus
 from tests.hostile_texts import HOSTILE
+from tests.page_database import DAG, TASK
 
 HOSTILE_DAG = "hostile"
 VENDORS = ("clear", "tao_advance", "thalamus", "zilliant")
@@ -43,20 +44,10 @@ def fill(dags: int, runs: int, waits: int) -> None:
         next_run = (session.scalar(select(func.max(DagRun.id))) or 0) + 1
         for number in range(dags):
             dag_id = f"fleet_{number:02}"
-            session.execute(
-                insert(DagModel).values(dag_id=dag_id, bundle_name=bundle, is_stale=False, fileloc="", **_DAG)
-            )
+            session.execute(insert(DagModel).values(dag_id=dag_id, bundle_name=bundle, **DAG))
             for age in reversed(range(runs)):
                 _insert_run(session, next_run, dag_id, now - timedelta(hours=age), waits, is_waiting=age == 0)
                 next_run += 1
-
-
-_DAG = {
-    "is_paused": True,
-    "max_active_tasks": 16,
-    "max_consecutive_failed_dag_runs": 0,
-    "has_task_concurrency_limits": False,
-}
 
 
 def fill_hostile() -> None:
@@ -65,7 +56,7 @@ def fill_hostile() -> None:
     with create_session() as session:
         bundle = session.scalar(select(DagBundleModel.name))
         number = (session.scalar(select(func.max(DagRun.id))) or 0) + 1
-        dag = {"dag_id": HOSTILE_DAG, "bundle_name": bundle, "is_stale": False, "fileloc": "", **_DAG}
+        dag = {"dag_id": HOSTILE_DAG, "bundle_name": bundle, **DAG}
         session.execute(insert(DagModel).values(**dag))
         _insert_hostile(
             session, number, "all", now, {f"{name} {text}": text for name, text in HOSTILE.items()}
@@ -95,7 +86,7 @@ def _insert_hostile(
             stage = {"stage": raw, "template": raw, "state": raw, "message": raw}
             status |= {"vendor": raw, "import_id": f"7 {raw}", "vendor_state": raw}
             status |= {"messages": [raw] * 3, "stages": [stage], "error_reports": [raw]}
-        state = {"id": uuid7(), "state": TaskInstanceState.FAILED, "start_date": start, **_TASK}
+        state = {"id": uuid7(), "state": TaskInstanceState.FAILED, "start_date": start, **TASK}
         session.execute(insert(TaskInstance).values(**task, **state))
         xcom = {"dag_run_id": number, "key": XCOM_KEY, "value": status, "timestamp": start}
         session.execute(insert(XComModel).values(**task, **xcom))
@@ -129,7 +120,7 @@ def _insert_run(
         where = {**run, "task_id": "wait", "map_index": index}
         end = index % len(ENDS)
         task_state = TaskInstanceState.DEFERRED if is_waiting else TASK_STATES[end]
-        tasks.append({**where, "id": uuid7(), "state": task_state, "start_date": start, **_TASK})
+        tasks.append({**where, "id": uuid7(), "state": task_state, "start_date": start, **TASK})
         status = _status(dag_id, number, index, ImportState.RUNNING if is_waiting else ENDS[end])
         value = LatestStatus(
             status, start.timestamp(), start.timestamp() + 60 if is_waiting else None
@@ -137,9 +128,6 @@ def _insert_run(
         xcoms.append({**where, "dag_run_id": number, "key": XCOM_KEY, "value": value, "timestamp": start})
     session.execute(insert(TaskInstance), tasks)
     session.execute(insert(XComModel), xcoms)
-
-
-_TASK = {"pool": "default_pool", "pool_slots": 1, "max_tries": 0, "try_number": 1, "priority_weight": 1}
 
 
 def _status(dag_id: str, run: int, index: int, state: ImportState) -> ImportStatus:

@@ -16,6 +16,10 @@ _INFO: Any = get_provider_info()
 HOOKS: dict[str, type[ImportStatusHook]] = {
     entry["connection-type"]: resolve_name(entry["hook-class-name"]) for entry in _INFO["connection-types"]
 }
+#: The extras in the form of each connection type.
+EXTRAS: dict[str, Any] = {
+    entry["connection-type"]: entry["conn-fields"] for entry in _INFO["connection-types"]
+}
 #: The name of each vendor's module: the hook's in `hooks/`, its samples' in this folder.
 VENDOR_MODULES = {vendor: hook.__module__.rpartition(".")[2] for vendor, hook in HOOKS.items()}
 #: A connection to each vendor, and its responses.
