@@ -92,9 +92,12 @@ def test_a_connection_is_read_from_the_metadata_database_and_its_token_shared(
     assert sandbox.requests("clear")["token"] == 1
 
 
-def test_without_a_metadata_database_no_token_is_revoked(connect: Connect, sandbox: Sandbox) -> None:
+def test_without_a_metadata_database_no_token_is_revoked(
+    connect: Connect, sandbox: Sandbox, tmp_path: Path
+) -> None:
     connect("clear")
-    ended = run_process(*MODULE, "poll", "clear_default", sandbox.submit("clear"))
+    import_id = sandbox.submit("clear")
+    ended = run_process(*MODULE, "poll", "clear_default", import_id, AIRFLOW_HOME=str(tmp_path))
     assert (ended.status, ended.out, ended.err.count("\n")) == (2, "", 1)
     assert "cannot be read: OperationalError. Check Airflow's database" in ended.err
     assert sandbox.requests("clear").get("token", 0) == 0
