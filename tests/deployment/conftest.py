@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from airflow_provider_importstatus.sandbox import Sandbox
+from airflow_provider_importstatus.version_compat import is_airflow
 from demo.deployment import Deployment
+from demo.postgres import postgres
 from tests.fifth_vendor import acme_server
 
 DAGS = Path(__file__).parent / "dags"
@@ -25,11 +28,22 @@ def sandbox() -> Iterator[Sandbox]:
         yield sandbox
 
 
+@contextmanager
+def _database() -> Iterator[dict[str, dict[str, object]]]:
+    """Return the settings of a database."""
+    if is_airflow(3, 0):
+        yield {}
+        return
+    # The LocalExecutor of Airflow 2 refuses SQLite.
+    with postgres() as server:
+        yield {"database": {"sql_alchemy_conn": server.create_database("airflow")}}
+
+
 @pytest.fixture(scope="package")
 def deployment(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """Return an Airflow that is ready to run the DAGs in `dags/`."""
     home = tmp_path_factory.mktemp("deployment") / "airflow"
-    with acme_server.acme() as acme_url:
+    with acme_server.acme() as acme_url, _database() as database:
         connections = {
             **sandbox.connections,
             # It has its own login, since a rejection blocks other attempts with the same login for a minute.
@@ -47,7 +61,7 @@ def deployment(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> It
         }
         # Installed as by pip: a module and its metadata on the path.
         env = {"PYTHONPATH": os.pathsep.join(map(str, (FIFTH_VENDOR, XCOMS, REPOSITORY)))}
-        config = {"core": {"xcom_backend": "failing_xcoms.FailingXCom"}}
+        config = {"core": {"xcom_backend": "failing_xcoms.FailingXCom"}, **database}
         with Deployment(home, DAGS, connections=connections, env=env, config=config) as airflow:
             airflow.wait_until_ready()
             yield airflow
