@@ -61,7 +61,7 @@ def deployment(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> It
         }
         # Installed as by pip: a module and its metadata on the path.
         env = {"PYTHONPATH": os.pathsep.join(map(str, (FIFTH_VENDOR, XCOMS, REPOSITORY)))}
-        config = {"core": {"xcom_backend": "failing_xcoms.FailingXCom"}, **database}
+        config: dict[str, dict[str, object]] = {"core": {"xcom_backend": "failing_xcoms.FailingXCom"}, **database}
         with Deployment(home, DAGS, connections=connections, env=env, config=config) as airflow:
             airflow.wait_until_ready()
             yield airflow
