@@ -223,6 +223,20 @@ class Deployment:
         """Start a component that was killed, or has exited."""
         self._spawn(name, self._components[name])
 
+    def command(self, *arguments: str) -> str:
+        """Return what an `airflow` command prints; raise if it fails."""
+        done = subprocess.run(
+            [self._airflow, *arguments],
+            env=self._env,
+            cwd=self.home,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            timeout=120,
+            check=True,
+            text=True,
+        )
+        return done.stdout
+
     def cpu(self) -> dict[str, float]:
         """Return the CPU seconds of each component so far, killed ones included."""
         return {

@@ -11,6 +11,8 @@ from airflow_provider_importstatus.version_compat import is_airflow
 from demo.deployment import Deployment
 from demo.rest import Run
 
+from .conftest import has_traceback
+
 MODES = ("deferred", "poke", "reschedule", "zero_worker")
 TRIGGER_LOGGER = "airflow_provider_importstatus.triggers.import_status"
 
@@ -126,6 +128,31 @@ def test_a_timeout_has_the_last_known_state(deployment: Deployment, runs: dict[s
     log = deployment.api.log(runs[mode], "timeout")
     assert "AirflowSensorTimeout" in log
     assert "vendor state 'pending'" in log
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_failed_import_is_an_error_in_the_log(
+    deployment: Deployment, runs: dict[str, Run], mode: str
+) -> None:
+    log = deployment.api.log(runs[mode], "failed")
+    assert "ImportFailedError" in log
+    assert "tao_advance" in log
+
+
+@pytest.mark.usefixtures("runs")
+def test_only_failed_tasks_have_tracebacks(deployment: Deployment) -> None:
+    logs = [path for path in deployment.home.rglob("*.log*") if has_traceback(path.read_text())]
+    failed = {f"task_id={scenario}" for scenario, end in ENDS.items() if end.state == "failed"}
+    assert not [path for path in logs if path.parent.name not in failed]
+
+
+@pytest.mark.skipif(is_airflow(3, 3), reason="Airflow 3.3 has zero-worker waits")
+@pytest.mark.usefixtures("runs")
+def test_a_dag_with_zero_worker_waits_is_parsed_with_a_warning_where_there_are_none(
+    deployment: Deployment,
+) -> None:
+    logs = [path.read_text() for path in deployment.home.rglob("waits.py.log")]
+    assert any("start_from_trigger is ignored because it requires Airflow 3.3" in log for log in logs)
 
 
 @pytest.mark.usefixtures("runs")
