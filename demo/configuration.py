@@ -14,8 +14,10 @@ from pathlib import Path
 
 Settings = dict[str, dict[str, object]]
 
-#: Whether this is Airflow 2, which has a web server in place of the API server, and other names for settings.
-IS_AIRFLOW_2 = version("apache-airflow").startswith("2.")
+#: The minor version of the Airflow that is installed beside this.
+AIRFLOW = tuple(map(int, version("apache-airflow").split(".")[:2]))
+#: Whether it has a web server in place of the API server, and other names for settings.
+IS_AIRFLOW_2 = AIRFLOW < (3, 0)
 
 
 def settings(home: Path, dags_folder: Path) -> Settings:
@@ -57,7 +59,17 @@ def settings(home: Path, dags_folder: Path) -> Settings:
         },
         "scheduler": {"scheduler_idle_sleep_time": 0.5, "trigger_timeout_check_interval": 3},
     }
-    return merged(common, _settings_of_airflow_2(url, api_port)) if IS_AIRFLOW_2 else common
+    return merged(common, _settings_of_version(url, api_port))
+
+
+def _settings_of_version(url: str, port: int) -> Settings:
+    if IS_AIRFLOW_2:
+        return _settings_of_airflow_2(url, port)
+    if AIRFLOW == (3, 0):
+        # Its LocalExecutor gets tasks before the scheduler has committed that they are queued, and those that
+        # start sooner fail (apache/airflow#56010). One at a time is committed soon enough.
+        return {"scheduler": {"max_tis_per_query": 1}}
+    return {}
 
 
 def _settings_of_airflow_2(url: str, port: int) -> Settings:

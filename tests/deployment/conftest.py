@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from airflow_provider_importstatus.sandbox import Sandbox
-from airflow_provider_importstatus.version_compat import is_airflow
 from demo.deployment import Deployment
 from demo.postgres import postgres
 from tests.fifth_vendor import acme_server
@@ -37,24 +35,13 @@ def has_traceback(log: str) -> bool:
     return "Traceback (most recent call last)" in log or '"error_detail"' in log
 
 
-@contextmanager
-def _database() -> Iterator[dict[str, dict[str, object]]]:
-    """Return the settings of a database."""
-    if is_airflow(3, 0):
-        yield {}
-        return
-    # The LocalExecutor of Airflow 2 refuses SQLite.
-    with postgres() as server:
-        yield {"database": {"sql_alchemy_conn": server.create_database("airflow")}}
-
-
 @pytest.fixture(scope="package")
 def deployment(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """Return an Airflow that is ready to run the DAGs in `dags/`, and has the example DAGs."""
     folder = tmp_path_factory.mktemp("deployment")
     for source in (DAGS, EXAMPLES):
         shutil.copytree(source, folder / "dags", dirs_exist_ok=True)
-    with acme_server.acme() as acme_url, _database() as database:
+    with acme_server.acme() as acme_url, postgres() as server:
         connections = {
             **sandbox.connections,
             # It has its own login, since a rejection blocks other attempts with the same login for a minute.
@@ -76,7 +63,8 @@ def deployment(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> It
             "core": {"xcom_backend": "failing_xcoms.FailingXCom"},
             # A triggerer takes over from one that has died.
             "triggerer": {"job_heartbeat_sec": 1, "triggerer_health_check_threshold": 10},
-            **database,
+            # SQLite is locked for longer than Airflow waits, and the LocalExecutor of Airflow 2 refuses it.
+            "database": {"sql_alchemy_conn": server.create_database("airflow")},
         }
         with Deployment(
             folder / "airflow", folder / "dags", connections=connections, env=env, config=config
