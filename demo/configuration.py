@@ -74,8 +74,6 @@ def _settings_of_version(url: str, port: int) -> Settings:
 
 def _settings_of_airflow_2(url: str, port: int) -> Settings:
     return {
-        # Lines name their logger, as those of Airflow 3 do.
-        "logging": {"log_format": "[%(asctime)s] {%(name)s} %(levelname)s - %(message)s"},
         "scheduler": {
             "dag_dir_list_interval": 3,
             "min_file_process_interval": 5,
