@@ -9,16 +9,22 @@ import socket
 import sys
 from collections.abc import Mapping
 from configparser import RawConfigParser
+from importlib.metadata import version
 from pathlib import Path
 
 Settings = dict[str, dict[str, object]]
+
+#: The minor version of the Airflow that is installed beside this.
+AIRFLOW = tuple(map(int, version("apache-airflow").split(".")[:2]))
+#: Whether it has a web server in place of the API server, and other names for settings.
+IS_AIRFLOW_2 = AIRFLOW < (3, 0)
 
 
 def settings(home: Path, dags_folder: Path) -> Settings:
     """Return settings for an Airflow that is fast, small, and uses free ports."""
     api_port, worker_log_port, trigger_log_port = free_ports(3)
     url = f"http://127.0.0.1:{api_port}"
-    return {
+    common: Settings = {
         "core": {
             "dags_folder": dags_folder,
             "execution_api_server_url": f"{url}/execution/",
@@ -29,7 +35,14 @@ def settings(home: Path, dags_folder: Path) -> Settings:
             "simple_auth_manager_all_admins": True,
             "test_connection": "Enabled",
         },
-        "api": {"base_url": url, "host": "127.0.0.1", "port": api_port, "secret_key": secrets.token_hex(16)},
+        "api": {
+            "base_url": url,
+            "host": "127.0.0.1",
+            "port": api_port,
+            "secret_key": secrets.token_hex(16),
+            # Airflow before 3.1 starts four, and again each that takes more than 5 seconds to start.
+            "workers": 1,
+        },
         "api_auth": {"jwt_secret": secrets.token_hex(32)},
         "dag_processor": {
             "bundle_refresh_check_interval": 1,
@@ -45,6 +58,36 @@ def settings(home: Path, dags_folder: Path) -> Settings:
             "worker_log_server_port": worker_log_port,
         },
         "scheduler": {"scheduler_idle_sleep_time": 0.5, "trigger_timeout_check_interval": 3},
+    }
+    return merged(common, _settings_of_version(url, api_port))
+
+
+def _settings_of_version(url: str, port: int) -> Settings:
+    if IS_AIRFLOW_2:
+        return _settings_of_airflow_2(url, port)
+    if AIRFLOW == (3, 0):
+        # Its LocalExecutor gets tasks before the scheduler has committed that they are queued, and those that
+        # start sooner fail (apache/airflow#56010). One at a time is committed soon enough.
+        return {"scheduler": {"max_tis_per_query": 1}}
+    return {}
+
+
+def _settings_of_airflow_2(url: str, port: int) -> Settings:
+    return {
+        "scheduler": {
+            "dag_dir_list_interval": 3,
+            "min_file_process_interval": 5,
+            "parsing_processes": 1,
+            "standalone_dag_processor": True,
+        },
+        "webserver": {
+            "base_url": url,
+            "config_file": Path(__file__).with_name("webserver_config.py"),
+            "secret_key": secrets.token_hex(16),
+            "web_server_host": "127.0.0.1",
+            "web_server_port": port,
+            "workers": 1,
+        },
     }
 
 

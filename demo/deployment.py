@@ -22,7 +22,7 @@ import requests
 
 from demo import configuration
 from demo.processes import cpu_seconds, exit_on_signal, processes_of, send_to_tree, signals
-from demo.rest import Rest, Run
+from demo.rest import Rest, RestV1, Run
 
 T = TypeVar("T")
 
@@ -47,7 +47,12 @@ class Exit(NamedTuple):
 
 
 #: Of each one is started, and with the names of these.
-COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
+COMPONENTS = (
+    "webserver" if configuration.IS_AIRFLOW_2 else "api-server",
+    "scheduler",
+    "dag-processor",
+    "triggerer",
+)
 # In seconds. Enough for all but the triggerer of 3.3.2, which waits 10 seconds after its triggers have ended.
 GRACE = 4
 
@@ -106,7 +111,7 @@ class Deployment:
         defaults = configuration.settings(self.home, dags_folder.resolve())
         self._settings = configuration.merged(defaults, config or {})
         self.url = str(self._settings["api"]["base_url"])
-        self.api = Rest(self.url)
+        self.api = RestV1(self.url) if configuration.IS_AIRFLOW_2 else Rest(self.url)
         self._components = self._choose_components(components, triggerers, workers)
         self._supervised = supervised
         self.exits: list[Exit] = []
@@ -137,7 +142,7 @@ class Deployment:
 
     def wait_until_ready(self, timeout: float = 120) -> None:
         """Return once all components are healthy; otherwise raise an error that names the missing ones."""
-        unhealthy = ["api-server"]
+        unhealthy = [COMPONENTS[0]]
 
         def is_ready() -> bool:
             health = self.api.health()
@@ -217,6 +222,20 @@ class Deployment:
     def restart(self, name: str) -> None:
         """Start a component that was killed, or has exited."""
         self._spawn(name, self._components[name])
+
+    def command(self, *arguments: str) -> str:
+        """Return what an `airflow` command prints; raise if it fails."""
+        done = subprocess.run(
+            [self._airflow, *arguments],
+            env=self._env,
+            cwd=self.home,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            timeout=120,
+            check=True,
+            text=True,
+        )
+        return done.stdout
 
     def cpu(self) -> dict[str, float]:
         """Return the CPU seconds of each component so far, killed ones included."""

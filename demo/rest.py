@@ -123,13 +123,42 @@ class Rest:
             raise
 
     def _call(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
+        return self._request(method, path, body, query).json()
+
+    def _request(self, method: str, path: str, body: Any, query: Mapping[str, Any]) -> requests.Response:
         if "Authorization" not in self._session.headers:
-            token = self._send("GET", "auth/token")["access_token"]
+            token = self._send("GET", "auth/token").json()["access_token"]
             self._session.headers["Authorization"] = f"Bearer {token}"
         return self._send(method, f"api/v2/{path}", params=query, json=body)
 
-    def _send(self, method: str, path: str, **more: Any) -> Any:
+    def _send(self, method: str, path: str, **more: Any) -> requests.Response:
         answer = self._session.request(method, f"{self.url}/{path}", timeout=30, **more)
         if answer.status_code >= 400:
             raise requests.HTTPError(f"{method} {path}: {answer.status_code} {answer.text}", response=answer)
-        return answer.json()
+        return answer
+
+
+class RestV1(Rest):
+    """The same for Airflow 2 and its API, as far as the tests on it need it."""
+
+    def health(self) -> dict[str, dict[str, Any]]:
+        return dict(self._call("GET", "health"))
+
+    def trigger(self, dag_id: str, conf: Mapping[str, Any]) -> Run:
+        answer = self._call("POST", f"dags/{dag_id}/dagRuns", body={"conf": conf})
+        return Run(dag_id, answer["dag_run_id"])
+
+    def xcom(self, run: Run, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
+        path = f"{run.path}/taskInstances/{task_id}/xcomEntries/{key}"
+        # By default, the value is Python's representation of the object.
+        entry = self._find(path, map_index=map_index, stringify=False)
+        return None if entry is None else entry["value"]
+
+    def log(self, run: Run, task_id: str, try_number: int = 1, map_index: int = -1) -> str:
+        """Return the log of a task instance as text."""
+        path = f"{run.path}/taskInstances/{task_id}/logs/{try_number}"
+        # It sends text to clients that do not insist on JSON.
+        return self._request("GET", path, None, {"map_index": map_index, "full_content": True}).text
+
+    def _request(self, method: str, path: str, body: Any, query: Mapping[str, Any]) -> requests.Response:
+        return self._send(method, f"api/v1/{path}", params=query, json=body)

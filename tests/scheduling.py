@@ -15,6 +15,7 @@ GROUPS = {
     "tests/described/*": "described vendors",
     "tests/postgres/test_shared_*.py": "shared tokens and logins",
     "tests/deployment/test_waits.py": "deployment",
+    "tests/deployment/test_killed_triggerer.py": "deployment",
     "tests/deployment/test_deployment.py": "deployment",
     "tests/postgres/test_hostile_vendors.py": "hostile vendors",
     "tests/deployment/test_demo_leaves_nothing_behind.py": "demo",

@@ -263,10 +263,8 @@ class ImportStatusSensor(WaitingTask, BaseSensorOperator):
         ti: Any = context.get("ti")
         if ti is None or self.deferrable or not self.reschedule:
             return None, None
-        # Airflow 2.11 has no such method, but keeps a rescheduled task's first start date.
-        get_first_date = getattr(ti, "get_first_reschedule_date", None)
         try:
-            first = get_first_date(context) if get_first_date else ti.start_date
+            first = _first_poll_date(ti, context)
         except Exception as error:
             self.log.warning(
                 "The start of the wait cannot be read: %s. The next poll tries again.", type(error).__name__
@@ -299,6 +297,19 @@ class ImportStatusSensor(WaitingTask, BaseSensorOperator):
         except Exception as error:
             # This must not change how the run ends.
             self.log.warning("An earlier result could not be deleted: %s", type(error).__name__)
+
+
+def _first_poll_date(ti: Any, context: Context) -> datetime | None:
+    """Return when this try of a rescheduled task polled first; None if it has not."""
+    first: datetime | None
+    if hasattr(ti, "get_first_reschedule_date"):
+        first = ti.get_first_reschedule_date(context)
+    else:
+        # Airflow 2.11, which sets `ti.start_date` anew for each poll. Its own sensor reads the database, too.
+        from airflow.sensors.base import _orig_start_date
+
+        first = _orig_start_date(ti.dag_id, ti.task_id, ti.run_id, ti.map_index, ti.try_number)
+    return first
 
 
 class ClearImportSensor(ImportStatusSensor):

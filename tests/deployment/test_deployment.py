@@ -9,6 +9,11 @@ import pytest
 from demo.configuration import environment
 from demo.deployment import Deployment, DeploymentError, TookTooLong
 
+from .conftest import EXAMPLES
+
+#: The ids of the example DAGs are the names of their files.
+EXAMPLE_DAGS = [path.stem for path in EXAMPLES.glob("*.py")]
+
 
 def test_a_run_returns_typed_values(deployment: Deployment) -> None:
     run = deployment.trigger("echo", {"words": ["one", "two"]})
@@ -28,7 +33,9 @@ def test_a_dag_id_is_not_matched_by_prefix(deployment: Deployment) -> None:
 
 
 def test_all_dags_can_be_imported(deployment: Deployment) -> None:
+    deployment.wait_for(lambda: all(map(deployment.api.knows, EXAMPLE_DAGS)), "example DAGs", timeout=60)
     assert deployment.api.import_errors() == []
+    assert "No data found" in deployment.command("dags", "list-import-errors")
 
 
 def test_a_timeout_error_names_what_was_waited_for(deployment: Deployment) -> None:

@@ -11,8 +11,11 @@ from airflow_provider_importstatus.version_compat import is_airflow
 from demo.deployment import Deployment
 from demo.rest import Run
 
+from .conftest import has_traceback
+
 MODES = ("deferred", "poke", "reschedule", "zero_worker")
-TRIGGER_LOGGER = "airflow_provider_importstatus.triggers.import_status"
+#: Only triggers log this.
+LOGGED_BY_TRIGGER = "The wait is over"
 
 
 class Ended(NamedTuple):
@@ -113,12 +116,11 @@ def test_the_latest_status_of_a_failed_wait_is_in_the_xcom(
 @pytest.mark.usefixtures("runs")
 def test_a_deferred_wait_runs_in_the_triggerer(deployment: Deployment) -> None:
     logs = list((deployment.home / "logs").rglob("*task_id=succeeded/*.trigger.*.log"))
-    logged = [line for log in logs for line in log.read_text().splitlines() if TRIGGER_LOGGER in line]
-    assert any("The wait is over" in line for line in logged), logs
+    assert any(LOGGED_BY_TRIGGER in log.read_text() for log in logs), logs
 
 
 def test_a_poking_wait_does_not_run_in_the_triggerer(deployment: Deployment, runs: dict[str, Run]) -> None:
-    assert TRIGGER_LOGGER not in deployment.api.log(runs["poke"], "succeeded")
+    assert LOGGED_BY_TRIGGER not in deployment.api.log(runs["poke"], "succeeded")
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -126,6 +128,31 @@ def test_a_timeout_has_the_last_known_state(deployment: Deployment, runs: dict[s
     log = deployment.api.log(runs[mode], "timeout")
     assert "AirflowSensorTimeout" in log
     assert "vendor state 'pending'" in log
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_failed_import_is_an_error_in_the_log(
+    deployment: Deployment, runs: dict[str, Run], mode: str
+) -> None:
+    log = deployment.api.log(runs[mode], "failed")
+    assert "ImportFailedError" in log
+    assert "tao_advance" in log
+
+
+@pytest.mark.usefixtures("runs")
+def test_only_failed_tasks_have_tracebacks(deployment: Deployment) -> None:
+    logs = [path for path in deployment.home.rglob("*.log*") if has_traceback(path.read_text())]
+    failed = {f"task_id={scenario}" for scenario, end in ENDS.items() if end.state == "failed"}
+    assert not [path for path in logs if path.parent.name not in failed]
+
+
+@pytest.mark.skipif(is_airflow(3, 3), reason="Airflow 3.3 has zero-worker waits")
+@pytest.mark.usefixtures("runs")
+def test_a_dag_with_zero_worker_waits_is_parsed_with_a_warning_where_there_are_none(
+    deployment: Deployment,
+) -> None:
+    logs = [path.read_text() for path in deployment.home.rglob("waits.py.log")]
+    assert any("start_from_trigger is ignored because it requires Airflow 3.3" in log for log in logs)
 
 
 @pytest.mark.usefixtures("runs")
@@ -153,4 +180,4 @@ def test_a_fifth_vendor_in_one_file_of_another_distribution_waits_deferred(deplo
     assert deployment.wait_for_end(run, timeout=90) == "success"
     result = deployment.api.xcom(run, "wait")
     assert (result["vendor"], result["vendor_state"], result["rows"]["total"]) == ("acme", "done", 12)
-    assert TRIGGER_LOGGER in deployment.api.log(run, "wait")
+    assert LOGGED_BY_TRIGGER in deployment.api.log(run, "wait")

@@ -52,11 +52,6 @@ class TaskInstance:
         assert context["ti"] is self
         return self.first_rescheduled
 
-    @property
-    def start_date(self) -> datetime:
-        """Airflow 2.11: the start of the first poll, also for a task rescheduled since."""
-        return self.first_rescheduled or datetime.now(UTC)
-
 
 @dataclass
 class Store:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from airflow.sdk import DAG, task
+import pendulum
+from airflow.providers.common.compat.sdk import DAG, task
 
-with DAG("echo", schedule=None):
+with DAG("echo", schedule=None, start_date=pendulum.datetime(2026, 1, 1), catchup=False):
 
     @task
     def words(dag_run: Any = None) -> list[str]:

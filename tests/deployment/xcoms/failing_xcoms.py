@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.sdk.bases.xcom import BaseXCom
+from airflow_provider_importstatus.version_compat import is_airflow
+
+if is_airflow(3, 0):
+    from airflow.sdk.bases.xcom import BaseXCom
+else:
+    from airflow.models.xcom import BaseXCom  # type: ignore[no-redef]
 
 
 class FailingXCom(BaseXCom):
