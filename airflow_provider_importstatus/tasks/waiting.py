@@ -27,6 +27,7 @@ from airflow_provider_importstatus.exceptions import (
     AirflowSensorTimeout,
     AirflowSkipException,
     AirflowTaskTimeout,
+    ImportSettingsError,
     ImportStatusError,
     SubmissionUncertainError,
     SubmittedImportError,
@@ -44,7 +45,7 @@ from airflow_provider_importstatus.polling.schedule import (
     Wait,
     timeout_error,
 )
-from airflow_provider_importstatus.polling.validation import read_import_id
+from airflow_provider_importstatus.polling.validation import is_path_of_description, read_import_id
 from airflow_provider_importstatus.status import ImportState, ImportStatus
 from airflow_provider_importstatus.version_compat import is_airflow
 
@@ -273,9 +274,13 @@ class WaitingTask(BaseOperator):
         )
 
     def _portable_params(self, polls: Polls) -> dict[str, Any] | None:
-        # Without a hook, the connection could not be read yet; the trigger tries again.
-        params = polls.hook.portable_params(self.hook_params) if polls.hook else self.hook_params
-        return None if params is None else dict(params)
+        params: Any = self.hook_params
+        if polls.hook:
+            params = polls.hook.portable_params(params)
+        elif is_path_of_description(params):
+            # The connection could not be read yet. The trigger tries again, perhaps on another machine.
+            params = _with_document(params)
+        return dict(params) if isinstance(params, Mapping) else params
 
     def _resume_kwargs(self) -> dict[str, Any] | None:
         """Return what `resume_execution` needs besides the trigger's event."""
@@ -371,6 +376,17 @@ class WaitingTask(BaseOperator):
             if self.never_fail or (self.soft_fail and _is_skipped_softly(error)):
                 raise AirflowSkipException(str(error)) from error
             raise
+
+
+def _with_document(hook_params: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return `hook_params` with the document in place of the path of a file, if this machine can read it."""
+    from airflow_provider_importstatus.hooks.described import DescribedHook
+
+    try:
+        return DescribedHook.portable_params(hook_params)
+    except ImportSettingsError:
+        # Whoever reads the connection knows whether this is a description at all, and says what is wrong.
+        return hook_params
 
 
 def _spelling_advice(task_class: type, parameters: Mapping[str, Any]) -> str:
