@@ -15,6 +15,7 @@ from airflow_provider_importstatus.status import MAX_ID
 __all__ = [
     "check_hook_params",
     "check_interval",
+    "check_parameters",
     "check_seconds",
     "is_path_of_description",
     "is_reference",
@@ -25,6 +26,8 @@ __all__ = [
 
 #: A hundred years: dates and durations overflow soon after.
 MAX_SECONDS = 100 * 365.25 * 24 * 3600
+#: Parameters of sensors and operators that are seconds or a timedelta, besides the interval between polls.
+DURATIONS = ("execution_timeout", "max_wait", "not_found_grace", "outage_tolerance", "timeout")
 SECRET_NAMES = ("password", "secret", "token", "credential", "api_key", "apikey")
 
 
@@ -95,6 +98,21 @@ def check_interval(name: str, seconds: float) -> None:
     """Raise an error at parse time for an interval between polls that is no pause."""
     if not seconds:
         raise ValueError(f"{name} is 0 seconds: the vendor would be polled without a pause. Give 1 or more.")
+
+
+def check_parameters(given: Mapping[str, Any], interval: str, optional: tuple[str, ...]) -> None:
+    """Raise an error at parse time for parameters of a mapped task, whose constructor runs on a worker.
+
+    :param interval: the name of the minimum time between two polls
+    :param optional: the names of durations that may be None
+    """
+    for name in (interval, *DURATIONS):
+        if name in given and (given[name] is not None or name not in optional):
+            read_seconds(name, given[name])
+    if interval in given:
+        check_interval(interval, read_seconds(interval, given[interval]))
+    check_hook_params(given.get("hook_params"))
+    read_policy(given.get("on_partial", Action.FAIL), given.get("max_failed_rows", 0))
 
 
 def check_hook_params(hook_params: Any) -> None:
