@@ -13,11 +13,11 @@ from airflow_provider_importstatus.protocol.description_section import (
     Section,
     Source,
     is_number,
-    looks_secret,
     walk,
 )
 from airflow_provider_importstatus.protocol.expressions import Expression
 from airflow_provider_importstatus.protocol.request_template import IMPORT_ID, PLACEHOLDER, RequestTemplate
+from airflow_provider_importstatus.secret_names import is_literal, names_secret
 from airflow_provider_importstatus.status import COUNTS, ImportState
 
 __all__ = [
@@ -259,12 +259,11 @@ def _check_parts(document: Any, source: Source) -> None:
     for key, names, value in walk(document, source):
         if isinstance(value, str) and _NOT_STORABLE.search(value):
             raise source.error(key, "contains a control character or half a character", "remove it")
-        if isinstance(value, bool) or not isinstance(value, str | int | float) or key == "auth.token_url":
+        if not is_literal(value):
             continue
-        is_literal = value != "" and not (isinstance(value, str) and PLACEHOLDER.fullmatch(value))
-        is_parameter = names[1:2] in (("headers",), ("query",))
-        is_secret = is_literal and any(looks_secret(name, is_parameter) for name in names)
         is_sent = names[:1] in (("status",), ("cancel",))
+        is_parameter = names[1:2] in (("headers",), ("query",))
+        is_secret = any(names_secret(name, is_sent=is_sent, is_parameter=is_parameter) for name in names)
         if is_secret or (is_sent and isinstance(value, str) and _CREDENTIAL.fullmatch(value)):
             raise source.error(
                 key, "looks like a secret", "remove it: credentials are read from the connection"
@@ -320,7 +319,7 @@ def _read_extra(extras: Section, name: str) -> Extra:
         raise extras.error(name, "is no valid name", "use up to 50 letters, digits and _")
     if name in RESERVED_EXTRAS:
         raise extras.error(name, "is an extra with another meaning", "choose another name")
-    if looks_secret(name):
+    if names_secret(name):
         raise extras.error(name, "looks like a secret", "let auth read it from the connection's password")
     section = extras.section(name)
     section.allow("default", "help")

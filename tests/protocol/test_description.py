@@ -227,6 +227,13 @@ def test_a_path_stays_below_the_base_url(key: str, path: str) -> None:
         ("status.query", {"access_token": "Zq-secret"}),
         ("status.query", {"apikey": 123456}),
         ("status.query", {"key": "Zq-secret"}),
+        ("status.query", {"sig": "Zq-secret"}),
+        ("status.query", {"Signature": "Zq-secret"}),
+        ("status.headers", {"X-Auth": "Zq-secret"}),
+        ("cancel.json", {"pass": "Zq-secret"}),
+        ("status.json", {"user": {"pw": "Zq-secret", "name": "me"}}),
+        ("status.json", {"PIN": 1234}),
+        ("status.json", {"auth": {"passPhrase": "Zq-secret"}}),
         ("status.headers", {"Ocp-Apim-Subscription-Key": "Zq-secret"}),
         ("status.json", {"deep": [{"er": {"client-secret": "Zq-secret"}}]}),
         ("status.json", {"credentials": {"value": "Zq-secret"}}),
@@ -248,6 +255,21 @@ def test_a_literal_secret_is_refused_at_any_depth(key: str, value: Any) -> None:
 def test_an_id_may_be_called_a_token() -> None:
     document = changed("status", {"path": "/job", "query": {"job_token": "{import_id}"}})
     assert parse_description(document).status.query == {"job_token": "{import_id}"}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("status.json", {"page_token": "first", "token_type": "Bearer", "id_token_path": "x"}),
+        ("status.json", {"pass": True, "pin": "{import_id}", "pw": ""}),
+        ("status.query", {"sig": "{import_id}", "design": "x", "author": "me", "monkey": 5}),
+        ("status.headers", {"X-Author": "me"}),
+        ("sandbox", {"answers": {"succeeded": {"pass": 10, "pin": 5}}}),
+        ("auth", {"type": "oauth2_client_credentials", "token_url": "/oauth/token"}),
+    ],
+)
+def test_what_is_no_secret_for_certain_is_accepted(key: str, value: Any) -> None:
+    parse_description(changed(key, value, changed("status.method", "POST")))
 
 
 def test_a_key_that_is_no_identifier_is_not_quoted() -> None:
