@@ -147,7 +147,8 @@ def _redact_urls(text: str, is_cut: bool = False, host_only: bool = False) -> st
     """Return the text with links cut to their host where the rest may carry a credential.
 
     A credential may be in the user, query or fragment of a URL with a scheme, or in a signed query of any
-    link. A link that contains spaces is recognized by its beginning and its query.
+    link, which may also begin with a semicolon or an ampersand. A link that contains spaces is recognized by
+    its beginning and its query.
     """
     if "//" not in text and not _PARAMETER.search(text):
         return text
@@ -174,6 +175,7 @@ def _redact_word(word: str, in_link: bool, is_unfinished: bool, host_only: bool)
     rest = word[begin + 2 :]
     if word[:begin].endswith(":"):
         is_credential = host_only or is_unfinished or any(mark in rest for mark in "@?#")
+        is_credential = is_credential or _find_signature(rest) >= 0
     else:
         is_credential = signature >= 0 or "@" in _authority(rest)
     redacted = f"{word[:begin]}//{_host(rest, is_unfinished)}/***" if is_credential else word

@@ -168,6 +168,8 @@ class ImportStatus:
         put(self, "messages", tuple(message for message in cleaned if not is_nothing(message)))
         put(self, "more_stages", self.more_stages + max(0, len(self.stages) - MAX_STAGES))
         put(self, "stages", tuple(self.stages[:MAX_STAGES]))
+        put(self, "started_at", _in_utc(self.started_at))
+        put(self, "finished_at", _in_utc(self.finished_at))
         put(self, "error_reports", tuple(storable(path) for path in self.error_reports))
         put(self, "error_report_urls", tuple(storable(url) for url in self.error_report_urls))
 
@@ -205,11 +207,11 @@ class ImportStatus:
             vendor=data["vendor"],
             import_id=data["import_id"],
             state=_state(data["state"]),
-            vendor_state=data.get("vendor_state", ""),
+            vendor_state=data.get("vendor_state") or "",
             rows=RowCounts(*(rows.get(name) for name in COUNTS)),
             progress=data.get("progress"),
-            messages=tuple(data.get("messages", ())),
-            more_messages=data.get("more_messages", 0),
+            messages=tuple(data.get("messages") or ()),
+            more_messages=data.get("more_messages") or 0,
             stages=tuple(
                 StageStatus(
                     stage=stage["stage"],
@@ -217,12 +219,12 @@ class ImportStatus:
                     template=stage.get("template"),
                     message=stage.get("message"),
                 )
-                for stage in data.get("stages", ())
+                for stage in data.get("stages") or ()
             ),
-            more_stages=data.get("more_stages", 0),
+            more_stages=data.get("more_stages") or 0,
             started_at=_parse_timestamp(data.get("started_at")),
             finished_at=_parse_timestamp(data.get("finished_at")),
-            error_reports=tuple(data.get("error_reports", ())),
+            error_reports=tuple(data.get("error_reports") or ()),
         )
 
     def with_reports(self, paths: Iterable[str], errors: Sequence[str]) -> ImportStatus:
@@ -263,6 +265,14 @@ def _state(value: str) -> ImportState:
         return ImportState(value)
     except ValueError:
         return ImportState.UNKNOWN
+
+
+def _in_utc(time: datetime | None) -> datetime | None:
+    try:
+        return time and pendulum.instance(time).in_timezone("UTC")
+    except OverflowError:
+        # In UTC it is before the first year, or after the last.
+        return None
 
 
 def _parse_timestamp(text: Any) -> datetime | None:

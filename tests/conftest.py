@@ -38,6 +38,8 @@ ENDLESS: dict[str, Any] = {"seconds": 1000, "queued": 0}
 #: Environment variables that configure HTTP libraries.
 STEERING = ("NETRC", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
+#: Extras of a connection that are JSON but no object, and the types that errors name.
+NOT_OBJECTS = (("[1]", "list"), ("[]", "list"), ("5", "int"), ('"text"', "str"), ("true", "bool"))
 #: Create a connection to a sandbox vendor: `connect(vendor, conn_id, extra={}, **fields)` returns its id.
 Connect = Callable[..., str]
 #: Return the lines that tasks have logged since the last call.
@@ -162,6 +164,17 @@ def connect(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Connect:
             merged["extra"].setdefault("verify", False)
         monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(merged))
         return conn_id
+
+    return connect
+
+
+@pytest.fixture
+def connect_with_text(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """Create a sandbox connection whose extra is any text, as secrets backends return it."""
+
+    def connect(vendor: str, extra: str) -> None:
+        usual = _described() if vendor == "import_api" else sandbox.connections[f"{vendor}_default"]
+        monkeypatch.setenv(f"AIRFLOW_CONN_{vendor.upper()}_DEFAULT", json.dumps({**usual, "extra": extra}))
 
     return connect
 

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -17,6 +17,7 @@ import yaml
 from airflow.providers.common.compat.sdk import DAG, TaskGroup, task, task_group
 from airflow.serialization import serialized_objects
 
+from airflow_provider_importstatus.exceptions import ImportSettingsError
 from airflow_provider_importstatus.get_provider_info import get_provider_info
 from airflow_provider_importstatus.operators import import_file
 from airflow_provider_importstatus.sensors import import_status
@@ -72,6 +73,92 @@ def _serialization() -> Any:
 @pytest.fixture
 def dag() -> DAG:
     return DAG("a_dag", schedule=None, start_date=START)
+
+
+#: Parameters that a constructor refuses; `INTERVAL` stands for the task's own name of it.
+INTERVAL = "interval"
+INVALID: list[dict[str, Any]] = [
+    {"hook_params": {"password": "hunter2222"}},
+    {"hook_params": ["a"]},
+    {"hook_params": {"a": {1, 2}}},
+    {"hook_params": {"description": {"version": 2}}},
+    {"hook_params": {"description": {"password": "hunter2222"}}},
+    {"on_partial": "ignore"},
+    {"on_partial": None},
+    {"max_failed_rows": -1},
+    {"max_failed_rows": True},
+    {INTERVAL: 0},
+    {INTERVAL: -1},
+    {INTERVAL: float("nan")},
+    {"max_wait": float("nan")},
+    {"timeout": float("nan")},
+    {"timeout": "7 days"},
+    {"not_found_grace": None},
+    {"not_found_grace": float("inf")},
+    {"outage_tolerance": timedelta(seconds=-1)},
+    {"execution_timeout": timedelta.max},
+]
+
+
+def invalid(kind: Any, parameters: dict[str, Any]) -> dict[str, Any]:
+    interval = "poke_interval" if kind in SENSORS else "poll_interval"
+    return {interval if name == INTERVAL else name: value for name, value in parameters.items()}
+
+
+class TestMappedTasks:
+    """A mapped task is constructed on a worker only; until then, nothing else checks its parameters."""
+
+    @pytest.mark.parametrize("parameters", INVALID, ids=str)
+    @pytest.mark.parametrize("kind", TASKS)
+    def test_the_errors_are_those_of_the_constructor(
+        self, dag: DAG, kind: Any, parameters: dict[str, Any]
+    ) -> None:
+        given = {**required(kind), **invalid(kind, parameters)}
+        with dag, pytest.raises((ValueError, ImportSettingsError)) as constructed:
+            kind(task_id="one", **{subject(kind): "7"}, **given)
+        with dag, pytest.raises(type(constructed.value)) as mapped:
+            kind.partial(task_id="many", **given)
+        assert str(mapped.value) == str(constructed.value)
+        assert "hunter2222" not in str(mapped.value)
+
+    @pytest.mark.filterwarnings("ignore:Task '.*many' was never mapped")
+    @pytest.mark.parametrize("place", ["task", "group", "dag"])
+    @pytest.mark.parametrize("kind", TASKS)
+    def test_defaults_are_checked_too(self, kind: Any, place: str) -> None:
+        defaults: dict[str, Any] = {place: {"hook_params": {"password": "hunter2222"}}}
+        given = {**required(kind), **({"default_args": defaults["task"]} if place == "task" else {})}
+        with (
+            DAG("a_dag", schedule=None, start_date=START, default_args=defaults.get("dag", {})),
+            TaskGroup("group", default_args=defaults.get("group", {})),
+            pytest.raises(ValueError, match="looks like a secret"),
+        ):
+            kind.partial(task_id="many", **given)
+
+    @pytest.mark.parametrize("kind", TASKS)
+    def test_a_parameter_counts_before_the_defaults(self, kind: Any) -> None:
+        defaults = {"on_partial": "ignore", "hook_params": {"password": "hunter2222"}}
+        with DAG("a_dag", schedule=None, start_date=START, default_args=defaults):
+            mapped = kind.partial(task_id="t", on_partial="skip", hook_params=None, **required(kind)).expand(
+                **{subject(kind): ["7"]}
+            )
+        assert mapped.partial_kwargs["on_partial"] == "skip"
+
+    @pytest.mark.parametrize("kind", TASKS)
+    def test_a_task_result_may_be_a_parameter(self, dag: DAG, kind: Any) -> None:
+        @task
+        def params() -> dict[str, str]:
+            return {}
+
+        with dag:
+            mapped = kind.partial(task_id="t", hook_params=params(), **required(kind)).expand(
+                **{subject(kind): ["7"]}
+            )
+        assert mapped.upstream_task_ids == {"params"}
+
+    @pytest.mark.parametrize("params", [5, ["a"]])
+    def test_submit_params_are_a_dictionary(self, dag: DAG, params: Any) -> None:
+        with dag, pytest.raises(ValueError, match="submit_params is of type"):
+            import_file.ImportFileOperator.partial(task_id="t", conn_id="c", submit_params=params)
 
 
 class TestSerialization:

@@ -44,6 +44,7 @@ ROOT = {
     "cli": "cli",
     "exceptions": "base",
     "redaction": "base",
+    "secret_names": "base",
     "status": "base",
     "version_compat": "base",
     "links": "links",

@@ -337,6 +337,8 @@ class ImportStatusHook(BaseHook):
         """Return the connection's current settings. It calls Airflow: never use it on an event loop."""
         # The connection that determined the hook is used once.
         connection, self._connection = self._connection or read_connection(self.conn_id), None
+        # Airflow returns what JSON it finds; forms save objects only, secrets backends anything.
+        extra: Any = connection.extra_dejson
         settings = ConnectionSettings(
             conn_id=self.conn_id,
             conn_type=self.conn_type,
@@ -345,8 +347,11 @@ class ImportStatusHook(BaseHook):
             port=connection.port or None,
             login=connection.login or "",
             password=connection.password or "",
-            extra=connection.extra_dejson,
+            extra=extra if isinstance(extra, Mapping) else {},
         )
+        if not isinstance(extra, Mapping | None):
+            remedy = 'give a JSON object, such as {"timeout": 30}; nothing was sent'
+            raise settings.error("extra", f"is of type {type(extra).__name__}", remedy)
         if isinstance(settings.verify, str):
             try:
                 ca_context(settings.verify)

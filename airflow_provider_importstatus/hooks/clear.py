@@ -194,7 +194,7 @@ class ClearHook(ImportStatusHook):
     def poll(self, import_id: str) -> Flow[ImportStatus]:
         """Poll the workflow and its activities once and return their status."""
         response, result = yield from self._result(import_id)
-        return _to_status(import_id, result, response)
+        return _to_status(self.vendor, import_id, result, response)
 
     def _result(self, import_id: str) -> Flow[tuple[Response, Mapping[str, Any]]]:
         self._integration()  # Fails before a token is requested.
@@ -237,7 +237,7 @@ def _integration_id(value: object) -> str:
     return value.strip()
 
 
-def _to_status(import_id: str, result: Mapping[str, Any], response: Response) -> ImportStatus:
+def _to_status(vendor: str, import_id: str, result: Mapping[str, Any], response: Response) -> ImportStatus:
     word = result.get("workflowStatus")
     if not isinstance(word, str) or not word.strip():
         raise ImportProtocolError(f"{WHAT}: no workflowStatus ({response.excerpt()})")
@@ -247,7 +247,7 @@ def _to_status(import_id: str, result: Mapping[str, Any], response: Response) ->
     if state is ImportState.SUCCEEDED and any(_activity_state(each) is not state for each in activities):
         state = ImportState.PARTIAL
     return ImportStatus(
-        vendor=ClearHook.conn_type,
+        vendor=vendor,
         import_id=import_id,
         state=state,
         vendor_state=response.clean(word, MAX_WORD),

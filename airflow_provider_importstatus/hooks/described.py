@@ -231,7 +231,8 @@ class DescribedHook(ImportStatusHook):
             value = self.settings.get_str(name, extra.default or "")
             if not value:
                 about = f" ({extra.help})" if extra.help else ""
-                raise self.settings.error(name, "is empty", f"add this extra{about}; nothing was sent")
+                fact = f"is empty, but description {self.description.name!r} needs it"
+                raise self.settings.error(name, fact, f"add this extra{about}; nothing was sent")
             if not value.isprintable():
                 raise self.settings.error(name, "contains a control character", "remove it; nothing was sent")
             values[f"extra.{name}"] = value

@@ -146,7 +146,7 @@ class TaoAdvanceHook(ImportStatusHook):
         if state is ImportState.SUCCEEDED and _has_messages(result.get("messages")):
             state = ImportState.PARTIAL
         return ImportStatus(
-            vendor=self.conn_type,
+            vendor=self.vendor,
             import_id=import_id,
             state=state,
             vendor_state=response.clean(word, MAX_WORD),

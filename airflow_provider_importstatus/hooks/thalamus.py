@@ -183,7 +183,7 @@ class ThalamusHook(ImportStatusHook):
         word = data.get("state")
         if isinstance(word, bool) or not isinstance(word, str | int) or not str(word).strip():
             raise ImportProtocolError(f"{WHAT}: no state ({response.excerpt()})")
-        return _to_status(import_id, str(word), data, response)
+        return _to_status(self.vendor, import_id, str(word), data, response)
 
     @property
     def _api(self) -> str:
@@ -212,7 +212,9 @@ def _error_codes(response: Response) -> set[str]:
     return {str(code)[:MAX_WORD].strip().casefold() for code in islice(codes, MAX_CODES)}
 
 
-def _to_status(import_id: str, word: str, data: Mapping[str, Any], response: Response) -> ImportStatus:
+def _to_status(
+    vendor: str, import_id: str, word: str, data: Mapping[str, Any], response: Response
+) -> ImportStatus:
     state = _read_state(word)
     key = data.get("stateInternationalizableKey")
     if state is ImportState.UNKNOWN and isinstance(key, str):
@@ -222,7 +224,7 @@ def _to_status(import_id: str, word: str, data: Mapping[str, Any], response: Res
     if state is ImportState.SUCCEEDED and any(rows != 0 for rows in bad):
         state = ImportState.PARTIAL
     return ImportStatus(
-        vendor=ThalamusHook.conn_type,
+        vendor=vendor,
         import_id=import_id,
         state=state,
         vendor_state=response.clean(word, MAX_WORD),

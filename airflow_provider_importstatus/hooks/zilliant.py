@@ -194,15 +194,15 @@ class ZilliantHook(ImportStatusHook):
         status = read_json(response, STATUS)
         state = _read_state(status, STATES, response, STATUS)
         if not state.is_terminal:
-            return _to_status(import_id, state, status, {}, response)
+            return _to_status(self.vendor, import_id, state, status, {}, response)
         # With SUCCEEDED, rows may be rejected: only the report shows it. Not every import has one.
         response = yield from send_authenticated(self, Request("GET", f"{path}/report"))
         if is_missing(response, REPORT):
-            return _to_status(import_id, state, status, {}, response)
+            return _to_status(self.vendor, import_id, state, status, {}, response)
         raise_for_status(response, REPORT)
         report = read_json(response, REPORT)
         combined = _combined(state, _read_state(report, REPORTS, response, REPORT))
-        return _to_status(import_id, combined, status, report, response)
+        return _to_status(self.vendor, import_id, combined, status, report, response)
 
 
 def _mapping_request(mapping: Mapping[str, Any]) -> Request:
@@ -240,6 +240,7 @@ def _combined(status: ImportState, report: ImportState) -> ImportState:
 
 
 def _to_status(
+    vendor: str,
     import_id: str,
     state: ImportState,
     status: Mapping[str, Any],
@@ -247,7 +248,7 @@ def _to_status(
     response: Response,
 ) -> ImportStatus:
     return ImportStatus(
-        vendor=ZilliantHook.conn_type,
+        vendor=vendor,
         import_id=import_id,
         state=state,
         vendor_state=response.clean(status["status"], MAX_WORD),

@@ -56,6 +56,7 @@ class _ImportOperator(WaitingTask):
     """Submits a file, waits until its import has ended, and ends the task accordingly."""
 
     template_fields: Sequence[str] = ("file", "conn_id", "hook_params", "error_report_path")
+    interval_param = "poll_interval"
     #: The parameters that only this vendor has.
     vendor_params: ClassVar[tuple[str, ...]] = ()
 
@@ -315,9 +316,13 @@ class ImportFileOperator(_ImportOperator):
 
     def __init__(self, *, submit_params: dict[str, Any] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if not isinstance(submit_params, Mapping | str | None) and not is_reference(submit_params):
-            raise ValueError(f"submit_params is of type {type(submit_params).__name__}. Give a dictionary.")
+        _check_submit_params(submit_params)
         self.submit_params = submit_params
+
+    @classmethod
+    def _check_parameters(cls, given: Mapping[str, Any]) -> None:
+        super()._check_parameters(given)
+        _check_submit_params(given.get("submit_params"))
 
     def submission_params(self) -> dict[str, Any]:
         """Return the vendor's own parameters of the submission."""
@@ -423,6 +428,11 @@ class ThalamusImportOperator(_ImportOperator):
         super().__init__(conn_id=conn_id, **kwargs)
         self.type = type
         self.name = name
+
+
+def _check_submit_params(params: Any) -> None:
+    if not isinstance(params, Mapping | str | None) and not is_reference(params):
+        raise ValueError(f"submit_params is of type {type(params).__name__}. Give a dictionary.")
 
 
 def _digest(*parts: Any) -> str:

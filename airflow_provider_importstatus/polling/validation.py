@@ -10,11 +10,13 @@ from typing import Any
 from airflow_provider_importstatus.exceptions import ImportSettingsError
 from airflow_provider_importstatus.polling.policy import Action, Policy
 from airflow_provider_importstatus.redaction import storable
+from airflow_provider_importstatus.secret_names import is_literal, names_secret
 from airflow_provider_importstatus.status import MAX_ID
 
 __all__ = [
     "check_hook_params",
     "check_interval",
+    "check_parameters",
     "check_seconds",
     "is_path_of_description",
     "is_reference",
@@ -25,7 +27,8 @@ __all__ = [
 
 #: A hundred years: dates and durations overflow soon after.
 MAX_SECONDS = 100 * 365.25 * 24 * 3600
-SECRET_NAMES = ("password", "secret", "token", "credential", "api_key", "apikey")
+#: Parameters of sensors and operators that are seconds or a timedelta, besides the interval between polls.
+DURATIONS = ("execution_timeout", "max_wait", "not_found_grace", "outage_tolerance", "timeout")
 
 
 def read_import_id(value: Any) -> str:
@@ -97,21 +100,59 @@ def check_interval(name: str, seconds: float) -> None:
         raise ValueError(f"{name} is 0 seconds: the vendor would be polled without a pause. Give 1 or more.")
 
 
+def check_parameters(given: Mapping[str, Any], interval: str, optional: tuple[str, ...]) -> None:
+    """Raise an error at parse time for parameters of a mapped task, whose constructor runs on a worker.
+
+    :param interval: the name of the minimum time between two polls
+    :param optional: the names of durations that may be None
+    """
+    for name in (interval, *DURATIONS):
+        if name in given and (given[name] is not None or name not in optional):
+            read_seconds(name, given[name])
+    if interval in given:
+        check_interval(interval, read_seconds(interval, given[interval]))
+    check_hook_params(given.get("hook_params"))
+    read_policy(given.get("on_partial", Action.FAIL), given.get("max_failed_rows", 0))
+
+
 def check_hook_params(hook_params: Any) -> None:
     """Raise an error at parse time for values that are not JSON or look like secrets."""
     if hook_params is None or not isinstance(hook_params, Mapping):
         if hook_params is None or isinstance(hook_params, str) or is_reference(hook_params):
             return
         raise ValueError(f"hook_params is of type {type(hook_params).__name__}. Give a dictionary.")
-    for name, value in hook_params.items():
-        is_literal = isinstance(value, str) and "{{" not in value and value != ""
-        if is_literal and any(word in str(name).lower() for word in SECRET_NAMES):
-            raise ValueError(f"hook_params[{name!r}] looks like a secret. Put it into the connection.")
     _check_description(hook_params.get("description"))
     try:
-        json.dumps(hook_params, default=_placeholder)
+        json.dumps(hook_params, default=_placeholder, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise ValueError(f"hook_params is not plain JSON: {error}.") from None
+    except RecursionError:
+        raise ValueError("hook_params is nested too deeply. Remove levels.") from None
+    _check_names(hook_params)
+
+
+def _check_names(hook_params: Mapping[str, Any]) -> None:
+    """Raise an error for names that are no texts, and for secrets, at any depth."""
+    # A description has been checked, more precisely, unless it has templates.
+    rest = {
+        name: value
+        for name, value in hook_params.items()
+        if name != "description" or not isinstance(value, Mapping) or _has_templates(value)
+    }
+    # With each value goes the place of the secret that it belongs to, if any.
+    waiting: list[tuple[str, Any, str]] = [("hook_params", rest, "")]
+    while waiting:
+        place, value, secret = waiting.pop()
+        if isinstance(value, Mapping):
+            for name, part in value.items():
+                if not isinstance(name, str):
+                    raise ValueError(f"{place} has a key of type {type(name).__name__}. Give texts as keys.")
+                inner = f"{place}[{name!r}]"
+                waiting.append((inner, part, secret or (inner if names_secret(name) else "")))
+        elif isinstance(value, list | tuple):
+            waiting += [(place, part, secret) for part in value]
+        elif secret and is_literal(value):
+            raise ValueError(f"{secret} looks like a secret. Put it into the connection.")
 
 
 def is_path_of_description(hook_params: Any) -> bool:

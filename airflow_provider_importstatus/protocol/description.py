@@ -13,11 +13,11 @@ from airflow_provider_importstatus.protocol.description_section import (
     Section,
     Source,
     is_number,
-    looks_secret,
     walk,
 )
 from airflow_provider_importstatus.protocol.expressions import Expression
 from airflow_provider_importstatus.protocol.request_template import IMPORT_ID, PLACEHOLDER, RequestTemplate
+from airflow_provider_importstatus.secret_names import is_literal, names_secret
 from airflow_provider_importstatus.status import COUNTS, ImportState
 
 __all__ = [
@@ -90,7 +90,7 @@ _CREDENTIAL = re.compile(r"(?i)\s*(bearer|basic|token|api-?key)\s+[a-z0-9+/=._~-
 _NOT_STORABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _EXTENSION = r"[A-Za-z0-9]{1,10}"
 _EXTRA_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,49}")
-_PLACEHOLDER_REMEDY = "use {import_id}, or {extra.name} with a name declared under extras"
+_PLACEHOLDER_REMEDY = "use {import_id}, or {extra.name} with the name of an extra of the connection"
 _LINE_REMEDY = "give up to 200 characters in one line"
 _ID_REMEDY = "give an id that no import has, in quotes, of up to 100 characters without spaces"
 #: The largest number that is compared as a word, and the longest interval between polls, in seconds.
@@ -217,10 +217,11 @@ def parse_description(
     root.text("notes")
     _check_sandbox(root)
     name = root.text("name", pattern=NAME, remedy="use up to 50 lower-case letters, digits, _ and -")
-    extras = _read_extras(root)
+    declared = _read_extras(root)
     import_id = root.section("import_id")
     import_id.allow("help", "missing")
-    status = _read_request(root.section("status"), extras, ("GET", "POST"), may_have_headers=True)
+    status = _read_request(root.section("status"), ("GET", "POST"), may_have_headers=True)
+    report, cancel = _read_report(root, status), _read_cancel(root, status)
     state = root.section("state")
     state.allow("path", "map")
     progress, progress_of = _read_progress(root)
@@ -231,7 +232,7 @@ def parse_description(
         is_bundled=is_bundled,
         base_url=_read_url(root, "base_url", ("https",)),
         auth=_read_auth(root.section("auth"), status),
-        extras=extras,
+        extras=declared | _undeclared(declared, status, report.request if report else None, cancel),
         import_id_help=import_id.text("help", pattern=r".{1,200}", remedy=_LINE_REMEDY),
         missing_id=import_id.text("missing", pattern=r"[!-~]{1,100}", remedy=_ID_REMEDY),
         status=status,
@@ -248,8 +249,8 @@ def parse_description(
         unauthorized=_read_condition(root, "unauthorized"),
         not_found=_read_condition(root, "not_found", default=(404,)),
         unavailable=_read_condition(root, "unavailable"),
-        report=_read_report(root, extras, status),
-        cancel=_read_cancel(root, extras, status),
+        report=report,
+        cancel=cancel,
         min_interval=_read_pace(root),
     )
 
@@ -259,12 +260,11 @@ def _check_parts(document: Any, source: Source) -> None:
     for key, names, value in walk(document, source):
         if isinstance(value, str) and _NOT_STORABLE.search(value):
             raise source.error(key, "contains a control character or half a character", "remove it")
-        if isinstance(value, bool) or not isinstance(value, str | int | float) or key == "auth.token_url":
+        if not is_literal(value):
             continue
-        is_literal = value != "" and not (isinstance(value, str) and PLACEHOLDER.fullmatch(value))
-        is_parameter = names[1:2] in (("headers",), ("query",))
-        is_secret = is_literal and any(looks_secret(name, is_parameter) for name in names)
         is_sent = names[:1] in (("status",), ("cancel",))
+        is_parameter = names[1:2] in (("headers",), ("query",))
+        is_secret = any(names_secret(name, is_sent=is_sent, is_parameter=is_parameter) for name in names)
         if is_secret or (is_sent and isinstance(value, str) and _CREDENTIAL.fullmatch(value)):
             raise source.error(
                 key, "looks like a secret", "remove it: credentials are read from the connection"
@@ -318,10 +318,8 @@ def _read_extras(root: Section) -> dict[str, Extra]:
 def _read_extra(extras: Section, name: str) -> Extra:
     if not _EXTRA_NAME.fullmatch(name):
         raise extras.error(name, "is no valid name", "use up to 50 letters, digits and _")
-    if name in RESERVED_EXTRAS:
-        raise extras.error(name, "is an extra with another meaning", "choose another name")
-    if looks_secret(name):
-        raise extras.error(name, "looks like a secret", "let auth read it from the connection's password")
+    if reason := _reason_against_extra(name):
+        raise extras.error(name, *reason)
     section = extras.section(name)
     section.allow("default", "help")
     default = section.get("default")
@@ -330,6 +328,21 @@ def _read_extra(extras: Section, name: str) -> Extra:
     if not (isinstance(default, str) or is_number(default)) or not str(default).strip():
         raise section.error("default", "is neither a text nor a number", "give one, or leave it out")
     return Extra(str(default), section.text("help"))
+
+
+def _reason_against_extra(name: str) -> tuple[str, str] | None:
+    """Return why requests may not contain this extra of the connection, with the remedy; None if they may."""
+    if name in RESERVED_EXTRAS:
+        return "is an extra with another meaning", "choose another name"
+    if names_secret(name):
+        return "looks like a secret", "let auth read it from the connection's password"
+    return None
+
+
+def _undeclared(declared: Mapping[str, Extra], *requests: RequestTemplate | None) -> dict[str, Extra]:
+    """Return the extras that requests contain without a declaration: the connection must have them."""
+    names = {name for request in requests if request for name in request.extras}
+    return {name: Extra(None, "") for name in sorted(names - declared.keys())}
 
 
 def _read_auth(auth: Section, status: RequestTemplate) -> Auth:
@@ -374,7 +387,6 @@ def _read_token_url(auth: Section) -> str:
 
 def _read_request(
     section: Section,
-    extras: Mapping[str, Extra],
     methods: tuple[str, ...],
     *,
     headers: Mapping[str, str] | None = None,
@@ -401,9 +413,10 @@ def _read_request(
     )
     if IMPORT_ID not in template.placeholders:
         raise section.error("", "does not contain {import_id}", "use it in path, query or json")
-    for name in template.placeholders - {IMPORT_ID}:
-        if name.removeprefix("extra.") not in extras:
-            raise section.error("", "contains an {extra.…} that extras does not declare", "declare it there")
+    for name in sorted(template.extras):
+        if reason := _reason_against_extra(name):
+            fact, remedy = reason
+            raise section.error("", f"contains {{extra.{name}}}, but {name} {fact}", remedy)
     return template
 
 
@@ -527,7 +540,7 @@ def _read_condition(root: Section, name: str, default: tuple[int, ...] = ()) -> 
     return Condition(frozenset(statuses), section.expression("when"))
 
 
-def _read_report(root: Section, extras: Mapping[str, Extra], status: RequestTemplate) -> Report | None:
+def _read_report(root: Section, status: RequestTemplate) -> Report | None:
     if "report" not in root:
         return None
     section = root.section("report")
@@ -538,17 +551,15 @@ def _read_report(root: Section, extras: Mapping[str, Extra], status: RequestTemp
     if "url" in section:
         return Report(section.expression("url"), None, ext)
     path = Section({"path": section.get("path")}, section.key, root.source)
-    return Report(None, _read_request(path, extras, ("GET",), headers=status.headers), ext)
+    return Report(None, _read_request(path, ("GET",), headers=status.headers), ext)
 
 
-def _read_cancel(
-    root: Section, extras: Mapping[str, Extra], status: RequestTemplate
-) -> RequestTemplate | None:
+def _read_cancel(root: Section, status: RequestTemplate) -> RequestTemplate | None:
     if "cancel" not in root:
         return None
     section = root.section("cancel")
     methods = ("POST", "DELETE", "PUT", "PATCH")
-    return _read_request(section, extras, methods, headers=status.headers)
+    return _read_request(section, methods, headers=status.headers)
 
 
 def _read_pace(root: Section) -> float:

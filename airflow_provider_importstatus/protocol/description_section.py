@@ -11,7 +11,7 @@ from typing import Any
 from airflow_provider_importstatus.exceptions import ImportSettingsError
 from airflow_provider_importstatus.protocol.expressions import Expression, InvalidExpressionError
 
-__all__ = ["MAX_DEPTH", "Section", "Source", "is_number", "join", "looks_secret", "walk"]
+__all__ = ["MAX_DEPTH", "Section", "Source", "is_number", "join", "walk"]
 
 #: Maximum depth of a description; the format itself has four levels, besides a JSON body.
 MAX_DEPTH = 20
@@ -19,9 +19,6 @@ MAX_DEPTH = 20
 MAX_PARTS = 8192
 #: Maximum length of a text, in characters: `notes` name sources.
 MAX_TEXT_LENGTH = 4000
-#: Parts of names whose values are secrets, written in lower case with underscores.
-_SECRET_PARTS = ("password", "passwd", "secret", "token", "credential", "api_key", "apikey", "access_key")
-_SECRET_NAMES = frozenset({"authorization", "cookie", "pwd", "private_key", "proxy_authorization"})
 _SHOWABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 
 
@@ -168,17 +165,6 @@ def join(key: str, name: Any) -> str:
     # A name that is no identifier may be anything, even a secret in the wrong place.
     shown = name if isinstance(name, str) and _SHOWABLE.fullmatch(name) else "(a key)"
     return f"{key}.{shown}" if key else shown
-
-
-def looks_secret(name: Any, is_parameter: bool = False) -> bool:
-    """Return whether a key's name says that its value is a secret.
-
-    :param is_parameter: whether it is the name of a header or a query parameter
-    """
-    lowered = str(name).lower().replace("-", "_").replace(" ", "_")
-    if is_parameter and f"_{lowered}".endswith("_key"):
-        return True
-    return lowered in _SECRET_NAMES or any(part in lowered for part in _SECRET_PARTS)
 
 
 def is_number(value: Any) -> bool:

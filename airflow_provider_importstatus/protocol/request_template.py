@@ -14,7 +14,7 @@ from airflow_provider_importstatus.protocol.messages import Request
 
 __all__ = ["IMPORT_ID", "PLACEHOLDER", "RequestTemplate", "placeholders"]
 
-IMPORT_ID = "import_id"
+IMPORT_ID, EXTRA = "import_id", "extra."
 #: What is replaced: ``{import_id}``, or ``{extra.name}`` with an extra of the connection.
 PLACEHOLDER = re.compile(r"\{(import_id|extra\.[A-Za-z][A-Za-z0-9_]{0,49})\}")
 
@@ -41,6 +41,11 @@ class RequestTemplate:
             for text in (self.path, *self.query.values(), *self.headers.values(), *_texts(self.json))
             for name in placeholders(text)
         }
+
+    @property
+    def extras(self) -> set[str]:
+        """The names of the connection's extras that it contains."""
+        return {name.removeprefix(EXTRA) for name in self.placeholders if name.startswith(EXTRA)}
 
     def render(self, values: Mapping[str, str]) -> Request:
         """Return the request with each placeholder replaced by its value.

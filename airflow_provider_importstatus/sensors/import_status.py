@@ -47,16 +47,6 @@ __all__ = [
     "ZilliantImportSensor",
 ]
 
-#: Parameters that are seconds or a timedelta.
-DURATIONS = (
-    "execution_timeout",
-    "max_wait",
-    "not_found_grace",
-    "outage_tolerance",
-    "poke_interval",
-    "timeout",
-)
-
 
 class _LazyAttribute:
     """An attribute that is computed when Airflow reads it, after the DAG is complete.
@@ -125,6 +115,8 @@ class ImportStatusSensor(WaitingTask, BaseSensorOperator):
     """
 
     template_fields: Sequence[str] = ("conn_id", "import_id", "hook_params", "error_report_path")
+    interval_param = "poke_interval"
+    optional_durations = ("execution_timeout", "max_wait", "timeout")
     #: The `start_from_trigger` parameter.
     wants_start_from_trigger = False
     start_from_trigger = _LazyAttribute(False, _starts_from_trigger)
@@ -183,7 +175,6 @@ class ImportStatusSensor(WaitingTask, BaseSensorOperator):
     @classmethod
     def partial(cls, **kwargs: Any) -> Any:
         """Return the sensor for mapping over many imports. Mapped tasks start on workers."""
-        check_seconds(**{name: kwargs[name] for name in DURATIONS if name in kwargs})
         if kwargs.get("start_from_trigger"):
             from airflow_provider_importstatus.triggers import start_from_trigger
 

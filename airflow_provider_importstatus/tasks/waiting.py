@@ -27,6 +27,7 @@ from airflow_provider_importstatus.exceptions import (
     AirflowSensorTimeout,
     AirflowSkipException,
     AirflowTaskTimeout,
+    ImportSettingsError,
     ImportStatusError,
     SubmissionUncertainError,
     SubmittedImportError,
@@ -44,7 +45,11 @@ from airflow_provider_importstatus.polling.schedule import (
     Wait,
     timeout_error,
 )
-from airflow_provider_importstatus.polling.validation import read_import_id
+from airflow_provider_importstatus.polling.validation import (
+    check_parameters,
+    is_path_of_description,
+    read_import_id,
+)
 from airflow_provider_importstatus.status import ImportState, ImportStatus
 from airflow_provider_importstatus.version_compat import is_airflow
 
@@ -82,6 +87,9 @@ class WaitingTask(BaseOperator):
 
     #: The required connection type; empty for any with a hook for imports.
     conn_type: ClassVar[str] = ""
+    #: The parameter that is the minimum time between two polls, and the durations that may be None.
+    interval_param: ClassVar[str]
+    optional_durations: ClassVar[tuple[str, ...]] = ("execution_timeout",)
 
     conn_id: str
     import_id: Any
@@ -108,6 +116,23 @@ class WaitingTask(BaseOperator):
             if advice := _spelling_advice(type(self), kwargs):
                 error.args = (f"{error}. {advice}",)
             raise
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> Any:
+        """Return the task for mapping. Parameters that are not mapped are checked as by the constructor."""
+        given = {**(kwargs.get("default_args") or {}), **kwargs}
+        cls._check_parameters(given)
+        made = super().partial(**kwargs)
+        # Airflow applies most defaults only when the task runs.
+        groups = [made.kwargs["dag"], made.kwargs["task_group"]]
+        defaults = [group.default_args or {} for group in groups if group]
+        cls._check_parameters({name: value for each in defaults for name, value in each.items()} | given)
+        return made
+
+    @classmethod
+    def _check_parameters(cls, given: Mapping[str, Any]) -> None:
+        """Raise an error at parse time for parameters of a mapped task."""
+        check_parameters(given, cls.interval_param, cls.optional_durations)
 
     @abstractmethod
     def schedule(self) -> dict[str, Any]:
@@ -273,9 +298,13 @@ class WaitingTask(BaseOperator):
         )
 
     def _portable_params(self, polls: Polls) -> dict[str, Any] | None:
-        # Without a hook, the connection could not be read yet; the trigger tries again.
-        params = polls.hook.portable_params(self.hook_params) if polls.hook else self.hook_params
-        return None if params is None else dict(params)
+        params: Any = self.hook_params
+        if polls.hook:
+            params = polls.hook.portable_params(params)
+        elif is_path_of_description(params):
+            # The connection could not be read yet. The trigger tries again, perhaps on another machine.
+            params = _with_document(params)
+        return dict(params) if isinstance(params, Mapping) else params
 
     def _resume_kwargs(self) -> dict[str, Any] | None:
         """Return what `resume_execution` needs besides the trigger's event."""
@@ -371,6 +400,17 @@ class WaitingTask(BaseOperator):
             if self.never_fail or (self.soft_fail and _is_skipped_softly(error)):
                 raise AirflowSkipException(str(error)) from error
             raise
+
+
+def _with_document(hook_params: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return `hook_params` with the document in place of the path of a file, if this machine can read it."""
+    from airflow_provider_importstatus.hooks.described import DescribedHook
+
+    try:
+        return DescribedHook.portable_params(hook_params)
+    except ImportSettingsError:
+        # Whoever reads the connection knows whether this is a description at all, and says what is wrong.
+        return hook_params
 
 
 def _spelling_advice(task_class: type, parameters: Mapping[str, Any]) -> str:

@@ -58,6 +58,11 @@ SIGNED = [
     pytest.param("files.example/r.csv?access_token=5igned", id="access_token"),
     pytest.param("https://me:5igned@files.example/r.csv", id="a password"),
     pytest.param("https://me:5/igned@files.example/r.csv 5/igned@", id="a password with a slash"),
+    pytest.param("https://files.example/r.csv;sig=5igned", id="a path parameter"),
+    pytest.param("https://files.example/r.csv&sig=5igned", id="an ampersand without a question mark"),
+    pytest.param("https://files.example/a b.csv;x=1;token=5igned", id="path parameters, a blank"),
+    pytest.param("https%3A%2F%2Ffiles.example%2Fr.csv%3Bsig%3D5igned", id="an encoded path parameter"),
+    pytest.param("from;token=https://files.example/r;X-Amz-Signature=5igned", id="a parameter before"),
     pytest.param("jdbc:postgresql://h.example/db?password=5igned", id="another scheme"),
     pytest.param("a.example/p?sig=5igned&next=https://b.example/", id="another link in the query"),
     pytest.param('{"url": "https://s3.example/r.csv?sig=5igned"}', id="in JSON"),
@@ -84,6 +89,11 @@ def test_a_signed_url_is_redacted_everywhere(place: Callable[[str], str], signed
         "see https://docs.example/errors/17 for more",
         "100%25 of 5 rows at C:\\new\\files; a & b &amp; c",
         "column a?b is unknown",
+        "see https://docs.example/errors/17;version=2;page=3 for more",
+        "see https://docs.example/errors/17&lang=en for more",
+        "see https://docs.example/token/signature=17 for more",
+        "see;token=https://docs.example/errors/17 for more",
+        "sftp://files.example/in;type=a, then https://docs.example/b",
     ],
 )
 def test_ordinary_text_is_unchanged(sentence: str) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pendulum
@@ -107,6 +107,36 @@ def test_a_timestamp_is_read_back_as_utc() -> None:
         datetime(2026, 5, 1, 12, 30, tzinfo=UTC),
         datetime.now(UTC).utcoffset(),
     )
+
+
+@pytest.mark.parametrize(
+    ("written", "utc"),
+    [
+        ("2026-05-01T12:30:00+02:00", "2026-05-01T10:30:00+00:00"),
+        ("2026-05-01T23:30:00-01:30", "2026-05-02T01:00:00+00:00"),
+        ("0001-01-01T00:00:00+02:00", None),
+    ],
+)
+def test_a_timestamp_with_another_offset_is_converted_to_utc(written: str, utc: str | None) -> None:
+    read = ImportStatus.from_dict({**FULL_AS_DICT, "started_at": written, "finished_at": written}).to_dict()
+    assert (read["started_at"], read["finished_at"]) == (utc, utc)
+
+
+def test_a_hooks_timestamp_is_converted_to_utc() -> None:
+    local = datetime(2026, 5, 1, 12, 30, tzinfo=timezone(timedelta(hours=2)))
+    read = status(started_at=local, finished_at=datetime(2026, 5, 1, 12, 30))  # noqa: DTZ001 - a naive one
+    assert isinstance(read.started_at, pendulum.DateTime)
+    assert read.to_dict()["started_at"] == "2026-05-01T10:30:00+00:00"
+    assert read.to_dict()["finished_at"] == "2026-05-01T12:30:00+00:00"
+
+
+OPTIONAL_KEYS = FULL_AS_DICT.keys() - {"vendor", "import_id", "state"}
+
+
+@pytest.mark.parametrize("key", sorted(OPTIONAL_KEYS))
+def test_null_in_a_dictionary_is_read_like_a_missing_key(key: str) -> None:
+    lacking = {name: value for name, value in FULL_AS_DICT.items() if name != key}
+    assert ImportStatus.from_dict({**lacking, key: None}) == ImportStatus.from_dict(lacking)
 
 
 def test_a_dictionary_from_an_earlier_release_may_lack_keys() -> None:

@@ -436,10 +436,32 @@ class TestRequests:
         }
         effects, error = play_to_error(acme(document).poll("7"))
         assert (effects, type(error)) == ([], ImportSettingsError)
-        assert (
-            "Connection 'a_conn' (import_api): tenant is empty. To fix it, add this extra (the short name)"
-            in str(error)
+        assert str(error) == (
+            "Connection 'a_conn' (import_api): tenant is empty, but description 'acme' needs it."
+            " To fix it, add this extra (the short name); nothing was sent."
         )
+
+    @pytest.mark.parametrize(
+        "request_",
+        [
+            {"path": "/{extra.tenant}/{import_id}"},
+            {"path": "/jobs", "query": {"id": "{import_id}", "tenant": "{extra.tenant}"}},
+            {"method": "POST", "path": "/jobs", "json": {"id": "{import_id}", "in": ["{extra.tenant}"]}},
+        ],
+        ids=["path", "query", "json"],
+    )
+    def test_an_extra_needs_no_declaration(self, request_: dict[str, Any]) -> None:
+        document = {**ACME, "status": request_, "cancel": {"path": "/{import_id}/cancel/{extra.tenant}"}}
+        request = sent(acme(document, extra={"tenant": "a b"}))
+        body = body_of(request) if request.body else {}
+        assert ("a%20b" in request.url) or body == {"id": "7", "in": ["a b"]}
+        for flow in (acme(document).poll("7"), acme(document).cancel("7"), acme(document).probe()):
+            effects, error = play_to_error(flow)
+            assert (effects, type(error)) == ([], ImportSettingsError)
+            assert str(error) == (
+                "Connection 'a_conn' (import_api): tenant is empty, but description 'acme' needs it."
+                " To fix it, add this extra; nothing was sent."
+            )
 
     @pytest.mark.parametrize("value", ["..", ".", "a\nb", "a\0b", "\ud83d", True, "", None])
     def test_a_hostile_extra_is_refused_before_anything_is_sent(self, value: Any) -> None:

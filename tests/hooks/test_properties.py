@@ -20,7 +20,7 @@ from airflow_provider_importstatus.status import ImportState, ImportStatus
 
 from ..vendors import SAMPLES
 from ..vendors.samples import PASSWORD, SECRET, Vendor
-from .playing import NOW, FakeClient
+from .playing import NOW, FakeClient, raw
 from .strategies import echoes, encoded, import_statuses, places, responses, secrets, with_other
 
 settings.register_profile(
@@ -93,6 +93,22 @@ def test_the_outcome_of_any_response_can_be_stored(vendor: Vendor, data: st.Data
         assert not isinstance(value, int) or abs(value) < 2**63
         is_text = isinstance(value, str)
         assert not is_text or "Cc" not in map(unicodedata.category, value)
+
+
+@every_vendor
+def test_a_subclass_with_another_connection_type_reports_that_type(vendor: Vendor) -> None:
+    """Folders of error reports are named after it, too."""
+
+    class Own(vendor.hook):  # type: ignore[name-defined, misc]
+        conn_type = "own"
+
+    hook = Own()
+    hook.settings = vendor.settings
+    client = FakeClient(vendor.settings, _in_turn([raw(json.dumps(vendor.answers[1]))]))
+    client.credentials.current = hook.static_credential(vendor.settings) or Credential("Zq-held-token")
+    status: ImportStatus = client.run(hook, hook.poll("1"))
+    described = {"import_api": "acme"}
+    assert status.vendor == hook.vendor == described.get(vendor.settings.conn_type, "own")
 
 
 def _leaves(value: Any) -> Iterator[Any]:

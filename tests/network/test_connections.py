@@ -17,6 +17,7 @@ from airflow_provider_importstatus.sandbox import Sandbox
 from airflow_provider_importstatus.sandbox.vendors.clear import CREDENTIALS as CLEAR
 from airflow_provider_importstatus.sandbox.vendors.tao import CREDENTIALS as TAO_ADVANCE
 
+from ..conftest import NOT_OBJECTS
 from ..fifth_vendor import acme_server
 from ..fifth_vendor.acme_importstatus import AcmeHook
 from .cases import READY, VENDORS, WITH_LOGIN, Connect, Serve
@@ -93,6 +94,18 @@ def test_an_invalid_setting_is_reported(
     assert "made_up_id" not in words
     assert sandbox.requests(vendor).get("token", 0) <= 1
     assert sandbox.requests(vendor)["status"] <= 1
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize(("extra", "kind"), NOT_OBJECTS)
+def test_extras_that_are_no_object_are_reported(
+    sandbox: Sandbox, connect_with_text: Callable[[str, str], None], vendor: str, extra: str, kind: str
+) -> None:
+    connect_with_text(vendor, extra)
+    is_right, words = outcome(f"{vendor}_default")
+    assert not is_right
+    assert words.startswith(f"This connection: extra is of type {kind}. To fix it, give a JSON object"), words
+    assert not any(sandbox.requests(vendor).values())
 
 
 def test_a_wrong_integration_id_is_named_beside_a_right_token(

@@ -67,6 +67,28 @@ def test_a_complete_description_is_read() -> None:
     check_schema(DOCUMENT, Source())
 
 
+def test_an_undeclared_extra_in_any_part_of_a_request_is_required() -> None:
+    document = {
+        **SMALLEST,
+        "extras": {"area": {"default": "eu"}, "unused": {}},
+        "status": {
+            "method": "POST",
+            "path": "/{extra.area}/{extra.tenant}/{import_id}",
+            "query": {"view": "{extra.view}"},
+            "headers": {"Revision": "{extra.revision}"},
+            "json": {"deep": ["{extra.inner}"]},
+        },
+        "cancel": {"path": "/{import_id}/{extra.reason}"},
+        "report": {"path": "/{import_id}/{extra.kind}"},
+    }
+    extras = parse_description(document).extras
+    assert {name: extra.default for name, extra in extras.items()} == {
+        "area": "eu",
+        **dict.fromkeys(("unused", "inner", "kind", "reason", "revision", "tenant", "view")),
+    }
+    check_schema(document, Source())
+
+
 def test_equal_documents_give_equal_descriptions() -> None:
     """The settings of two waits are compared, and with them their descriptions."""
     assert parse_description(DOCUMENT) == parse_description(copy.deepcopy(DOCUMENT))
@@ -127,14 +149,24 @@ def test_another_version_is_refused(version: Any) -> None:
         ("status.headers", {"transfer-encoding": "x"}, "status.headers.transfer-encoding is a header"),
         ("status.headers", {"X-A": "1", "x-a": "2"}, "status.headers names a header twice"),
         ("status.headers", {"X-A": "1\r\nX-B: 2"}, "status.headers.X-A has an invalid value"),
-        ("status.headers", {"X-A": "{extra.x}"}, "status contains an {extra.…} that extras does not declare"),
+        (
+            "status.headers",
+            {"X-A": "{extra.api_key}"},
+            "status contains {extra.api_key}, but api_key looks like a secret. To fix it, let auth read it",
+        ),
         ("status.headers", {"X-A": "{import_id}"}, "status.headers.X-A has an invalid value"),
         ("status.headers", {"X-A": "{extra.x} {y}"}, "status.headers.X-A has an invalid value"),
         ("status.headers", {"{extra.x}": "1"}, "status.headers.(a key) is no valid name"),
         ("status.headers", {"X A": "1"}, "status.headers.(a key) is no valid name"),
         ("status.query", {"view": ["a"]}, "status.query.view is neither a text nor a number"),
         ("status.query", {"view": "{importid}"}, "status.query.view contains an unknown placeholder"),
-        ("status.query", {"view": "{extra.x}"}, "status contains an {extra.…} that extras does not declare"),
+        (
+            "status.query",
+            {"view": "{extra.proxy}"},
+            "status contains {extra.proxy}, but proxy is an extra with another meaning. To fix it, choose",
+        ),
+        ("status.query", {"view": "{extra.a-b}"}, "status.query.view contains an unknown placeholder"),
+        ("cancel", {"path": "/{import_id}/{extra.login}"}, "cancel contains {extra.login}, but login is an"),
         ("status", {"path": "/jobs"}, "status does not contain {import_id}"),
         ("extras", {"login": {}}, "extras.login is an extra with another meaning"),
         ("extras", {"access_token": {}}, "extras.access_token is an extra with another meaning"),
@@ -227,6 +259,13 @@ def test_a_path_stays_below_the_base_url(key: str, path: str) -> None:
         ("status.query", {"access_token": "Zq-secret"}),
         ("status.query", {"apikey": 123456}),
         ("status.query", {"key": "Zq-secret"}),
+        ("status.query", {"sig": "Zq-secret"}),
+        ("status.query", {"Signature": "Zq-secret"}),
+        ("status.headers", {"X-Auth": "Zq-secret"}),
+        ("cancel.json", {"pass": "Zq-secret"}),
+        ("status.json", {"user": {"pw": "Zq-secret", "name": "me"}}),
+        ("status.json", {"PIN": 1234}),
+        ("status.json", {"auth": {"passPhrase": "Zq-secret"}}),
         ("status.headers", {"Ocp-Apim-Subscription-Key": "Zq-secret"}),
         ("status.json", {"deep": [{"er": {"client-secret": "Zq-secret"}}]}),
         ("status.json", {"credentials": {"value": "Zq-secret"}}),
@@ -248,6 +287,21 @@ def test_a_literal_secret_is_refused_at_any_depth(key: str, value: Any) -> None:
 def test_an_id_may_be_called_a_token() -> None:
     document = changed("status", {"path": "/job", "query": {"job_token": "{import_id}"}})
     assert parse_description(document).status.query == {"job_token": "{import_id}"}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("status.json", {"page_token": "first", "token_type": "Bearer", "id_token_path": "x"}),
+        ("status.json", {"pass": True, "pin": "{import_id}", "pw": ""}),
+        ("status.query", {"sig": "{import_id}", "design": "x", "author": "me", "monkey": 5}),
+        ("status.headers", {"X-Author": "me"}),
+        ("sandbox", {"answers": {"succeeded": {"pass": 10, "pin": 5}}}),
+        ("auth", {"type": "oauth2_client_credentials", "token_url": "/oauth/token"}),
+    ],
+)
+def test_what_is_no_secret_for_certain_is_accepted(key: str, value: Any) -> None:
+    parse_description(changed(key, value, changed("status.method", "POST")))
 
 
 def test_a_key_that_is_no_identifier_is_not_quoted() -> None:

@@ -139,7 +139,7 @@ def test_a_token_request_is_checked(started: Acme) -> None:
 
 
 @with_(
-    extras={"tenant": {}, "view": {"default": "full"}},
+    extras={"view": {"default": "full"}},
     status={
         "method": "POST",
         "path": "/{extra.tenant}/jobs",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_importstatus.exceptions import ImportSettingsError
 
@@ -77,6 +78,47 @@ def test_a_file_travels_to_the_triggerer_as_its_document(path: str) -> None:
     assert kwargs["wait"]["poke_interval"] == 0.2
     Path(path).unlink()
     assert fired(deferred.trigger)["status"]["state"] == "succeeded"
+
+
+@pytest.fixture
+def unreadable_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the first reading of a connection fail because Airflow's API is unreachable."""
+    left, read = iter(range(1)), BaseHook.get_connection
+
+    def get_connection(conn_id: str) -> Any:
+        if next(left, None) is not None:
+            raise ConnectionError("unreachable")
+        return read(conn_id)
+
+    monkeypatch.setattr(BaseHook, "get_connection", get_connection)
+
+
+@pytest.mark.usefixtures("acme", "unreadable_once")
+def test_a_file_travels_also_if_the_worker_cannot_read_the_connection(path: str) -> None:
+    deferred = defer(sensor("acme", hook_params={"description": path}, deferrable=True))
+    assert deferred.trigger.serialize()[1]["hook_params"] == {"description": ACME}
+    Path(path).unlink()
+    assert fired(deferred.trigger)["status"]["state"] == "succeeded"
+
+
+@pytest.mark.parametrize(
+    "description", ["/no/such/acme.yaml", "hubspot", ACME], ids=["path", "name", "object"]
+)
+@pytest.mark.usefixtures("acme", "unreadable_once")
+def test_other_descriptions_travel_as_they_are_if_the_worker_cannot_read_the_connection(
+    description: Any,
+) -> None:
+    deferred = defer(sensor("acme", hook_params={"description": description}, deferrable=True))
+    assert deferred.trigger.serialize()[1]["hook_params"] == {"description": description}
+
+
+@pytest.mark.usefixtures("acme", "unreadable_once")
+def test_hook_params_that_were_rendered_as_text_travel_to_who_can_read_the_connection() -> None:
+    task = sensor("acme", hook_params="{{ params.hook }}", deferrable=True)
+    task.hook_params = "rendered"  # type: ignore[assignment]
+    event = fired(defer(task).trigger)
+    assert event["error"]["type"] == "ImportSettingsError"
+    assert "hook_params is of type str" in event["error"]["message"]
 
 
 @pytest.mark.parametrize("number", [2, None])

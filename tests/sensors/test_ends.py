@@ -167,6 +167,29 @@ def test_an_invalid_event_is_not_a_success(event: Any) -> None:
         resume(sensor(), event)
 
 
+@pytest.mark.parametrize(
+    ("changes", "fact"),
+    [
+        ({"vendor": None, "import_id": None, "state": None}, "lacks vendor, import_id, state"),
+        ({"state": None}, "lacks state"),
+        ({"rows": 5}, r"cannot be read \(AttributeError\)"),
+        ({"stages": [{"stage": "x"}]}, r"cannot be read \(KeyError\)"),
+        ({"vendor": 5}, r"cannot be read \("),
+        ({"state": "running"}, r"is of an import that has not ended \(running\)"),
+        ({"state": "archived"}, r"is of an import that has not ended \(unknown\)"),
+    ],
+)
+def test_an_event_with_an_incomplete_status_says_what_it_lacks(changes: dict[str, Any], fact: str) -> None:
+    status = {"vendor": "thalamus", "import_id": "7", "state": "succeeded", "vendor_state": "x", **changes}
+    with pytest.raises(ImportProtocolError, match=f"^The status in the trigger's event {fact}"):
+        resume(sensor(), {"v": 1, "status": status})
+
+
+def test_an_event_with_an_empty_status_says_what_it_lacks() -> None:
+    with pytest.raises(ImportProtocolError, match="lacks vendor, import_id, state"):
+        resume(sensor(), {"v": 1, "status": {}})
+
+
 def test_an_error_of_an_unknown_type_is_not_a_success() -> None:
     with pytest.raises(ImportStatusError, match="of a later release"):
         resume(sensor(), {"v": 1, "error": {"type": "SystemExit", "message": "of a later release"}})

@@ -22,6 +22,9 @@ from airflow_provider_importstatus.sensors.import_status import (
 
 from .tasks import sensor
 
+CIRCULAR: dict[str, Any] = {}
+CIRCULAR["a"] = [CIRCULAR]
+
 
 @pytest.mark.parametrize(
     ("parameters", "sentence"),
@@ -43,7 +46,13 @@ from .tasks import sensor
         ({"hook_params": {"password": "hunter2"}}, "looks like a secret"),
         ({"hook_params": {"client_secret": "hunter2"}}, "looks like a secret"),
         ({"hook_params": {"Access_Token": "hunter2"}}, "looks like a secret"),
+        ({"hook_params": {"a": float("nan")}}, "hook_params is not plain JSON"),
+        ({"hook_params": {"a": [{"b": float("inf")}]}}, "hook_params is not plain JSON"),
+        ({"hook_params": {5: "x"}}, "hook_params has a key of type int. Give texts as keys."),
+        ({"hook_params": {"a": [{None: 1}]}}, r"hook_params\['a'\] has a key of type NoneType"),
+        ({"hook_params": CIRCULAR}, "hook_params is not plain JSON"),
     ],
+    ids=lambda value: str(value)[:60],
 )
 def test_an_invalid_parameter_is_rejected_by_name(parameters: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence) as error:
@@ -73,6 +82,75 @@ def test_an_unknown_parameter_that_is_near_to_none_is_rejected_without_advice() 
     with pytest.raises((TypeError, AirflowException), match="Invalid arguments were passed") as error:
         sensor(zzz=5)
     assert "Write" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("hook_params", "place"),
+    [
+        ({"a": {"password": "hunter2"}}, "['a']['password']"),
+        ({"a": [{"b": {"Client-Secret": "hunter2"}}]}, "['a']['b']['Client-Secret']"),
+        ({"token": ["hunter2"]}, "['token']"),
+        ({"token": {"value": {"hunter2": "x"}}}, "['token']"),
+        ({"secret": 1234567}, "['secret']"),
+        ({"api-key": "hunter2"}, "['api-key']"),
+        ({"APIKey": "hunter2"}, "['APIKey']"),
+        ({"X-API-Key": "hunter2"}, "['X-API-Key']"),
+        ({"headers": {"Authorization": "Bearer hunter2"}}, "['headers']['Authorization']"),
+        ({"proxy-authorization": "hunter2"}, "['proxy-authorization']"),
+        ({"Private Key": "hunter2"}, "['Private Key']"),
+        ({"aws_secret_access_key": "hunter2"}, "['aws_secret_access_key']"),
+        ({"passphrase": "hunter2"}, "['passphrase']"),
+        ({"credentials": {"user": "me"}}, "['credentials']"),
+        ({"db_pwd": "hunter2"}, "['db_pwd']"),
+        ({"pin": 1234}, "['pin']"),
+        ({"body": {"pass": "hunter2"}}, "['body']['pass']"),
+        ({"secret_id": "hunter2"}, "['secret_id']"),
+        ({"nextcloud_token": "hunter2"}, "['nextcloud_token']"),
+        (
+            {
+                "description": {
+                    "version": "{{ params.version }}",
+                    "status": {"headers": {"X-Token": "hunter2"}},
+                }
+            },
+            "['description']['status']['headers']['X-Token']",
+        ),
+    ],
+    ids=str,
+)
+def test_a_literal_secret_in_hook_params_is_rejected_at_any_depth(
+    hook_params: dict[str, Any], place: str
+) -> None:
+    with pytest.raises(ValueError, match="looks like a secret") as error:
+        sensor(hook_params=hook_params)
+    assert str(error.value) == f"hook_params{place} looks like a secret. Put it into the connection."
+
+
+@pytest.mark.parametrize(
+    "hook_params",
+    [
+        {"token_url": "https://login.example/token", "token_type": "Bearer", "token_lifetime": 3600},
+        {"id_token_path": "data.id_token", "password_field": "pwd", "secret_name": "vault/acme"},
+        {"auth": {"type": "bearer", "scope": "jobs.read"}},
+        {"next_page_token": "paging.next", "nextPageToken": "x", "page_token": "x", "max_output_tokens": 500},
+        {"secretary": "Ada", "tokenizer": "words", "passed": 5, "spinner": "x", "compass": "north"},
+        {"access_key_id": "AKIA", "credential_id": 5, "secrets_backend": "vault"},
+        {"password": None, "token": "", "secret": False, "api_key": {}, "tokens": [], "passwords": [None]},
+        {"token": " ", "secret": "{{ conn.acme.password }}", "password": "{% if x %}{% endif %}"},
+        {"headers": {"Authorization": "{extra.header}"}, "job_token": "{import_id}"},
+    ],
+    ids=str,
+)
+def test_what_is_no_secret_for_certain_is_accepted(hook_params: dict[str, Any]) -> None:
+    assert sensor(hook_params=hook_params).hook_params == hook_params
+
+
+def test_deep_hook_params_are_rejected_by_name() -> None:
+    deep: Any = "x"
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(ValueError, match="hook_params is nested too deeply"):
+        sensor(hook_params={"a": deep})
 
 
 ABSURD = [1e10, 1e300, 10**400, float("nan"), float("inf"), -1, timedelta.max]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from enum import Enum
 from http import HTTPStatus
 from typing import Any
@@ -13,6 +14,7 @@ from jinja2 import Undefined
 from airflow_provider_importstatus.exceptions import AirflowFailException, ImportSettingsError
 from airflow_provider_importstatus.sandbox import Sandbox
 
+from ..conftest import NOT_OBJECTS
 from .tasks import Connect, requests_of, run, sensor
 
 NO_IDS: list[Any] = [None, "", "   ", "None", " None ", "{{ ti.xcom_pull() }}", "{% if x %}1{% endif %}"]
@@ -42,6 +44,27 @@ def test_an_invalid_id_is_rejected(
         run(sensor(import_id=import_id, deferrable=deferrable))
     assert isinstance(error.value, AirflowFailException)
     assert requests_of(sandbox) == 0
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+@pytest.mark.parametrize(("extra", "kind"), NOT_OBJECTS)
+def test_extras_that_are_no_object_are_rejected(
+    sandbox: Sandbox,
+    connect_with_text: Callable[[str, str], None],
+    extra: str,
+    kind: str,
+    deferrable: bool,
+) -> None:
+    connect_with_text("thalamus", extra)
+    with pytest.raises(ImportSettingsError, match=f"'thalamus_default'.*extra is of type {kind}.*object"):
+        run(sensor(deferrable=deferrable))
+    assert requests_of(sandbox) == 0
+
+
+def test_null_as_extras_is_like_none(connect_with_text: Callable[[str, str], None]) -> None:
+    connect_with_text("thalamus", "null")
+    with pytest.raises(ImportSettingsError, match="lacks touchpoint"):
+        run(sensor())
 
 
 @pytest.mark.parametrize("import_id", [7, "7", " 7 ", Id.SEVEN, HTTPStatus(200)])

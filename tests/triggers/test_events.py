@@ -14,7 +14,7 @@ import pytest
 from airflow_provider_importstatus.hooks.thalamus import ThalamusHook
 from airflow_provider_importstatus.sandbox import Sandbox
 
-from ..conftest import VENDORS
+from ..conftest import NOT_OBJECTS, VENDORS
 from .waits import ENDLESS, SOON, Connect, Fire, events_of, waiting
 
 
@@ -59,6 +59,18 @@ def test_an_unusable_connection_is_an_error_event(
     trigger.conn_id = conn_id
     assert fire(trigger)["error"]["type"] == "ImportSettingsError"
     assert not any(sandbox.requests("thalamus").values())
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize(("extra", "kind"), NOT_OBJECTS)
+def test_extras_that_are_no_object_are_an_error_event(
+    sandbox: Sandbox, connect_with_text: Callable[[str, str], None], vendor: str, extra: str, kind: str
+) -> None:
+    connect_with_text(vendor, extra)
+    (event,) = asyncio.run(events_of(waiting(vendor, "7")))
+    assert event["error"]["type"] == "ImportSettingsError"
+    assert f"Connection '{vendor}_default' ({vendor}): extra is of type {kind}." in event["error"]["message"]
+    assert not any(sandbox.requests(vendor).values())
 
 
 @pytest.mark.usefixtures("connections")

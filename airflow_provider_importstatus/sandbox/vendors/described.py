@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import itertools
+import json
 import secrets
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -17,7 +18,7 @@ from aiohttp import web
 
 from airflow_provider_importstatus.sandbox.csv_file import CsvFile
 from airflow_provider_importstatus.sandbox.described_answers import AnswerBook, Facts, UnplayableError
-from airflow_provider_importstatus.sandbox.described_calls import DescribedCall
+from airflow_provider_importstatus.sandbox.described_calls import PLACEHOLDER, DescribedCall
 from airflow_provider_importstatus.sandbox.fields import COUNT, UsageError
 from airflow_provider_importstatus.sandbox.imports import Snapshot
 from airflow_provider_importstatus.sandbox.routes import RequestRejected, Route
@@ -113,10 +114,8 @@ class DescribedVendor(Vendor):
         self._auth: Mapping[str, Any] = self.document["auth"]
         self._base = f"/described/{self.name}"
         self._login, self._password = f"{self.name}-sandbox-login", f"{self.name}-sandbox-password"
-        extras = self.document.get("extras") or {}
-        self._extras = {
-            name: str((extra or {}).get("default") or f"sandbox-{name}") for name, extra in extras.items()
-        }
+        self._defaults = _extras(self.document)
+        self._extras = {name: default or f"sandbox-{name}" for name, default in self._defaults.items()}
         self._numbers = itertools.count(1)
 
     def routes(self) -> Sequence[Route]:
@@ -154,14 +153,9 @@ class DescribedVendor(Vendor):
         return web.json_response(self._answers.message(f"HTTP {status}"), status=status)
 
     def connection(self, url: str) -> dict[str, Any]:
-        """Return a connection with the described extras that have no default."""
-        described = self.document.get("extras") or {}
+        """Return a connection with the extras that have no default."""
         extra: dict[str, Any] = {"description": self.reference}
-        extra |= {
-            name: value
-            for name, value in self._extras.items()
-            if (described[name] or {}).get("default") is None
-        }
+        extra |= {name: value for name, value in self._extras.items() if not self._defaults[name]}
         if self._auth["type"] == "oauth2_client_credentials":
             extra["token_url"] = self._token_path()
         return {
@@ -298,3 +292,12 @@ class DescribedVendor(Vendor):
 
     def _token_path(self) -> str:
         return urlsplit(self._auth.get("token_url") or "").path or TOKEN_PATH
+
+
+def _extras(document: Mapping[str, Any]) -> dict[str, str]:
+    """Return the default of each extra that is declared, or that a call contains; empty if it has none."""
+    calls = json.dumps([document.get(name) for name in ("status", "report", "cancel")])
+    named = [name.removeprefix("extra.") for name in PLACEHOLDER.findall(calls) if name != "import_id"]
+    declared = {name: (extra or {}).get("default") for name, extra in (document.get("extras") or {}).items()}
+    defaults = dict.fromkeys(named) | declared
+    return {name: "" if default is None else str(default) for name, default in defaults.items()}
