@@ -124,9 +124,15 @@ test-fast: PROCESSES = 3
 test-fast: $(INSTALLED) ## Run all tests that need no running Airflow
 	$(PYTEST) $(PARALLEL) $(addprefix --ignore tests/,access cluster deadlines/test_deployment.py deployment described packaging postgres scale secrets/test_campaign.py ui whole_job zero_worker)
 
+.PHONY: test-deployments
+test-deployments: PROCESSES = 2
+test-deployments: $(INSTALLED) ## Run whole jobs and waits of all modes in real Airflows: 10 minutes
+	$(PYTEST) $(PARALLEL) tests/deployment tests/whole_job tests/zero_worker
+
 .PHONY: test-versions
-test-versions: ## Run test-fast on each supported Airflow, in an environment of its own: an hour
-	@.ci/test-versions $(VERSIONS)
+test-versions: TARGET ?= test-fast
+test-versions: ## Run TARGET (test-fast, test-ui, test-deployments) on the Airflows it is for (VERSIONS): an hour
+	@.ci/test-versions $(TARGET) $(VERSIONS)
 
 lint: $(INSTALLED) ## Check style and formatting
 	$(BIN)/ruff check .
@@ -152,7 +158,7 @@ PICTURES := page=imports-page tab-task=import-tab connection-tao_advance-extra=c
 
 .PHONY: pictures
 pictures: test-ui ## Take the pictures in docs/pictures anew, from the browser tests
-	$(foreach picture,$(PICTURES),cp .screenshots/$(subst =,.png docs/pictures/,$(picture)).png;)
+	$(foreach picture,$(PICTURES),cp .screenshots/$(AIRFLOW_VERSION)/$(subst =,.png docs/pictures/,$(picture)).png;)
 
 # What users would pick instead brings a hundred packages that nothing else here needs: a venv of its own.
 BENCH_VENV := .venv-bench
