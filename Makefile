@@ -129,12 +129,14 @@ test-fast: $(INSTALLED) ## Run all tests that need no running Airflow
 	$(PYTEST) $(PARALLEL) $(addprefix --ignore tests/,access cluster deadlines/test_deployment.py deployment described packaging postgres scale secrets/test_campaign.py ui whole_job zero_worker)
 
 .PHONY: test-waits
+test-waits: PROCESSES = 2
 test-waits: $(INSTALLED) postgresql ## Run waits in a real Airflow of any version (VENV, AIRFLOW_VERSION): 4 minutes
-	$(PYTEST) $(addprefix tests/deployment/test_,deployment.py killed_triggerer.py waits.py)
+	$(PYTEST) $(PARALLEL) $(addprefix tests/deployment/test_,deployment.py killed_triggerer.py waits.py) tests/zero_worker
 
 .PHONY: test-versions
-test-versions: ## Run test-fast and test-waits on each supported Airflow, in an environment of its own: 90 minutes
-	@.ci/test-versions $(VERSIONS)
+test-versions: TARGETS ?= test-fast test-waits
+test-versions: ## Run TARGETS (or test-ui, test-jobs) on each Airflow that they are for (VERSIONS): 90 minutes
+	@.ci/test-versions "$(TARGETS)" $(VERSIONS)
 
 lint: $(INSTALLED) ## Check style and formatting
 	$(BIN)/ruff check .
@@ -159,7 +161,7 @@ PICTURES := page=imports-page tab-task=import-tab connection-tao_advance-extra=c
 
 .PHONY: pictures
 pictures: test-ui ## Take the pictures in docs/pictures anew, from the browser tests
-	$(foreach picture,$(PICTURES),cp .screenshots/$(subst =,.png docs/pictures/,$(picture)).png;)
+	$(foreach picture,$(PICTURES),cp .screenshots/$(AIRFLOW_VERSION)/$(subst =,.png docs/pictures/,$(picture)).png;)
 
 # What users would pick instead brings a hundred packages.
 BENCH_VENV := .venv-bench

@@ -297,7 +297,7 @@ def _first_poll_date(ti: Any, context: Context) -> datetime | None:
         first = ti.get_first_reschedule_date(context)
     else:
         # Airflow 2.11, which sets `ti.start_date` anew for each poll. Its own sensor reads the database, too.
-        from airflow.sensors.base import _orig_start_date
+        from airflow.sensors.base import _orig_start_date  # type: ignore[import-not-found]
 
         first = _orig_start_date(ti.dag_id, ti.task_id, ti.run_id, ti.map_index, ti.try_number)
     return first
