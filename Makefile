@@ -19,8 +19,9 @@ help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 14
 
 # What a version needs in these tests and does not ask for: its connection forms, a library that knows its storages, and
-# those of its API servers, of which it does not run with the latest.
+# those that its API server runs with.
 ALSO_3.0.6 := apache-airflow-providers-fab 'universal-pathlib<0.3' 'cadwyn<6' 'fastapi<0.117' 'pyjwt<2.11'
+ALSO_3.2.2 := 'fastapi<0.136'
 
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
