@@ -41,7 +41,7 @@ CIRCULAR["a"] = [CIRCULAR]
         ({"not_found_grace": "1m"}, "not_found_grace"),
         ({"outage_tolerance": timedelta(seconds=-1)}, "outage_tolerance"),
         ({"hook_params": ["a"]}, "hook_params"),
-        ({"hook_params": {"a": object()}}, "hook_params is not plain JSON"),
+        ({"hook_params": {"a": ...}}, "hook_params is not plain JSON"),
         ({"hook_params": {"a": {1, 2}}}, "hook_params is not plain JSON"),
         ({"hook_params": {"password": "hunter2"}}, "looks like a secret"),
         ({"hook_params": {"client_secret": "hunter2"}}, "looks like a secret"),
