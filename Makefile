@@ -55,7 +55,7 @@ demo-up: $(INSTALLED) ## The same, and leave Airflow running until Ctrl-C
 # Tests with a real Airflow mostly wait: groups of them run beside all others.
 test: PROCESSES = 4
 test: $(INSTALLED) postgresql ## Run the tests, most of those with a real Airflow too
-	$(PYTEST) $(PARALLEL) $(addprefix --ignore tests/,access cluster deadlines/test_deployment.py described faults hostile packaging postgres/test_hostile_texts.py postgres/test_hostile_vendors.py scale secrets/test_campaign.py ui whole_job)
+	$(PYTEST) $(PARALLEL) $(addprefix --ignore tests/,access cluster deadlines/test_deployment.py deployment/test_demo_leaves_nothing_behind.py described faults hostile packaging postgres/test_hostile_texts.py postgres/test_hostile_vendors.py scale secrets/test_campaign.py ui whole_job)
 
 # As root on Debian it is got; elsewhere this says what to do.
 .PHONY: postgresql
@@ -65,8 +65,8 @@ postgresql:
 	  { echo "Some tests need PostgreSQL: install it, or put the directory of its initdb on the PATH."; exit 1; }
 
 test-jobs: PROCESSES = 2
-test-jobs: $(INSTALLED) postgresql ## Run whole jobs, described vendors and deadlines in real Airflows: 7 minutes
-	$(PYTEST) $(PARALLEL) tests/deadlines/test_deployment.py tests/described tests/whole_job
+test-jobs: $(INSTALLED) postgresql ## Run whole jobs, described vendors, deadlines and interrupted demos in real Airflows: 7 minutes
+	$(PYTEST) $(PARALLEL) tests/deadlines/test_deployment.py tests/deployment/test_demo_leaves_nothing_behind.py tests/described tests/whole_job
 
 test-secrets: $(INSTALLED) postgresql ## Search a real Airflow for secrets that vendors quote: 3 minutes
 	$(PYTEST) tests/secrets
