@@ -167,6 +167,8 @@ def is_path_of_description(hook_params: Any) -> bool:
 
 def _check_description(description: Any) -> None:
     """Raise an error for an invalid description; one with templates is checked when it is rendered."""
+    if isinstance(description, str) and description.lstrip().startswith("{"):
+        description = _parsed(description)
     if not isinstance(description, Mapping) or _has_templates(description):
         return
     # Only these DAG files need it.
@@ -174,6 +176,14 @@ def _check_description(description: Any) -> None:
     from airflow_provider_importstatus.protocol.description_section import Source
 
     parse_description(description, Source("the description in hook_params"))
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        # The hook says where it is wrong, once templates have been rendered.
+        return None
 
 
 def _has_templates(value: Any) -> bool:
