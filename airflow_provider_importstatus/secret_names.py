@@ -14,9 +14,9 @@ _SECRET = re.compile(
 )
 #: Words at the end of names whose values only tell something about a secret: where it is, or how it is used.
 _ABOUT = re.compile(
-    r"(url|uri|endpoint|host|path|file|field|header|name|location|type|kind|format|encoding|method|scope"
-    r"|prefix|policy|backend|manager|(?<!secret)id|count|length|limit|ttl|lifetime|timeout|seconds|expiry"
-    r"|expires|expiresin|expiration)s?$"
+    r"(url|uri|endpoint|host|path|file|field|header|name|ref|location|type|kind|format|encoding|method|scope"
+    r"|audience|issuer|prefix|policy|backend|manager|provider|source|(?<!secret)id|count|length|limit|ttl"
+    r"|lifetime|timeout|seconds|expiry|expires|expiresin|expiration)s?$"
 )
 #: Tokens that are places in a list, or parts of a text.
 _NO_CREDENTIAL = re.compile(r"(page|next|continuation|cursor|sync)token$|^max\w*tokens$")

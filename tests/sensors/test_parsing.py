@@ -134,7 +134,7 @@ def test_a_literal_secret_in_hook_params_is_rejected_at_any_depth(
         {"auth": {"type": "bearer", "scope": "jobs.read"}},
         {"next_page_token": "paging.next", "nextPageToken": "x", "page_token": "x", "max_output_tokens": 500},
         {"secretary": "Ada", "tokenizer": "words", "passed": 5, "spinner": "x", "compass": "north"},
-        {"access_key_id": "AKIA", "credential_id": 5, "secrets_backend": "vault"},
+        {"access_key_id": "AKIA", "credential_id": 5, "secrets_backend": "vault", "secretKeyRef": "a"},
         {"password": None, "token": "", "secret": False, "api_key": {}, "tokens": [], "passwords": [None]},
         {"token": " ", "secret": "{{ conn.acme.password }}", "password": "{% if x %}{% endif %}"},
         {"headers": {"Authorization": "{extra.header}"}, "job_token": "{import_id}"},
