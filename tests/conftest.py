@@ -171,6 +171,8 @@ def connect(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Connect:
 @pytest.fixture
 def connect_with_text(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
     """Create a sandbox connection whose extra is any text, as secrets backends return it."""
+    if is_airflow(3, 0) and not is_airflow(3, 2):
+        pytest.skip("Airflow 3.0 and 3.1 find no connection whose extra is no object.")
 
     def connect(vendor: str, extra: str) -> None:
         usual = _described() if vendor == "import_api" else sandbox.connections[f"{vendor}_default"]

@@ -10,7 +10,6 @@ from typing import Any
 from airflow_provider_importstatus.exceptions import ImportSettingsError
 from airflow_provider_importstatus.polling.policy import Action, Policy
 from airflow_provider_importstatus.redaction import storable
-from airflow_provider_importstatus.secret_names import is_literal, names_secret
 from airflow_provider_importstatus.status import MAX_ID
 
 __all__ = [
@@ -133,6 +132,9 @@ def check_hook_params(hook_params: Any) -> None:
 
 def _check_names(hook_params: Mapping[str, Any]) -> None:
     """Raise an error for names that are no texts, and for secrets, at any depth."""
+    # Only DAG files with hook_params need it.
+    from airflow_provider_importstatus.secret_names import is_literal, names_secret
+
     # A description has been checked, more precisely, unless it has templates.
     rest = {
         name: value
