@@ -113,7 +113,7 @@ redis:
 	  { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -yqq redis-server; } || \
 	  { echo "The tests in a cluster need Redis: put its redis-server on the PATH."; exit 1; }
 
-test-ui: $(INSTALLED) chromium ## Run the tests in a browser; pictures go to .screenshots
+test-ui: $(INSTALLED) chromium ## Run the tests in a browser; pictures go to .screenshots: 8 minutes
 	$(PYTEST) tests/ui
 
 CHROMIUM ?= $(firstword $(shell which chromium chromium-browser google-chrome 2>/dev/null))
@@ -135,9 +135,8 @@ test-waits: $(INSTALLED) postgresql ## Run waits in a real Airflow of any versio
 	$(PYTEST) $(PARALLEL) $(addprefix tests/deployment/test_,deployment.py killed_triggerer.py waits.py) tests/zero_worker
 
 .PHONY: test-versions
-test-versions: TARGETS ?= test-fast test-waits
-test-versions: ## Run TARGETS (or test-ui, test-jobs) on each Airflow that they are for (VERSIONS): 90 minutes
-	@.ci/test-versions "$(TARGETS)" $(VERSIONS)
+test-versions: ## Run test-fast and test-waits on each supported Airflow, and more on some (VERSIONS): two hours
+	@.ci/test-versions $(VERSIONS)
 
 lint: $(INSTALLED) ## Check style and formatting
 	$(BIN)/ruff check .
