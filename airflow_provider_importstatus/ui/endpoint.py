@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
+from os import stat_result
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -41,8 +42,18 @@ HEADERS = (
     (b"x-content-type-options", b"nosniff"),
 )
 
+
+class PageFiles(StaticFiles):
+    """The files of the page."""
+
+    def lookup_path(self, path: str) -> tuple[str, stat_result | None]:
+        """Return the file's path and metadata, without metadata if there is none."""
+        # The Starlette of Airflow 3.1 raises an error for a NUL, and the API server logs it.
+        return ("", None) if "\x00" in path else super().lookup_path(path)
+
+
 router = APIRouter(redirect_slashes=False)
-router.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
+router.mount("/static", PageFiles(directory=Path(__file__).parent / "static"))
 
 
 async def serve(scope: Any, receive: Any, send: Any) -> None:
