@@ -24,6 +24,8 @@ HOSTILE_FIELDS = (
     *("vendor", "import_id", "state", "vendor_state", "rows", "progress", "messages", "more_messages"),
     *("stages", "more_stages", "error_reports", "started_at", "finished_at", "polled_at", "next_poll_at"),
 )
+#: The color of texts on the colors of states, also in Airflow's own ones.
+WHITE = "rgb(255, 255, 255)"
 PHONE = {"width": 390, "height": 844}
 #: Milliseconds until a change at a vendor is visible, including scheduler lag and a deferred task's hold.
 TO_BE_SEEN = 60_000
@@ -93,6 +95,12 @@ def test_waiting_imports_come_first(page: Page, mapped_run: Run, screenshot: Scr
     page.goto(f"plugin/imports?dag_id={mapped_run.dag_id}")
     states = page.locator("tbody .imports-state")
     expect(states).to_have_text(["Running", "Blocked", "Partial"], timeout=TO_BE_SEEN)
+    lines = "all => all.map(each => [each.textContent, each.getClientRects().length])"
+    assert page.locator(".imports-state + span bdi").evaluate_all(lines) == [
+        ["PROCESSING", 1],
+        ["CONFIGURATION_PENDING", 1],
+        ["SUCCESS", 1],
+    ]
     screenshot(page, "page")  # The picture in the README: see `make pictures`.
 
 
@@ -109,6 +117,8 @@ def test_a_task_instances_tab_has_the_import_in_full(
             "datetime", re.compile(r"^2\d{3}-")
         )
     screenshot(page, "tab-task")
+    for state in article.locator(".imports-state").all():
+        expect(state).to_have_css("color", WHITE)
 
 
 def test_a_dag_runs_tab_has_all_its_imports(page: Page, mapped_run: Run, screenshot: Screenshot) -> None:
@@ -165,6 +175,7 @@ def test_the_numbers_by_state_are_filters(page: Page, mapped_run: Run, screensho
     partial.press("Enter")
     expect(page.locator("tbody .imports-state")).to_have_text(["Partial"])
     expect(partial).to_have_attribute("aria-pressed", "true")
+    expect(partial).to_have_css("color", WHITE)
     expect(numbers).to_have_count(4)
     expect(page).to_have_url(re.compile("state=partial"))
     screenshot(page, "page-numbers")

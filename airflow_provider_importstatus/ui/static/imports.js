@@ -394,7 +394,7 @@ function State({ one }) {
 }
 
 function paletteOf(colour) {
-  return { "--solid": `var(--chakra-colors-${colour}-solid)`, "--contrast": `var(--chakra-colors-${colour}-contrast, white)` };
+  return { "--imports-solid": `var(--chakra-colors-${colour}-solid)`, "--imports-contrast": `var(--chakra-colors-${colour}-contrast, white)` };
 }
 
 function Bars({ one }) {
