@@ -17,17 +17,15 @@ from typing import Any
 from airflow.models.dag import DagModel
 from airflow.models.dagbundle import DagBundleModel
 from airflow.models.dagrun import DagRun
-from airflow.models.taskinstance import TaskInstance
-from airflow.models.xcom import XComModel
 from airflow.utils.session import create_session
 from airflow.utils.state import DagRunState, TaskInstanceState
 from airflow.utils.types import DagRunType
 from sqlalchemy import func, insert, select
-from uuid6 import uuid7
 
-from airflow_provider_importstatus.polling.reporting import XCOM_KEY, LatestStatus
+from airflow_provider_importstatus.polling.reporting import LatestStatus
 from airflow_provider_importstatus.status import ImportState, ImportStatus, RowCounts, StageStatus
 from tests.hostile_texts import HOSTILE
+from tests.page_database import add_status
 
 HOSTILE_DAG = "hostile"
 VENDORS = ("clear", "tao_advance", "thalamus", "zilliant")
@@ -82,12 +80,12 @@ def _as_id(text: str) -> str:
 def _insert_hostile(
     session: Any, number: int, run_id: str, start: datetime, tasks: Mapping[str, str]
 ) -> None:
-    run = {"dag_id": HOSTILE_DAG, "run_id": run_id}
+    ids = {"dag_id": HOSTILE_DAG, "run_id": run_id}
     times = {"start_date": start, "run_after": start}
-    values = {**run, "id": number, "run_type": DagRunType.MANUAL, "state": DagRunState.FAILED, **times}
+    values = {**ids, "id": number, "run_type": DagRunType.MANUAL, "state": DagRunState.FAILED, **times}
     session.execute(insert(DagRun).values(**values))
+    run = {**ids, "dag_run_id": number}
     for index, (name, text) in enumerate(tasks.items()):
-        task = {**run, "task_id": _as_id(name), "map_index": -1}
         status = _hostile_status(text)
         if index % 2:
             # As another operator may write it, without our cleaning. PostgreSQL stores no halves of pairs.
@@ -95,10 +93,8 @@ def _insert_hostile(
             stage = {"stage": raw, "template": raw, "state": raw, "message": raw}
             status |= {"vendor": raw, "import_id": f"7 {raw}", "vendor_state": raw}
             status |= {"messages": [raw] * 3, "stages": [stage], "error_reports": [raw]}
-        state = {"id": uuid7(), "state": TaskInstanceState.FAILED, "start_date": start, **_TASK}
-        session.execute(insert(TaskInstance).values(**task, **state))
-        xcom = {"dag_run_id": number, "key": XCOM_KEY, "value": status, "timestamp": start}
-        session.execute(insert(XComModel).values(**task, **xcom))
+        state = TaskInstanceState.FAILED
+        add_status(session, run, status, task_id=_as_id(name), state=state, start_date=start)
 
 
 def _hostile_status(text: str) -> dict[str, Any]:
@@ -117,29 +113,22 @@ def _hostile_status(text: str) -> dict[str, Any]:
 def _insert_run(
     session: Any, number: int, dag_id: str, start: datetime, waits: int, is_waiting: bool
 ) -> None:
-    run = {"dag_id": dag_id, "run_id": f"scheduled__{start.isoformat()}"}
+    ids = {"dag_id": dag_id, "run_id": f"scheduled__{start.isoformat()}"}
     state = DagRunState.RUNNING if is_waiting else DagRunState.SUCCESS
     session.execute(
         insert(DagRun).values(
-            **run, id=number, run_type=DagRunType.SCHEDULED, state=state, start_date=start, run_after=start
+            **ids, id=number, run_type=DagRunType.SCHEDULED, state=state, start_date=start, run_after=start
         )
     )
-    tasks, xcoms = [], []
+    run = {**ids, "dag_run_id": number}
     for index in range(waits):
-        where = {**run, "task_id": "wait", "map_index": index}
         end = index % len(ENDS)
         task_state = TaskInstanceState.DEFERRED if is_waiting else TASK_STATES[end]
-        tasks.append({**where, "id": uuid7(), "state": task_state, "start_date": start, **_TASK})
         status = _status(dag_id, number, index, ImportState.RUNNING if is_waiting else ENDS[end])
         value = LatestStatus(
             status, start.timestamp(), start.timestamp() + 60 if is_waiting else None
         ).to_dict()
-        xcoms.append({**where, "dag_run_id": number, "key": XCOM_KEY, "value": value, "timestamp": start})
-    session.execute(insert(TaskInstance), tasks)
-    session.execute(insert(XComModel), xcoms)
-
-
-_TASK = {"pool": "default_pool", "pool_slots": 1, "max_tries": 0, "try_number": 1, "priority_weight": 1}
+        add_status(session, run, value, map_index=index, state=task_state, start_date=start)
 
 
 def _status(dag_id: str, run: int, index: int, state: ImportState) -> ImportStatus:
