@@ -1,7 +1,7 @@
 """A real Airflow under a URL prefix, the sandbox's vendors as its connections, and a real browser.
 
 `deployment` is the Airflow, `page` an administrator's browser page, `log_in(user)` opens that of
-somebody else, and `screenshot(page, name)` keeps a picture in `.screenshots/`.
+somebody else, and `screenshot(page, name)` keeps a picture in `.screenshots/`, by the version of Airflow.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from demo.deployment import Deployment
 
 ROOT = Path(__file__).parents[2]
 DAGS = Path(__file__).parent / "dags"
-SCREENSHOTS = ROOT / ".screenshots"
+SCREENSHOTS = ROOT / ".screenshots" / version("apache-airflow")
 JWT_SECRET = secrets.token_hex(32)
 #: Root cannot use Chromium's sandbox; the other arguments disable background requests.
 CHROMIUM_ARGUMENTS = [
@@ -136,7 +137,7 @@ def token_of(user: str, role: str = "VIEWER") -> str:
 @pytest.fixture(scope="session")
 def screenshot() -> Screenshot:
     """Return a function that saves a screenshot of a whole page."""
-    SCREENSHOTS.mkdir(exist_ok=True)
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
 
     def take(page: Page, name: str) -> None:
         page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)

@@ -55,6 +55,7 @@ def test_the_link_leads_to_the_import_after_it_ended(
     assert deployment.wait_for_end(run, timeout=120) == "success"
     page.goto(f"dags/{run.dag_id}/runs/{_quoted(run.run_id)}/tasks/wait/details")
     link = page.get_by_role("link", name="Import", exact=True).and_(page.locator("a[rel~=noopener]"))
+    expect(link).to_be_visible()
     screenshot(page, f"link-{mode}")
     with page.context.expect_page() as opened:
         link.click(modifiers=["Control"])
