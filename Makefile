@@ -110,7 +110,7 @@ redis:
 	  { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -yqq redis-server; } || \
 	  { echo "The tests in a cluster need Redis: put its redis-server on the PATH."; exit 1; }
 
-test-ui: $(INSTALLED) chromium ## Run the tests in a browser; pictures go to .screenshots
+test-ui: $(INSTALLED) chromium ## Run the tests in a browser; pictures go to .screenshots: 8 minutes
 	$(PYTEST) tests/ui
 
 CHROMIUM ?= $(firstword $(shell which chromium chromium-browser google-chrome 2>/dev/null))
@@ -128,10 +128,10 @@ test-fast: $(INSTALLED) ## Run all tests that need no running Airflow
 
 .PHONY: test-waits
 test-waits: $(INSTALLED) postgresql ## Run waits in a real Airflow of any version (VENV, AIRFLOW_VERSION): 4 minutes
-	$(PYTEST) $(addprefix tests/deployment/test_,deployment.py killed_triggerer.py waits.py)
+	$(PYTEST) tests/zero_worker $(addprefix tests/deployment/test_,deployment.py killed_triggerer.py waits.py)
 
 .PHONY: test-versions
-test-versions: ## Run test-fast and test-waits on each supported Airflow, in an environment of its own: 90 minutes
+test-versions: ## Run test-fast and test-waits on each supported Airflow, and more on some (VERSIONS): two hours
 	@.ci/test-versions $(VERSIONS)
 
 lint: $(INSTALLED) ## Check style and formatting
@@ -158,7 +158,7 @@ PICTURES := page=imports-page tab-task=import-tab connection-tao_advance-extra=c
 
 .PHONY: pictures
 pictures: test-ui ## Take the pictures in docs/pictures anew, from the browser tests
-	$(foreach picture,$(PICTURES),cp .screenshots/$(subst =,.png docs/pictures/,$(picture)).png;)
+	$(foreach picture,$(PICTURES),cp .screenshots/$(AIRFLOW_VERSION)/$(subst =,.png docs/pictures/,$(picture)).png;)
 
 # What users would pick instead brings a hundred packages that nothing else here needs: a venv of its own.
 BENCH_VENV := .venv-bench

@@ -9,8 +9,11 @@ from typing import Any, NamedTuple
 import pytest
 
 from airflow_provider_importstatus.sandbox import Sandbox
+from airflow_provider_importstatus.version_compat import is_airflow
 from demo.deployment import Deployment
 from demo.rest import Run
+
+pytestmark = pytest.mark.skipif(not is_airflow(3, 3), reason="Airflow starts waits in triggers from 3.3 on")
 
 VENDOR = "tao_advance"
 #: A worker's process writes this once into its task's log.
