@@ -26,8 +26,8 @@ SCENARIOS: dict[str, dict[str, Any]] = {
     "cancelled": {"retries": 2},
     "not_found": {"retries": 2, "not_found_grace": 0},
     "refused": {},
-    # Long enough for a first poll on a slow machine.
-    "timeout": {"retries": 2, "timeout": 12},
+    # Long enough for a first poll on a slow machine: Airflow 3.4's triggerer computes for seconds first.
+    "timeout": {"retries": 2, "timeout": 40},
     "outage": {"outage_tolerance": 2},
     "failed_softly": {"soft_fail": True},
     "outage_softly": {"soft_fail": True, "outage_tolerance": 2},

@@ -64,7 +64,8 @@ with DAG("zero_worker", schedule=None, start_date=pendulum.datetime(2026, 1, 1),
     wait("with_outlets", outlets=[Asset("imported")])
     wait("with_callback", on_success_callback=leave_a_word)
     wait("unpushed", do_xcom_push=False)
-    wait("timeout", timeout=20)
+    # Long enough for a first poll on a slow machine.
+    wait("timeout", timeout=50)
     wait("execution_timeout", execution_timeout=pendulum.duration(seconds=40), retries=1)
     wait("nothing", submit.override(task_id="submit_nothing")("nothing"))
     wait("no_text", submit.override(task_id="submit_no_text")("no_text"))
