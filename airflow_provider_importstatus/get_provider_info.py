@@ -174,7 +174,7 @@ def get_provider_info() -> Form:
                 },
                 fields={
                     "description": text(
-                        "Description",
+                        "Vendor description",
                         "Name of a bundled description, some of which need no host; or the absolute path of a"
                         " YAML or JSON file; or the JSON object. Other extras that it reads go into the extra"
                         " JSON.",

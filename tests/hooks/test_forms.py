@@ -155,6 +155,13 @@ def test_a_hook_that_no_metadata_names_has_no_form() -> None:
 
 
 @pytest.mark.parametrize("vendor", ENTRIES)
+def test_no_two_fields_have_the_same_label(vendor: str) -> None:
+    """Airflow 3.4 shows those of extras below its own, of which each connection has a description."""
+    labels = ["Description", *connection_form.field_labels(ENTRIES[vendor]).values()]
+    assert sorted(labels) == sorted(set(labels))
+
+
+@pytest.mark.parametrize("vendor", ENTRIES)
 def test_every_field_has_a_help_text(vendor: str) -> None:
     fields = ENTRIES[vendor]["conn-fields"]
     assert [name for name, field in fields.items() if not field["description"].endswith(".")] == []
