@@ -127,7 +127,7 @@ test-fast: $(INSTALLED) ## Run all tests that need no running Airflow
 	$(PYTEST) $(PARALLEL) $(addprefix --ignore tests/,access cluster deadlines/test_deployment.py deployment described packaging postgres scale secrets/test_campaign.py ui whole_job zero_worker)
 
 .PHONY: test-waits
-test-waits: $(INSTALLED) postgresql ## Run waits in a real Airflow of any version (VENV, AIRFLOW_VERSION): 4 minutes
+test-waits: $(INSTALLED) postgresql ## Run waits in a real Airflow of any version (VENV, AIRFLOW_VERSION): 6 minutes
 	$(PYTEST) tests/zero_worker $(addprefix tests/deployment/test_,deployment.py killed_triggerer.py waits.py)
 
 .PHONY: test-versions
