@@ -55,7 +55,8 @@ def imports(sandbox: Sandbox) -> dict[str, tuple[str, str]]:
         return conn_id, import_id
 
     return {
-        "succeeded": submit("clear_default", seconds=20),
+        # Long enough for a worker on a busy machine to poll, and to defer, before the end.
+        "succeeded": submit("clear_default", seconds=40),
         "partial": submit("zilliant_default", ends="partial", seconds=20, rejected=3),
         "partial_accepted": submit("thalamus_default", ends="partial", seconds=20),
         "partial_skipped": submit("tao_advance_default", ends="partial", seconds=20),
