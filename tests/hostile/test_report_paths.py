@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
@@ -47,8 +48,10 @@ def files_below(folder: Path) -> list[Path]:
 
 
 @pytest.fixture
-def bucket() -> Iterator[MemoryFileSystem]:
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[MemoryFileSystem]:
     """Return what stands in for the storages of all schemes."""
+    # Other tests need storages that are not installed.
+    monkeypatch.setattr(sys.modules[attach.__module__], "_STORE_CACHE", {})
     storage = MemoryFileSystem()
     for scheme in ("memory", "s3", "gs"):
         attach(scheme, fs=storage)

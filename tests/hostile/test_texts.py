@@ -151,7 +151,7 @@ def test_the_live_line_fits_the_terminal(text: str) -> None:
         first_poll_at=0.0, deadline=9000.0, last=status_of(text, ImportState.RUNNING), last_error=error
     )
     terminal = io.StringIO()
-    LiveLine(terminal).pause(wait, 0.001)
+    LiveLine(terminal).pause(wait, 0.02)
     (line,) = terminal.getvalue().split("\r\x1b[K")[1:]
     assert sum(2 if east_asian_width(each) in "FW" else 1 for each in line) < 80
     assert is_line(line)
