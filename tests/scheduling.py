@@ -13,7 +13,6 @@ GROUPS = {
     "tests/whole_job/*": "whole job",
     "tests/deadlines/test_deployment.py": "deadlines",
     "tests/described/*": "described vendors",
-    "tests/postgres/test_shared_*.py": "shared tokens and logins",
     "tests/deployment/test_waits.py": "deployment",
     "tests/deployment/test_killed_triggerer.py": "deployment",
     "tests/deployment/test_deployment.py": "deployment",
