@@ -231,6 +231,18 @@ def ago(**age: float) -> str:
     return (datetime.now(UTC) - timedelta(**age)).isoformat()
 
 
+@pytest.mark.parametrize(("total", "bars"), [(None, 0), (90, 1)])
+def test_rows_of_an_unknown_total_fill_no_bar_while_the_import_goes_on(
+    page: Page, mapped_run: Run, total: int | None, bars: int
+) -> None:
+    rows = {"total": total, "succeeded": 40, "failed": 2, "skipped": None}
+    answer_with(page, state="running", progress=None, rows=rows)
+    page.goto(f"plugin/imports?dag_id={mapped_run.dag_id}")
+    row = page.locator("tbody tr").first
+    expect(row).to_contain_text("40 succeeded, 2 rejected")
+    expect(row.get_by_role("img")).to_have_count(bars)
+
+
 def test_an_old_status_of_a_waiting_task_is_no_alarm(page: Page, mapped_run: Run) -> None:
     answer_with(
         page, polled_at=ago(minutes=110), next_poll_at=ago(minutes=109), task_started_at=ago(hours=50)

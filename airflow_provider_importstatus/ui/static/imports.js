@@ -398,13 +398,14 @@ function paletteOf(colour) {
 }
 
 function Bars({ one }) {
-  const hasProgress = one.progress !== null && !OVER.includes(one.state);
+  const isOver = OVER.includes(one.state);
+  const hasProgress = one.progress !== null && !isOver;
   const hasRows = ["succeeded", "failed", "skipped"].some((name) => one.rows[name]);
   return h(
     Fragment,
     null,
     hasProgress && h(Progress, { progress: one.progress }),
-    hasRows ? h(Rows, { rows: one.rows }) : one.rows.total !== null && h("span", null, `${number(one.rows.total)} rows`),
+    hasRows ? h(Rows, { isOver, rows: one.rows }) : one.rows.total !== null && h("span", null, `${number(one.rows.total)} rows`),
     !hasProgress && !hasRows && one.rows.total === null && NOTHING,
   );
 }
@@ -424,7 +425,7 @@ function Progress({ progress }) {
   );
 }
 
-function Rows({ rows }) {
+function Rows({ isOver, rows }) {
   const parts = [
     [rows.succeeded, "succeeded", "success"],
     [rows.failed, "rejected", "failed"],
@@ -437,6 +438,10 @@ function Rows({ rows }) {
   const pieces = parts.map(([count, word, colour]) =>
     h("span", { key: word, style: { ...paletteOf(colour), width: `${(100 * count) / all}%` } }),
   );
+  // Without a total, the rows so far would fill the bar of an import that goes on.
+  if (!isOver && rows.total === null) {
+    return h("span", null, words);
+  }
   return h(
     Fragment,
     null,
