@@ -433,13 +433,14 @@ function Rows({ isOver, rows }) {
   ].filter(([count]) => count !== null);
   const counted = parts.reduce((sum, [count]) => sum + count, 0);
   const all = Math.max(rows.total ?? counted, counted, 1);
-  const ofTotal = rows.total === null ? "" : ` of ${number(rows.total)} rows`;
+  // Some vendors count only the rows so far: they would fill the bar of an import that goes on.
+  const isTotal = rows.total !== null && (isOver || rows.total > counted);
+  const ofTotal = isTotal ? ` of ${number(rows.total)} rows` : "";
   const words = `${parts.map(([count, word]) => `${number(count)} ${word}`).join(", ")}${ofTotal}`;
   const pieces = parts.map(([count, word, colour]) =>
     h("span", { key: word, style: { ...paletteOf(colour), width: `${(100 * count) / all}%` } }),
   );
-  // Without a total, the rows so far would fill the bar of an import that goes on.
-  if (!isOver && rows.total === null) {
+  if (!isOver && !isTotal) {
     return h("span", null, words);
   }
   return h(
