@@ -105,17 +105,20 @@ class CredentialCache:
             # The rejected credential was another process's: ours is newer.
             return (yield from self._share(name, self._spare, expected=need.rejected, now=now))
         self._spare = None
-        for pause in (0.0, random.uniform(0.0, MAX_REFRESH_DELAY)):
+        is_young = rejected and rejected.is_fresh(now) and now - rejected.obtained_at < MIN_TOKEN_AGE
+        # The process that revoked a young token stores its own again when it finds ours in its place.
+        longest = 2 * MAX_REFRESH_DELAY
+        for pause in (0.0, longest if is_young else random.uniform(0.0, MAX_REFRESH_DELAY)):
             shared: Credential | None = yield LoadSharedToken(name, after=pause)
             if shared and shared.is_fresh(now) and shared != rejected:
                 return shared
-            if rejected and rejected.is_fresh(now) and now - rejected.obtained_at < MIN_TOKEN_AGE:
-                # The process that revoked it stores another; after five minutes, any process may request one.
-                raise ImportUnavailableError(
-                    f"{vendor.hook_name} rejected a token that is younger than five minutes: {need.reason}."
-                    " If this persists, either a permission is missing or another application revokes"
-                    f" the tokens of connection {vendor.settings.conn_id!r}."
-                )
+        if is_young:
+            # After five minutes, any process may request another.
+            raise ImportUnavailableError(
+                f"{vendor.hook_name} rejected a token that is younger than five minutes: {need.reason}."
+                " If this persists, either a permission is missing or another application revokes"
+                f" the tokens of connection {vendor.settings.conn_id!r}."
+            )
         credential = yield from _authenticate_once(vendor, now)
         return (yield from self._share(name, credential, expected=shared, now=now))
 

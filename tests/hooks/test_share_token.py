@@ -127,7 +127,7 @@ class TestTheFlow:
 
     def test_a_young_rejected_token_is_an_outage(self, vendor: str) -> None:
         young = Credential("young", obtained_at=NOW - 10)
-        _, error = play_to_error(needed(vendor, young), settings(vendor), young)
+        _, error = play_to_error(needed(vendor, young), settings(vendor), young, young)
         assert isinstance(error, ImportUnavailableError)
         assert "younger than five minutes" in str(error)
 

@@ -175,7 +175,13 @@ class TestASharedToken:
         """The process that revoked it stores another one, or five minutes pass."""
         young = Credential("young", obtained_at=NOW - 299)
         with pytest.raises(ImportUnavailableError, match=r"younger than five minutes.*connection 'files'"):
-            play(self.needed(young), SETTINGS, young)
+            play(self.needed(young), SETTINGS, young, young)
+
+    def test_a_rejected_young_token_is_replaced_by_the_one_that_is_stored_meanwhile(self) -> None:
+        """Two processes logged in at once: the one whose token is valid finds the other's in its place."""
+        young = Credential("young", obtained_at=NOW - 3)
+        effects, credential = play(self.needed(young), SETTINGS, young, NEW)
+        assert (effects[-1], credential) == (LoadSharedToken("shared", after=4.0), NEW)
 
     def test_a_rejected_token_older_than_five_minutes_is_replaced(self) -> None:
         aged = Credential("aged", obtained_at=NOW - 300)
@@ -279,7 +285,7 @@ class TestTwoProcessesThatRequestATokenAtOnce:
         cache, others = self.cache_that_met(when="stored")
         others.is_accepted = True
         with pytest.raises(ImportUnavailableError, match="younger than five minutes"):
-            play(self.refused(cache, others), SETTINGS, others)
+            play(self.refused(cache, others), SETTINGS, others, others)
 
 
 class TestARejectedLogin:
