@@ -119,7 +119,7 @@ COMMANDS = (
         "error-reports",
         "Store the error reports of an import, and print their paths",
         (CONN_ID, IMPORT_ID, FOLDER, HOOK_PARAMS, OUTPUT, VERBOSE),
-        "Exit status: 0 all have been stored, or there are none; 2 wrong usage or an error.",
+        "Exit status: 0 all have been stored, if there are any; 2 wrong usage or an error.",
     ),
     Command(
         "describe",

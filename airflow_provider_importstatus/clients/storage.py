@@ -69,7 +69,7 @@ class StoredFile:
         try:
             self._info = self._fs.info(self._path)
         except Exception as error:
-            # Object storages raise exceptions of their own, also while they are down.
+            # Object storages that are down raise exceptions of their own.
             if not (isinstance(self._fs, LocalFileSystem) or isinstance(error, LASTING)):
                 raise ImportUnavailableError(
                     f"file {self._path} cannot be read just now: {type(error).__name__}. Nothing was sent:"

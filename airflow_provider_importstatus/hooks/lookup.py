@@ -13,10 +13,6 @@ from airflow_provider_importstatus.hooks.base import ImportStatusHook, read_conn
 
 __all__ = ["hook_for"]
 
-_INFO: Any = get_provider_info()
-#: The connection types of this package; further distributions may have others.
-_TYPES = [entry["connection-type"] for entry in _INFO["connection-types"]]
-
 
 def hook_for(conn_id: str, hook_params: Mapping[str, Any] | None = None) -> ImportStatusHook:
     """Return the hook for the connection's type. It calls Airflow: never use it on an event loop.
@@ -34,7 +30,7 @@ def hook_for(conn_id: str, hook_params: Mapping[str, Any] | None = None) -> Impo
     if not isinstance(hook, ImportStatusHook):
         raise ImportSettingsError(
             f"Connection {conn_id!r} is of type {connection.conn_type!r}, which has no hook for imports."
-            f" Use a connection of a vendor's type, such as {', '.join(_TYPES)}."
+            f" Use a connection of a vendor's type, such as {', '.join(_connection_types())}."
         )
     if hook_params is not None and not isinstance(hook_params, Mapping):
         # A template that was rendered as text.
@@ -46,3 +42,9 @@ def hook_for(conn_id: str, hook_params: Mapping[str, Any] | None = None) -> Impo
     configured = type(hook)(conn_id=conn_id, **params)
     configured._connection = connection
     return configured
+
+
+def _connection_types() -> list[str]:
+    """Return the connection types of this package. Further distributions may have others."""
+    info: Any = get_provider_info()
+    return [entry["connection-type"] for entry in info["connection-types"]]

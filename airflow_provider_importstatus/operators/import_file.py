@@ -141,7 +141,7 @@ class _ImportOperator(WaitingTask):
                 return submission.import_id
             deadline = submission.submitted_at + self.timeout
             limit = self._execution_deadline(began)
-            self._polls = polls = self._begin(time.time(), deadline, limit, hook)
+            self._polls = polls = self._begin(time.time(), deadline, limit)
             while (result := self._poll(polls, context)) is None:
                 self._pause(polls)
             return result
@@ -186,9 +186,9 @@ class _ImportOperator(WaitingTask):
 
     def _submit(self, hook: ImportStatusHook, params: Mapping[str, Any]) -> str:
         """Submit the file and return the id of its import, which a kill cancels from now on."""
-        self._opened = None
+        self._hook = None
         import_id = hook.submit_import(self.file, **params)
-        self.import_id, self._opened = import_id, hook
+        self.import_id, self._hook = import_id, hook
         return import_id
 
     def _store(self, context: Context) -> SubmissionStore | None:
@@ -223,7 +223,7 @@ class _ImportOperator(WaitingTask):
             self.log.warning("Import %s is not taken up, because %s.", import_id, why)
             return False
         began = earlier.timeout_begins(max_tries, time.time())
-        self.import_id, self._opened = import_id, hook
+        self.import_id, self._hook = import_id, hook
         status = self._poll_earlier(hook, import_id, Wait(began, deadline=began + self.timeout))
         if status is None:
             self.log.warning("The vendor does not know import %s: the file is submitted again.", import_id)

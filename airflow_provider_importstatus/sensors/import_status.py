@@ -234,7 +234,7 @@ class ImportStatusSensor(WaitingTask, BaseSensorOperator):
             start_from_trigger.warn(self.task_id, ignored)
 
     def _begin_or_continue(self, context: Context) -> Polls:
-        self.import_id = read_import_id(self.import_id)
+        self.import_id, self._hook = read_import_id(self.import_id), None
         now = time.time()
         first_poll_at, memory = self._earlier_polls(context)
         began = now if first_poll_at is None else first_poll_at

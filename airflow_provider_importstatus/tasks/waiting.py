@@ -65,14 +65,12 @@ __all__ = ["WaitingTask"]
 class Polls:
     """The polls of a wait on a worker.
 
-    :param hook: keeps its credential between polls; None until the connection has been read
     :param memory: what the polls of a rescheduled task remember
     :param next_poll: when to poll again after the latest poll, until that is acted upon
     """
 
     wait: Wait
     reporter: StatusReporter
-    hook: ImportStatusHook | None
     memory: PollMemory | None = None
     next_poll: PollAgain | None = None
 
@@ -105,8 +103,8 @@ class WaitingTask(BaseOperator):
     cancel_on_kill: bool
     error_report_path: str | None
     _polls: Polls | None = None
-    #: The hook of the import that a kill cancels; None until the import is known.
-    _opened: ImportStatusHook | None = None
+    #: It keeps its credential between polls. None until the connection has been read and the import is known.
+    _hook: ImportStatusHook | None = None
 
     def __init__(self, **kwargs: Any) -> None:
         try:
@@ -176,14 +174,14 @@ class WaitingTask(BaseOperator):
 
         It calls Airflow for nothing: the signal may have interrupted such a call, which never ends then.
         """
-        if not self.cancel_on_kill or self._opened is None or (self._polls and self._polls.has_ended):
+        if not self.cancel_on_kill or self._hook is None or (self._polls and self._polls.has_ended):
             return
         # Once: Airflow may call it again.
         self.cancel_on_kill = False
         # As in a template, it may have line breaks around it.
         import_id = str(self.import_id).strip()
         try:
-            self._opened.cancel_at_hand(self.import_id)
+            self._hook.cancel_at_hand(self.import_id)
         except Exception as error:
             # It must not prevent the task's end.
             self.log.warning("Import %s could not be cancelled: %s", import_id, error)
@@ -208,15 +206,9 @@ class WaitingTask(BaseOperator):
         elif self.deferrable and not is_airflow(3, 3):
             self.log.warning("cancel_on_kill has no effect while the task is deferred: it needs Airflow 3.3.")
 
-    def _begin(
-        self,
-        first_poll_at: float,
-        deadline: float,
-        execution_deadline: float | None,
-        hook: ImportStatusHook | None = None,
-    ) -> Polls:
+    def _begin(self, first_poll_at: float, deadline: float, execution_deadline: float | None) -> Polls:
         wait = Wait(first_poll_at, deadline, execution_deadline, **self.schedule())
-        return Polls(wait, StatusReporter(wait, self.log), hook)
+        return Polls(wait, StatusReporter(wait, self.log))
 
     def _execution_deadline(self, began: float) -> float | None:
         """Return when `execution_timeout` expires; None without one.
@@ -254,10 +246,10 @@ class WaitingTask(BaseOperator):
         result: ImportStatus | ImportStatusError
         try:
             # Not kept on errors: the next poll tries to read the connection again.
-            polls.hook = self._opened = polls.hook or self._open_hook()
-            polls.wait.keep_pace(polls.hook.min_interval)
+            hook = self._hook = self._hook or self._open_hook()
+            polls.wait.keep_pace(hook.min_interval)
             seconds = polls.wait.time_for_poll(time.time())
-            result = polls.hook.get_status_within(seconds, self.import_id)
+            result = hook.get_status_within(seconds, self.import_id)
         except ImportStatusError as error:
             result = error
         reporter = polls.reporter
@@ -287,7 +279,7 @@ class WaitingTask(BaseOperator):
             trigger=ImportStatusTrigger(
                 conn_id=self.conn_id,
                 import_id=self.import_id,
-                hook_params=self._portable_params(polls),
+                hook_params=self._portable_params(),
                 wait=wait.to_dict(),
                 deferred_at=now,
                 **params,
@@ -297,10 +289,10 @@ class WaitingTask(BaseOperator):
             timeout=timedelta(seconds=max(wait.ends - now, 0.0) + start_from_trigger.DEADLINE_MARGIN),
         )
 
-    def _portable_params(self, polls: Polls) -> dict[str, Any] | None:
+    def _portable_params(self) -> dict[str, Any] | None:
         params: Any = self.hook_params
-        if polls.hook:
-            params = polls.hook.portable_params(params)
+        if self._hook:
+            params = self._hook.portable_params(params)
         elif is_path_of_description(params):
             # The connection could not be read yet. The trigger tries again, perhaps on another machine.
             params = _with_document(params)
@@ -330,7 +322,7 @@ class WaitingTask(BaseOperator):
         if not self.error_report_path or status.state not in (ImportState.PARTIAL, ImportState.FAILED):
             return status
         try:
-            hook = (self._polls and self._polls.hook) or self._open_hook()
+            hook = self._hook or self._open_hook()
             # Not the status's id, which is redacted.
             saved = hook.save_error_reports(read_import_id(self.import_id), self.error_report_path)
             paths, errors = saved.paths, saved.errors

@@ -47,7 +47,7 @@ class PageFiles(StaticFiles):
     """The files of the page."""
 
     def lookup_path(self, path: str) -> tuple[str, stat_result | None]:
-        """Return the file's path and metadata, without metadata if there is none."""
+        """Return the file's path and metadata; the metadata is None if there is no such file."""
         # The Starlette of Airflow 3.1 raises an error for a NUL, and the API server logs it.
         return ("", None) if "\x00" in path else super().lookup_path(path)
 

@@ -77,8 +77,8 @@ def test_an_import_that_has_ended_is_not_cancelled(sandbox: Sandbox) -> None:
 def test_a_kill_calls_airflow_for_nothing(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """The signal may have interrupted such a call, which would then never end."""
     task = waiting(sandbox)
-    task._polls.hook._reading = task._polls.hook._reading.__class__(
-        task._polls.hook.settings, task._polls.hook.credentials, read_at=-1e9
+    task._hook._reading = task._hook._reading.__class__(
+        task._hook.settings, task._hook.credentials, read_at=-1e9
     )
 
     def fail(conn_id: str) -> None:
