@@ -52,6 +52,7 @@ COMMANDS = (
     ("poll", "zilliant_refused", "succeeds-0-shell", "--verbose"),
     ("submit", "thalamus", "{files}/partial-1-shell.csv", "--param", "type=25011", "--verbose"),
     ("cancel", "oauth2_basic", "succeeds-0-shell", "--verbose"),
+    ("error-reports", "zilliant", "partial-0-shell", "{reports}", "--verbose"),
 )
 
 
@@ -142,7 +143,7 @@ class Campaign:
         return answer.status_code == 200
 
     def _call(self, command: tuple[str, ...]) -> bool:
-        arguments = [part.format(files=self.folder / "files") for part in command]
+        arguments = [part.format(files=self.folder / "files", reports=self.reports) for part in command]
         done = subprocess.run(
             [Path(sys.executable).parent / "airflow", "import-status", *arguments],
             env=configuration.environment(self.airflow.home) | {"PYTHONPATH": PATH},
@@ -258,6 +259,7 @@ def test_every_wait_has_ended_as_its_import(deployment: Campaign) -> None:
 def test_reports_have_been_stored(deployment: Campaign) -> None:
     vendors = {path.parent.parent.name for path in deployment.reports.rglob("*.csv")}
     assert vendors >= {"clear", "tao", "zilliant", "key_query"}
+    assert list(deployment.reports.glob("zilliant/zilliant/partial-0-shell/*.csv"))
 
 
 def test_every_connection_is_used(deployment: Campaign) -> None:
