@@ -352,6 +352,7 @@ class ImportStatusHook(BaseHook):
         if not isinstance(extra, Mapping | None):
             remedy = 'give a JSON object, such as {"timeout": 30}; nothing was sent'
             raise settings.error("extra", f"is of type {type(extra).__name__}", remedy)
+        settings.check()
         if isinstance(settings.verify, str):
             try:
                 ca_context(settings.verify)
@@ -440,7 +441,8 @@ def read_connection(conn_id: str) -> Connection:
         return BaseHook.get_connection(conn_id)
     except AirflowNotFoundException:
         raise ImportSettingsError(
-            f"There is no connection {conn_id!r}. Create it; nothing was sent."
+            f"There is no connection {conn_id!r}. Create it where workers and triggerers find it; no request"
+            " was sent."
         ) from None
     except Exception as error:
         # Airflow's database or API is unreachable, which must not end the wait.

@@ -5,7 +5,8 @@ It survives retries: a retry takes up the import instead of submitting the file 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from datetime import timedelta
 from typing import Any, Protocol
 
@@ -34,6 +35,12 @@ class Submission:
     max_tries: int = 0
     place: str = ""
     content: str = ""
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Submission:
+        """Build a submission from its dictionary, including that of another release."""
+        names = {f.name for f in fields(cls)}
+        return cls(**{name: value for name, value in data.items() if name in names})
 
     def timeout_begins(self, max_tries: int, now: float) -> float:
         """Return when the timeout of a try begins: with the submission, unless the task was cleared."""
@@ -80,9 +87,9 @@ class SubmissionStore:
                 " Retry the task when Airflow's API works; with durable=False it does without the store."
             ) from error
         try:
-            return Submission(**stored) if stored else None
-        except TypeError:
-            # Another release wrote it.
+            return Submission.from_dict(stored) if stored else None
+        except (TypeError, AttributeError):
+            # This provider has not written it.
             return None
 
     def save(self, submission: Submission, timeout: float) -> None:

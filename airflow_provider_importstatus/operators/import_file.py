@@ -187,6 +187,11 @@ class _ImportOperator(WaitingTask):
     def _submit(self, hook: ImportStatusHook, params: Mapping[str, Any]) -> str:
         """Submit the file and return the id of its import, which a kill cancels from now on."""
         self._hook = None
+        if self.error_report_path:
+            from airflow_provider_importstatus.clients.storage import ReportFolder
+
+            # A path that cannot be used is an error before anything is sent.
+            ReportFolder(self.error_report_path)
         import_id = hook.submit_import(self.file, **params)
         self.import_id, self._hook = import_id, hook
         return import_id

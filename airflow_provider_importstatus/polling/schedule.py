@@ -13,6 +13,7 @@ from airflow_provider_importstatus.exceptions import (
     AirflowTaskTimeout,
     ImportAuthError,
     ImportNotFoundError,
+    ImportSettingsError,
     ImportStatusError,
 )
 from airflow_provider_importstatus.polling.policy import describe
@@ -152,8 +153,9 @@ class Wait:
         if isinstance(error, ImportNotFoundError):
             self.credential_accepted = True
             return self._vanished(error, now) if self.seen else self._not_found_yet(error, now)
-        # A credential that was accepted before is probably being rotated.
-        if not error.retryable and not (isinstance(error, ImportAuthError) and self.credential_accepted):
+        # A connection that worked before is probably being edited, or its credential rotated.
+        is_of_connection = isinstance(error, ImportAuthError | ImportSettingsError)
+        if not error.retryable and not (is_of_connection and self.credential_accepted):
             return GaveUp(error)
         return self._endure(error, now)
 

@@ -109,6 +109,14 @@ class ConnectionSettings:
             raise self.error("share_token", "is neither true nor false", "give one of them")
         return text in _TRUE
 
+    def check(self) -> None:
+        """Check the extras that every vendor has, before any of them is needed.
+
+        :raises ImportSettingsError: one has an invalid value
+        """
+        for name in ("timeout", "transfer_timeout", "max_concurrency", "proxy", "share_token"):
+            getattr(self, name)
+
     def get_str(self, name: str, default: str = "") -> str:
         """Return a field or an extra as stripped text; `default` if it is empty.
 

@@ -48,6 +48,7 @@ WRONG: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     ("tao_advance", {"extra": {"token_url": "tokens"}}, ("POST tokens cannot be sent", "Token URL")),
     ("tao_advance", {"extra": {"token_request_encoding": "gzip"}}, ("neither multipart nor urlencoded",)),
     ("tao_advance", {"extra": {"timeout": "soon"}}, ("timeout is not a number", "give a number")),
+    ("tao_advance", {"extra": {"max_concurrency": 1001}}, ("max_concurrency is out of range", "up to 1000")),
     ("tao_advance", {"extra": {"verify": "/no/such"}}, ("verify is not a file of CA certificates",)),
     ("zilliant", {"host": ""}, ("host is empty",)),
     ("zilliant", {"login": "wrong"}, ("400 invalid_grant", "check Username and Password")),

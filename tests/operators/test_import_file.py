@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import TaskDeferred
+from airflow.providers.common.compat.sdk import TaskDeferred, conf
 from fsspec.implementations.local import LocalFileSystem
 
 from airflow_provider_importstatus.exceptions import (
@@ -33,7 +33,7 @@ from airflow_provider_importstatus.operators.import_file import (
 from airflow_provider_importstatus.sandbox import Sandbox
 from airflow_provider_importstatus.sandbox.vendors.zilliant import CREDENTIALS as ZILLIANT
 
-from ..conftest import ENDLESS, Logged
+from ..conftest import ENDLESS, Connect, Logged
 from .tasks import VENDOR, Job, Store, TriedTaskInstance, write_file
 
 pytestmark = pytest.mark.usefixtures("connections")
@@ -372,6 +372,10 @@ def test_a_rejected_submission_may_be_retried(job: Job, sandbox: Sandbox) -> Non
         ),
         pytest.param({"conn_id": "missing"}, "no connection 'missing'", id="no connection"),
         pytest.param({"cancel_on_kill": True}, "TAO Advance cannot cancel imports", id="cancel"),
+        pytest.param(
+            {"error_report_path": conf.get("core", "dags_folder")}, "folder of DAG files", id="dags folder"
+        ),
+        pytest.param({"error_report_path": "none://x"}, "none:// cannot be used", id="no such storage"),
     ],
 )
 def test_a_mistake_is_named_before_anything_is_sent(
@@ -379,6 +383,16 @@ def test_a_mistake_is_named_before_anything_is_sent(
 ) -> None:
     with pytest.raises(ImportSettingsError, match=message):
         job.run(**options)
+    assert sum(sandbox.requests(VENDOR).values()) == 0
+
+
+def test_a_wrong_limit_on_concurrency_is_named_before_anything_is_sent(
+    job: Job, sandbox: Sandbox, connect: Connect
+) -> None:
+    """Only the triggerer uses the limit."""
+    connect(VENDOR, extra={"max_concurrency": "many"})
+    with pytest.raises(ImportSettingsError, match="max_concurrency is not a number"):
+        job.run()
     assert sum(sandbox.requests(VENDOR).values()) == 0
 
 

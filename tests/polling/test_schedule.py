@@ -252,11 +252,12 @@ class TestErrors:
         ("error", "is_tolerated"),
         [
             pytest.param(ImportAuthError("refused"), True, id="credential rejected"),
+            pytest.param(ImportSettingsError("no connection"), True, id="settings"),
             pytest.param(ImportRequestError("wrong"), False, id="our mistake"),
             pytest.param(ImportProtocolError("redirect", retryable=False), False, id="redirect"),
         ],
     )
-    def test_an_error_in_a_later_poll_is_tolerated_if_transient_or_a_rejected_credential(
+    def test_an_error_in_a_later_poll_is_tolerated_if_transient_or_of_the_connection(
         self, error: ImportStatusError, is_tolerated: bool
     ) -> None:
         wait = make_wait()
