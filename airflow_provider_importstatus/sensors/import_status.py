@@ -242,6 +242,8 @@ class ImportStatusSensor(WaitingTask, BaseSensorOperator):
         is_rescheduled = self.reschedule and not self.deferrable
         limit = None if is_rescheduled else self._execution_deadline(now)
         polls = self._begin(began, began + self.timeout, limit)
+        if is_rescheduled:
+            polls.wait.keep_pace(MIN_RESUME_DELAY)
         if memory and first_poll_at:
             memory.recall(polls.wait)
         else:

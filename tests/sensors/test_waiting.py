@@ -186,11 +186,15 @@ def test_without_a_task_instance_nothing_is_written(sandbox: Sandbox) -> None:
 
 
 def test_a_task_is_rescheduled_after_at_least_ten_seconds(sandbox: Sandbox) -> None:
-    task = sensor(import_id=sandbox.submit("thalamus", **ENDLESS), mode="reschedule", poke_interval=1)
+    import_id = sandbox.submit("thalamus", **ENDLESS)
+    task, ti = sensor(import_id=import_id, mode="reschedule", poke_interval=1, timeout=3600), TaskInstance()
     now = datetime.now(UTC)
     with pytest.raises(AirflowRescheduleException) as rescheduled:
-        run(task)
-    assert timedelta(seconds=10) <= rescheduled.value.reschedule_date - now < timedelta(seconds=15)
+        run(task, ti)
+    date = rescheduled.value.reschedule_date
+    assert timedelta(seconds=10) <= date - now < timedelta(seconds=15)
+    announced = datetime.fromisoformat(ti.xcoms["import_status"]["next_poll_at"])
+    assert abs(date - announced) < timedelta(seconds=5)
 
 
 def test_a_task_is_rescheduled_after_its_interval(sandbox: Sandbox) -> None:
