@@ -257,7 +257,7 @@ def _task(plan: Plan, folder: Path) -> Any:
             return ImportStatusSensor(task_id="wait", import_id=plan.wait, poke_interval=INTERVAL, **schedule)
         file = folder / f"{plan.wait}.csv"
         file.write_text("code,name\nu1,Ada\n")
-        params = dict(SAMPLES[plan.vendor].submit_params)
+        params = {**SAMPLES[plan.vendor].submit_params}
         if "mapping_id" in params:
             # Zilliant's requests hold no other name of the wait.
             params["mapping_id"] = plan.wait

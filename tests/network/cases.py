@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from ..conftest import VENDORS as VENDORS
@@ -24,7 +24,7 @@ KeepPolling = Callable[[str, str], Any]
 Serve = Callable[..., Server]
 
 #: Extras with a static credential, with which a poll is one request.
-READY: dict[str, Mapping[str, Any]] = {
+READY: dict[str, dict[str, Any]] = {
     vendor: ready for vendor in VENDORS if (ready := SAMPLES[vendor].ready) is not None
 }
 #: The header that presents the credential of the connection.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,12 +68,12 @@ class Vendor:
     answers: tuple[dict[str, Any], ...]
     is_success: Callable[[str], bool]
     hostile: tuple[str, ...]
-    words: Mapping[str, str]
+    words: dict[str, str]
     body: Callable[[Contents], dict[str, Any]]
     target: str
     id_name: str = ""
-    submit_params: Mapping[str, Any] = field(default_factory=dict)
-    ready: Mapping[str, Any] | None = field(default_factory=dict)
+    submit_params: dict[str, Any] = field(default_factory=dict)
+    ready: dict[str, Any] | None = field(default_factory=dict)
     not_found: tuple[int, dict[str, Any]] = (404, {"message": "There is no such import."})
     refusal: Callable[[str], dict[str, Any]] = lambda text: {"status": 400, "message": text}
 
