@@ -15,12 +15,9 @@ from airflow_provider_importstatus.sandbox.vendors import registry
 from demo.__main__ import PLAN
 
 from . import test_contract
-from .cluster.dags import cases as thousand
-from .cluster.restart_dags import cases as restarts
 from .faults import answers
 from .hooks import test_submit
 from .network import cases, test_connections, test_credentials, test_error_reports, test_states
-from .postgres.dags import cases as hostile
 from .sandbox import test_faults
 from .secrets.plan import CONNECTIONS, SUBMITTING
 from .secrets.search import Search
@@ -69,14 +66,11 @@ TABLES: dict[str, Iterable[str]] = {
     "demo/__main__.py, PLAN": {expected.dag_id.removeprefix("import_") for expected in PLAN},
     "pyproject.toml, keywords": {vendor for vendor in VENDORS if VENDOR_MODULES[vendor] in KEYWORDS},
     "ui/static/imports.js, VENDORS": re.findall(r"(\w+):", SHOWN),
-    "tests/cluster/dags/cases.py, VENDORS": thousand.VENDORS,
-    "tests/cluster/restart_dags/cases.py, VENDORS": restarts.VENDORS,
     "tests/network/cases.py, PRESENTED": {*cases.PRESENTED, *(VENDORS - set(cases.READY))},
     "tests/network/test_connections.py, WRONG": {vendor for vendor, *_ in test_connections.WRONG},
     "tests/network/test_credentials.py, WRONG": {case.partition("-")[0] for case in test_credentials.WRONG},
     "tests/network/test_states.py, ROWS": test_states.ROWS,
     "tests/network/test_states.py, SCENARIOS": {vendor for vendor, *_ in test_states.SCENARIOS},
-    "tests/postgres/dags/cases.py, VENDORS": hostile.VENDORS,
     "tests/sandbox/test_faults.py, ERRORS": {vendor for vendor, *_ in test_faults.ERRORS},
     "tests/secrets/plan.py, CONNECTIONS": types_of(CONNECTIONS),
     "tests/test_contract.py, IMPORTS": imported(),
@@ -93,7 +87,6 @@ TABLES: dict[str, Iterable[str]] = {
 }
 #: The same of the vendors that files can be submitted to.
 SUBMISSIONS: dict[str, Iterable[str]] = {
-    "tests/cluster/restart_dags/cases.py, SUBMIT_PARAMS": restarts.SUBMIT_PARAMS,
     "tests/hooks/test_submit.py, SUBMISSIONS": test_submit.SUBMISSIONS,
     "tests/secrets/plan.py, SUBMITTING": types_of(SUBMITTING),
 }
