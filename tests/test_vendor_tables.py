@@ -42,7 +42,7 @@ def with_own(method: str) -> set[str]:
 
 def types_of(conn_ids: Iterable[str]) -> set[str]:
     """Return the connection types of the connections in the search for secrets."""
-    return {SECRETS[conn_id]["conn_type"] for conn_id in conn_ids}
+    return {SECRETS[conn_id]["conn_type"] for conn_id in conn_ids if conn_id in SECRETS}
 
 
 def shown_in(page: str) -> set[str]:
@@ -72,7 +72,7 @@ TABLES: dict[str, Iterable[str]] = {
     "tests/network/test_states.py, ROWS": test_states.ROWS,
     "tests/network/test_states.py, SCENARIOS": {vendor for vendor, *_ in test_states.SCENARIOS},
     "tests/sandbox/test_faults.py, ERRORS": {vendor for vendor, *_ in test_faults.ERRORS},
-    "tests/secrets/plan.py, CONNECTIONS": types_of(CONNECTIONS),
+    "tests/secrets/vendors.py, connections(), and plan.py, CONNECTIONS": types_of(CONNECTIONS),
     "tests/test_contract.py, IMPORTS": imported(),
     "tests/test_contract.py, EXTRAS": test_contract.EXTRAS,
     **{
