@@ -122,15 +122,16 @@ def test_a_hook_its_reports_and_its_test_reveal_no_secret(
     assert hits(vendors, f"{revealed} {files} {hook} {vars(hook)} {hook.settings}") == []
 
 
-@pytest.mark.parametrize("rejection", ["partial-1", "rejects403-0"])
+@pytest.mark.parametrize(("end", "outcome"), [("partial-1", "'partial-1-x'"), ("rejects403-0", "HTTP 403")])
 @pytest.mark.parametrize("conn_id", SUBMITTING)
 def test_a_submission_reveals_no_secret(
-    vendors: EchoingVendors, reveal: Reveal, tmp_path: Path, conn_id: str, rejection: str
+    vendors: EchoingVendors, reveal: Reveal, tmp_path: Path, conn_id: str, end: str, outcome: str
 ) -> None:
-    file = tmp_path / f"{rejection}-x.csv"
+    file = tmp_path / f"{end}-x.csv"
     file.write_text("code\n1\n")
     submit = hook_for(conn_id).submit_import
     revealed = reveal(lambda: submit(file, **SUBMITTING[conn_id]))
+    assert outcome in revealed, "check `id_name` in the vendor's module in tests/vendors"
     assert hits(vendors, revealed) == []
 
 

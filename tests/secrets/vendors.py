@@ -169,7 +169,7 @@ class EchoingVendors(Server):
         if not is_poll and seen.target.endswith("/errorFile"):
             return answer(REPORT, content_type="text/csv")
         status = 401 if end == "renews" and number == 2 else int(end[-3:] if end[-3:].isdigit() else 200)
-        if is_poll and status != 200:
+        if status != 200 and (is_poll or seen.method == "POST"):
             return answer(self._rejection(seen), status)
         if is_poll and end == "drops":
             return [b"HTTP/1.1 200 " + echo(seen).encode("latin-1", "replace")[:200]]
