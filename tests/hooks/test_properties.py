@@ -78,7 +78,9 @@ def _in_turn(answers: list[Response]) -> Any:
 def test_a_sample_is_read_as_its_state(vendor: Vendor, state: str) -> None:
     """Other tests take it for an answer of the vendor."""
     answers = [raw(json.dumps(vendor.answer(state, is_report=is_report))) for is_report in (False, True)]
-    assert poll(vendor, answers).state == state, f"check {vendor.hook.hook_name}'s `words` and `body`"
+    assert poll(vendor, answers).state == state, (
+        "check `words` and `body` in the vendor's module in tests/vendors"
+    )
 
 
 @every_vendor
