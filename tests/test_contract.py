@@ -22,13 +22,8 @@ import airflow_provider_importstatus
 from airflow_provider_importstatus.get_provider_info import get_provider_info
 from airflow_provider_importstatus.hooks.base import ImportStatusHook
 from airflow_provider_importstatus.hooks.clear import ClearHook
-from airflow_provider_importstatus.sensors.import_status import (
-    ClearImportSensor,
-    ImportStatusSensor,
-    TaoAdvanceImportSensor,
-    ThalamusImportSensor,
-    ZilliantImportSensor,
-)
+from airflow_provider_importstatus.sensors import import_status
+from airflow_provider_importstatus.sensors.import_status import ImportStatusSensor
 
 from .conftest import VENDORS
 from .vendors import HOOKS
@@ -139,10 +134,9 @@ def test_the_clear_hook_accepts_an_integration() -> None:
 
 
 SENSORS = [
-    pytest.param(ClearImportSensor, "clear_default", id="clear"),
-    pytest.param(TaoAdvanceImportSensor, "tao_advance_default", id="tao_advance"),
-    pytest.param(ZilliantImportSensor, "zilliant_default", id="zilliant"),
-    pytest.param(ThalamusImportSensor, "thalamus_default", id="thalamus"),
+    pytest.param(sensor, f"{sensor.conn_type}_default", id=sensor.conn_type)
+    for name in import_status.__all__
+    if (sensor := getattr(import_status, name)).conn_type
 ]
 
 
@@ -205,6 +199,18 @@ def test_the_default_of_deferrable_is_airflows(monkeypatch: pytest.MonkeyPatch) 
     assert output.split()[-1] == "True"
 
 
+#: The extras of each connection type, besides those that all have.
+EXTRAS: dict[str, set[str]] = {
+    "clear": {"access_token"},
+    "tao_advance": {"api_prefix", "token_url", "token_request_encoding", "share_token"},
+    "zilliant": {
+        *("client_id", "client_secret", "token_url", "x_forwarded_host", "token_response", "share_token"),
+    },
+    "thalamus": {"touchpoint", "token"},
+    "import_api": {"description", "token_url", "access_token", "share_token"},
+}
+
+
 class TestTheMetadata:
     def test_the_sandbox_plays_the_vendors_in_the_metadata(self) -> None:
         """Described vendors have no one vendor to play."""
@@ -239,31 +245,7 @@ class TestTheMetadata:
         assert issubclass(getattr(importlib.import_module(module), hook), ImportStatusHook)
 
     @pytest.mark.parametrize(
-        ("conn_type", "extras"),
-        [
-            pytest.param("clear", {"access_token"}, id="clear"),
-            pytest.param(
-                "tao_advance",
-                {"api_prefix", "token_url", "token_request_encoding", "share_token"},
-                id="tao_advance",
-            ),
-            pytest.param(
-                "zilliant",
-                {
-                    "client_id",
-                    "client_secret",
-                    "token_url",
-                    "x_forwarded_host",
-                    "token_response",
-                    "share_token",
-                },
-                id="zilliant",
-            ),
-            pytest.param("thalamus", {"touchpoint", "token"}, id="thalamus"),
-            pytest.param(
-                "import_api", {"description", "token_url", "access_token", "share_token"}, id="import_api"
-            ),
-        ],
+        ("conn_type", "extras"), [pytest.param(*item, id=item[0]) for item in EXTRAS.items()]
     )
     def test_the_metadata_has_a_field_for_every_extra(self, conn_type: str, extras: set[str]) -> None:
         known = {entry["connection-type"]: entry for entry in INFO["connection-types"]}

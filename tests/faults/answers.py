@@ -1,4 +1,4 @@
-"""What the vendors answer when nothing is wrong, written from their documentation and not from the hooks.
+"""What the vendors answer when nothing is wrong: described ones as written here, the others by their samples.
 
 Marketo has no part: it is polled every five seconds at most, and a campaign would take minutes longer.
 """
@@ -7,101 +7,75 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["ENDS", "GOING_ON", "VENDORS", "answer", "not_found", "refusal"]
+from tests.vendors import SAMPLES
+from tests.vendors.samples import UNDOCUMENTED, Contents
 
-#: The final states that each vendor has. Described vendors go by the name of their description.
-ENDS: dict[str, tuple[str, ...]] = {
-    "clear": ("succeeded", "partial", "failed"),
-    "tao_advance": ("succeeded", "partial", "failed"),
-    "zilliant": ("succeeded", "partial", "failed"),
-    "thalamus": ("succeeded", "partial", "failed", "cancelled"),
-    "hubspot": ("succeeded", "partial", "failed", "cancelled"),
-    "klaviyo": ("succeeded", "partial", "cancelled"),
-    "salesforce_bulk": ("succeeded", "partial", "failed", "cancelled"),
-    "canvas": ("succeeded", "partial", "failed", "cancelled"),
-    "sendgrid": ("succeeded", "partial", "failed"),
-    "auth0": ("succeeded", "partial", "failed"),
-    "zendesk": ("succeeded", "partial", "failed"),
-}
-VENDORS = tuple(ENDS)
+__all__ = ["BUILT_IN", "ENDS", "GOING_ON", "VENDORS", "answer", "not_found", "refusal"]
+
+BUILT_IN = tuple(vendor for vendor in SAMPLES if vendor != "import_api")
 #: States in which the wait goes on; of an unknown word, too.
 GOING_ON = ("running", "unknown")
 
+#: Described vendors go by the name of their description.
 _WORDS: dict[str, dict[str, str]] = {
-    "clear": {"running": "PROCESSING", "succeeded": "SUCCESS", "failed": "FAILED"},
-    "tao_advance": {"running": "pending", "succeeded": "processed", "failed": "failed"},
-    "zilliant": {"running": "RUNNING", "succeeded": "SUCCEEDED", "failed": "FAILED"},
-    "thalamus": {
+    "hubspot": {
         "running": "PROCESSING",
-        "succeeded": "PROCESSED",
-        "failed": "ERROR_IN_FILE_FORMAT",
+        "succeeded": "DONE",
+        "partial": "DONE",
+        "failed": "FAILED",
         "cancelled": "CANCELED",
     },
-    "hubspot": {"running": "PROCESSING", "succeeded": "DONE", "failed": "FAILED", "cancelled": "CANCELED"},
-    "klaviyo": {"running": "processing", "succeeded": "complete", "cancelled": "cancelled"},
+    "klaviyo": {
+        "running": "processing",
+        "succeeded": "complete",
+        "partial": "complete",
+        "cancelled": "cancelled",
+    },
     "salesforce_bulk": {
         "running": "InProgress",
         "succeeded": "JobComplete",
+        "partial": "JobComplete",
         "failed": "Failed",
         "cancelled": "Aborted",
     },
-    "canvas": {"running": "importing", "succeeded": "imported", "failed": "failed", "cancelled": "aborted"},
+    "canvas": {
+        "running": "importing",
+        "succeeded": "imported",
+        "partial": "imported",
+        "failed": "failed",
+        "cancelled": "aborted",
+    },
     "sendgrid": {"running": "pending", "succeeded": "completed", "partial": "errored", "failed": "failed"},
-    "auth0": {"running": "pending", "succeeded": "completed", "failed": "failed"},
-    "zendesk": {"running": "working", "succeeded": "completed", "failed": "failed"},
+    "auth0": {"running": "pending", "succeeded": "completed", "partial": "completed", "failed": "failed"},
+    "zendesk": {"running": "working", "succeeded": "completed", "partial": "completed", "failed": "failed"},
 }
-_REPORTS = {"succeeded": "SUCCESS", "partial": "PARTIAL_SUCCESS", "failed": "FAILED"}
+#: The final states that each vendor has.
+ENDS: dict[str, tuple[str, ...]] = {
+    vendor: tuple(state for state in words if state != "running")
+    for vendor, words in {**{vendor: SAMPLES[vendor].words for vendor in BUILT_IN}, **_WORDS}.items()
+}
+VENDORS = tuple(ENDS)
 #: Of the wrong type for any field that is a text, a number, a date or a list.
 _ODD: tuple[Any, ...] = ({"a": [1]}, True, -1, 1e300, "x\x00y", [[], {}], 10**30)
 
 
-def answer(
-    vendor: str, state: str, *, text: str = "Row 7 is wrong.", is_report: bool = False, odd: int | None = None
-) -> dict[str, Any]:
+def answer(vendor: str, state: str, *, odd: int | None = None, **more: Any) -> dict[str, Any]:
     """Return the answer to a poll of an import in this state.
 
-    :param text: what the vendor says about the import, if it says anything in this state
     :param odd: give all fields that do not decide about the state values of wrong types, by this number
+    :param more: further `Contents`
     """
-    words = {"partial": _WORDS[vendor]["succeeded"], **_WORDS[vendor]}
-    word = words.get(state, "ARCHIVED")
-    failed = 3 if state == "partial" else 0
-    messages = [] if state == "succeeded" else [text]
-    plain: Any = None if odd is None else _ODD[odd % len(_ODD)]
+    if odd is not None:
+        more["value"] = lambda _: _ODD[odd % len(_ODD)]
+    if vendor in BUILT_IN:
+        return SAMPLES[vendor].answer(state, **more)
+    word = _WORDS[vendor].get(state, UNDOCUMENTED)
+    return _described(vendor, Contents(**{"state": state, "word": word, **more}))
 
-    def value(usual: Any) -> Any:
-        return usual if odd is None else plain
 
+def _described(vendor: str, contents: Contents) -> dict[str, Any]:
+    word, text, failed, value = contents.word, contents.text, contents.failed, contents.value
     match vendor:
-        case "clear":
-            activity = {"partial": "PARTIAL_SUCCESS", "failed": "FAILURE"}.get(state, "SUCCESS")
-            stage = {
-                "stage": value("VALIDATE"),
-                "ingestionTemplate": value("SALES"),
-                "status": activity,
-                "errorMessage": value(text if activity != "SUCCESS" else "NA"),
-            }
-            result = {"taskId": value(None), "workflowStatus": word, "message": value("NA")}
-            return {"success": True, "result": {**result, "activityStatusList": [stage]}}
-        case "tao_advance":
-            told = messages if state == "succeeded" else value(messages)
-            return {"result": {"status": word, "messages": told, "fileLine": value(120)}}
-        case "zilliant" if is_report:
-            counts = {"processedRows": value(120), "failedRows": value(failed)}
-            return {"status": _REPORTS.get(state, "SUCCESS"), "message": value(text), **counts}
-        case "zilliant":
-            dates = {"startDate": value("2026-01-01T00:00:00Z"), "stopDate": value("2026-01-01T00:00:00Z")}
-            return {"entityImportId": value(None), "status": word, **dates}
-        case "thalamus":
-            told = {"id": value(None), "url": value("https://files.example/a?sig=s"), "rows": value(120)}
-            dates = {"creationDate": value(1757507096000), "modificationDate": value(1757507205000)}
-            return {
-                "state": word,
-                "rowsWithErrors": failed,
-                "percentageProcessed": value(50),
-                **told,
-                **dates,
-            }
         case "hubspot":
             counters = {"TOTAL_ROWS": value(120), "ERRORS": failed}
             more = {"createdAt": value("2026-01-01T00:00:00Z"), "message": value(text)}
@@ -137,19 +111,9 @@ def answer(
 
 def not_found(vendor: str) -> tuple[int, dict[str, Any]]:
     """Return status and body of the answer for an import that does not exist."""
-    match vendor:
-        case "clear":
-            return 200, {"success": True, "result": None}
-        case "thalamus":
-            return 400, {"errors": {"ProcessorInfo": "InvalidID"}}
-    return 404, {"message": "There is no such import."}
+    return SAMPLES.get(vendor, SAMPLES["import_api"]).not_found
 
 
 def refusal(vendor: str, text: str) -> dict[str, Any]:
     """Return the body of the answer to a request that is wrong."""
-    match vendor:
-        case "clear":
-            return {"status": 400, "success": False, "error": {"code": "400", "message": text}}
-        case "thalamus":
-            return {"errors": {"import": [text]}}
-    return {"status": 400, "message": text}
+    return SAMPLES.get(vendor, SAMPLES["import_api"]).refusal(text)

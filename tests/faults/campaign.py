@@ -13,7 +13,7 @@ import threading
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -30,7 +30,10 @@ from airflow_provider_importstatus.version_compat import is_airflow
 from tests.hostile_texts import is_clean, texts_in
 from tests.operators.tasks import TriedTaskInstance
 from tests.sensors.tasks import Store, TaskInstance
+from tests.vendors import SAMPLES
+from tests.vendors.samples import PASSWORD, SECRET, TOKEN
 
+from .kinds import STATIC
 from .measures import BareLoop, Lateness, Memory
 from .oracle import right_outcome
 from .plan import OPERATORS, Plan
@@ -46,15 +49,11 @@ INTERVAL = 0.02
 PATIENCE = 20.0
 #: Tries of a task.
 TRIES = 8
-SECRET = "hunter2-of-the-campaign"
 #: A credential as it may be echoed.
-SECRETS = (SECRET, base64.b64encode(f"user:{SECRET}".encode()).decode(), "token-", "sig=hunter2")
-SUBMIT_PARAMS: dict[str, Callable[[str], dict[str, Any]]] = {
-    "clear": lambda _: {"template_type": "SALES"},
-    "tao_advance": lambda _: {},
-    "zilliant": lambda wait: {"mapping_id": wait},
-    "thalamus": lambda _: {"type": 25011},
-}
+SECRETS = (
+    *(PASSWORD, SECRET, TOKEN, base64.b64encode(f"user:{PASSWORD}".encode()).decode()),
+    *("token-", "sig=hunter2"),
+)
 
 
 @dataclass
@@ -158,21 +157,18 @@ def _connections(plans: Sequence[Plan], url: str) -> Iterator[None]:
 
 
 def _fields(lane: str, url: str, plan: Plan) -> dict[str, Any]:
-    extra: dict[str, dict[str, Any]] = {
-        "clear": {"access_token": SECRET},
-        "tao_advance": {},
-        "zilliant": {"token_response": {"access_token": SECRET, "signature": SECRET}},
-        "thalamus": {"touchpoint": "shop", "token": SECRET},
-    }
     is_described = plan.vendor not in OPERATORS
-    own = {"description": plan.vendor} if is_described else extra[plan.vendor]
+    own: dict[str, Any] = {"description": plan.vendor}
+    if not is_described:
+        sample = SAMPLES[plan.vendor]
+        own = {**sample.settings.extra, **(sample.ready or {})}
     limits = {"timeout": plan.request_timeout, "transfer_timeout": plan.request_timeout}
     return {
         "conn_type": "import_api" if is_described else plan.vendor,
         "host": url,
         # A login says whose it is.
-        "login": "user" if plan.vendor in ("thalamus", "zendesk") else lane,
-        "password": SECRET,
+        "login": "user" if plan.vendor in STATIC else lane,
+        "password": PASSWORD,
         "extra": {**own, **limits, "verify": False},
     }
 
@@ -261,7 +257,10 @@ def _task(plan: Plan, folder: Path) -> Any:
             return ImportStatusSensor(task_id="wait", import_id=plan.wait, poke_interval=INTERVAL, **schedule)
         file = folder / f"{plan.wait}.csv"
         file.write_text("code,name\nu1,Ada\n")
-        params = SUBMIT_PARAMS[plan.vendor](plan.wait)
+        params = {**SAMPLES[plan.vendor].submit_params}
+        if "mapping_id" in params:
+            # Zilliant's requests hold no other name of the wait.
+            params["mapping_id"] = plan.wait
         return ImportFileOperator(
             task_id="load", file=str(file), submit_params=params, poll_interval=INTERVAL, **schedule
         )

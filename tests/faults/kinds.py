@@ -11,7 +11,9 @@ from email.utils import formatdate
 from functools import cache
 from typing import Any
 
-from .answers import answer, not_found, refusal
+from tests.vendors import SAMPLES
+
+from .answers import BUILT_IN, answer, not_found, refusal
 
 __all__ = ["CLOSE", "KINDS", "RESET", "STALL", "STATIC", "Asked", "Kind", "Part", "whole"]
 
@@ -19,6 +21,8 @@ __all__ = ["CLOSE", "KINDS", "RESET", "STALL", "STATIC", "Asked", "Kind", "Part"
 STALL, CLOSE, RESET = "stall", "close", "reset"
 Part = bytes | float | str
 MEBIBYTE = 1024 * 1024
+#: The value of a field that an answer does not have.
+MISSING = object()
 
 HOSTILE = (
     "half \ud83d of a pair",
@@ -55,9 +59,9 @@ class Asked:
         """Return the answer with the true state."""
         return answer(self.vendor, self.state, is_report=self.is_report, **more)
 
-    def lied(self) -> dict[str, Any]:
+    def lied(self, **more: Any) -> dict[str, Any]:
         """Return the answer with the wrong state."""
-        return answer(self.vendor, self.lie, is_report=self.is_report)
+        return answer(self.vendor, self.lie, is_report=self.is_report, **more)
 
     def one_of(self, *forms: Any) -> Any:
         """Return one of these, by the variant."""
@@ -162,18 +166,16 @@ def flood(asked: Asked) -> Iterator[Part]:
 
 def without_state(asked: Asked) -> dict[str, Any]:
     """Return a lie whose state is of a wrong type, or missing."""
-    wrong = asked.one_of(None, [], {"state": "x"}, ["PROCESSED"], "  ")
-    data = asked.lied()
-    holder, wrappers = data, ("result", "data", "attributes", "job_status")
-    names = ("workflowStatus", "workflow_state", "status", "state")
-    while not (found := [name for name in names if name in holder]):
-        holder = next(holder[name] for name in wrappers if name in holder)
-    name = found[0]
-    if wrong is None:
-        del holder[name]
-    else:
-        holder[name] = wrong
-    return data
+    return without_missing(asked.lied(word=asked.one_of(MISSING, [], {"state": "x"}, ["PROCESSED"], "  ")))
+
+
+def without_missing(data: dict[str, Any]) -> dict[str, Any]:
+    """Return an answer without the fields that are to be missing."""
+    return {
+        name: without_missing(value) if isinstance(value, dict) else value
+        for name, value in data.items()
+        if value is not MISSING
+    }
 
 
 def date(asked: Asked, seconds: float) -> str:
@@ -187,7 +189,10 @@ def hostile(asked: Asked) -> str:
 
 
 #: Vendors whose credential is in the connection.
-STATIC = ("clear", "zilliant", "thalamus", "hubspot", "klaviyo", "canvas", "sendgrid", "auth0", "zendesk")
+STATIC = (
+    *(vendor for vendor in BUILT_IN if SAMPLES[vendor].ready is not None),
+    *("hubspot", "klaviyo", "canvas", "sendgrid", "auth0", "zendesk"),
+)
 
 KINDS: dict[str, Kind] = {
     "plain": Kind("good", lambda a: [whole(a.told())]),

@@ -18,14 +18,16 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from tests.vendors import SAMPLES
+
 from .answers import answer
 from .kinds import CLOSE, KINDS, RESET, STALL, Asked, Part, whole
 from .oracle import may_have_started
 from .plan import Plan, Step
 
 WAIT = re.compile(rb"w\d{5}")
-#: Paths of the requests that start an import.
-STARTS = re.compile(r"/ingest$|/api/v1/upload/api/v1/upload$|/import/file|/import$")
+#: Targets of the requests of submissions that come before the one that starts an import.
+PREPARATIONS = re.compile(r"/pre-sign\?|/EntityImport/[^/]+/upload$")
 #: Lifetimes of tokens, some of a wrong type or past.
 LIFETIMES = (3600, "3600", 0, -5, None, "soon", 1e300, [3600])
 
@@ -121,7 +123,7 @@ class Vendors:
 
     def _submission(self, course: Course, credential: str, target: str) -> Iterable[Part]:
         name = course.plan.wait
-        if not STARTS.search(target):
+        if PREPARATIONS.search(target):
             if course.left["prepare"]:
                 return self._fault(course, course.left["prepare"].pop(0), credential)
             return [whole({"uploadId": name, "url": f"{self.elsewhere}/storage/{name}.csv"})]
@@ -131,7 +133,7 @@ class Vendors:
             return self._fault(course, step, credential)
         course.starts += 1
         import_id = f"{name}-{course.starts}"
-        return [whole(dict.fromkeys(("taskId", "referenceId", "importId", "id"), import_id))]
+        return [whole({SAMPLES[course.plan.vendor].id_name: import_id})]
 
     def _fault(
         self, course: Course, step: Step, credential: str = "", is_report: bool = False

@@ -56,7 +56,11 @@ def test_each_wait_of_a_campaign_of_faults_ends_rightly_and_in_time(
         sys.stdout.write(_report(campaign))
     wrong = campaign.wrong()
     assert not wrong, _explained(campaign, wrong, tmp_path)
-    assert set(campaign.table()) == set(KINDS), f"FAULT_SEED={SEED}"
+    missing = ", ".join(sorted(set(KINDS) - set(campaign.table())))
+    assert not missing, (
+        f"FAULT_SEED={SEED}: no wait met {missing}."
+        " Raise WAITS or choose another SEED (a new vendor changes the draws)."
+    )
     assert not campaign.seen["mistakes"], f"FAULT_SEED={SEED}"
     if IS_SHORT:
         return

@@ -67,6 +67,22 @@ def _in_turn(answers: list[Response]) -> Any:
     return vendor
 
 
+@pytest.mark.parametrize(
+    ("vendor", "state"),
+    [
+        pytest.param(vendor, state, id=f"{name}-{state}")
+        for name, vendor in SAMPLES.items()
+        for state in (*vendor.words, "unknown")
+    ],
+)
+def test_a_sample_is_read_as_its_state(vendor: Vendor, state: str) -> None:
+    """Other tests take it for an answer of the vendor."""
+    answers = [raw(json.dumps(vendor.answer(state, is_report=is_report))) for is_report in (False, True)]
+    assert poll(vendor, answers).state == state, (
+        "check `words` and `body` in the vendor's module in tests/vendors"
+    )
+
+
 @every_vendor
 @often
 @given(data=st.data())

@@ -22,23 +22,12 @@ from ..conftest import Poll
 from ..hooks.playing import answer as reply
 from ..hooks.playing import play
 from ..hostile_texts import HOSTILE, is_line, params
+from ..network.cases import READY, VENDORS, running
 from ..network.servers import Script, Seen, Server, answer
 from ..vendors import SAMPLES
+from ..vendors.samples import TOKEN
 
 KEY = "Zq-key-of-acme"
-READY: dict[str, dict[str, Any]] = {
-    "clear": {"access_token": KEY},
-    "zilliant": {"token_response": {"access_token": KEY}},
-    "tao_advance": {},
-    "thalamus": {},
-}
-#: What stands before and after the id in a poll's target.
-TARGETS = {
-    "clear": ("/one-integration/workflow/status?taskId=", ""),
-    "tao_advance": ("/api/v1/upload/api/v1/status/", ""),
-    "zilliant": ("/v1/EntityImport/", "/status"),
-    "thalamus": ("/api/v4/import/status/", ""),
-}
 ACME: dict[str, Any] = {
     "version": 1,
     "name": "acme",
@@ -46,14 +35,6 @@ ACME: dict[str, Any] = {
     "status": {"path": "/jobs/{import_id}/state", "query": {"id": "{import_id}"}},
     "state": {"path": "state", "map": {"succeeded": ["DONE"], "failed": ["FAILED"], "running": ["RUNNING"]}},
     "report": {"url": "links"},
-}
-#: An answer to a login, and to a poll of each vendor, whose import is running.
-GOING_ON: dict[str, Any] = {
-    "access_token": KEY,
-    "success": True,
-    "result": {"workflowStatus": "PROCESSING", "status": "pending"},
-    "status": "RUNNING",
-    "state": "RUNNING",
 }
 
 
@@ -93,14 +74,14 @@ def test_most_hostile_texts_are_ids() -> None:
     assert len(IDS) > 0.5 * len(HOSTILE)
 
 
-@pytest.mark.parametrize("vendor", TARGETS)
+@pytest.mark.parametrize("vendor", VENDORS)
 @pytest.mark.parametrize("import_id", params(IDS))
 def test_an_id_is_one_segment_or_value_of_the_target(
     connect: Callable[..., str], serve: Serve, poll: Poll, vendor: str, import_id: str
 ) -> None:
-    server = serve(lambda _: answer(json.dumps(GOING_ON)))
-    status = poll(connect(vendor, host=server.url, extra=READY[vendor]), import_id)
-    before, after = TARGETS[vendor]
+    server = serve(running(vendor))
+    status = poll(connect(vendor, host=server.url, extra=READY.get(vendor, {})), import_id)
+    before, after = SAMPLES[vendor].target.split("{}")
     target = server.seen[-1].target
     assert target.startswith(before)
     assert target.endswith(after)
@@ -115,7 +96,7 @@ def test_an_id_is_one_segment_or_value_of_the_target(
 def test_an_id_is_one_segment_and_one_value_of_a_described_request(
     acme: Callable[[str], str], serve: Serve, poll: Poll, import_id: str
 ) -> None:
-    server = serve(lambda _: answer(json.dumps(GOING_ON)))
+    server = serve(lambda _: answer(json.dumps({"state": "RUNNING"})))
     poll(acme(server.url), import_id)
     path, _, query = server.seen[-1].target.partition("?")
     _, jobs, segment, state = path.split("/")
@@ -123,13 +104,13 @@ def test_an_id_is_one_segment_and_one_value_of_a_described_request(
     assert parse_qs(query, keep_blank_values=True) == {"id": [import_id.strip()]}
 
 
-@pytest.mark.parametrize("vendor", TARGETS)
+@pytest.mark.parametrize("vendor", VENDORS)
 @pytest.mark.parametrize("text", params({name: text for name, text in HOSTILE.items() if name not in IDS}))
 def test_other_texts_are_refused_in_one_line_before_any_request(
     connect: Callable[..., str], serve: Serve, poll: Poll, vendor: str, text: str
 ) -> None:
-    server = serve(lambda _: answer(json.dumps(GOING_ON)))
-    conn_id = connect(vendor, host=server.url, extra=READY[vendor])
+    server = serve(running(vendor))
+    conn_id = connect(vendor, host=server.url, extra=READY.get(vendor, {}))
     if vendor == "clear" and text in (".", ".."):  # A value of the query, which dots do not change.
         poll(conn_id, text)
         return
@@ -200,7 +181,7 @@ def test_a_report_is_only_fetched_over_http(
     saved = hook.save_error_reports("7", tmp_path / "reports")
     assert "hunter2" not in "".join(Path(path).read_text() for path in saved.paths)
     assert all(map(is_line, saved.errors))
-    assert not [seen for seen in server.seen if KEY in str(seen) and "status" not in seen.target]
+    assert not [seen for seen in server.seen if TOKEN in str(seen) and "status" not in seen.target]
 
 
 @pytest.mark.parametrize("text", params({name: text for name, text in IDS.items() if text.isprintable()}))

@@ -10,42 +10,45 @@ from typing import Any
 from ..conftest import VENDORS as VENDORS
 from ..conftest import Connect as Connect
 from ..conftest import Poll as Poll
-from .servers import Server, answer
+from ..vendors import HOOKS, SAMPLES
+from ..vendors.samples import TOKEN
+from .servers import Script, Server, answer
 
-#: Vendors with a login that returns a token; Clear's token is in its connection, Thalamus has none.
-WITH_LOGIN = ("tao_advance", "zilliant")
+#: Vendors with a login that returns a token, but Clear, which revokes the earlier ones.
+WITH_LOGIN = tuple(
+    vendor for vendor in VENDORS if SAMPLES[vendor].login and not HOOKS[vendor].login_revokes_tokens
+)
 
 #: Poll an import repeatedly with the same hook and the same pool.
 KeepPolling = Callable[[str, str], Any]
 Serve = Callable[..., Server]
 
-TOKEN_RESPONSE = {"access_token": "ready-access-token", "token_type": "Bearer", "signature": "c2ln"}
 #: Extras with a static credential, with which a poll is one request.
 READY: dict[str, dict[str, Any]] = {
-    "clear": {"access_token": "ready-clear-token"},
-    "zilliant": {"token_response": TOKEN_RESPONSE},
-    "thalamus": {},
+    vendor: ready for vendor in VENDORS if (ready := SAMPLES[vendor].ready) is not None
 }
 #: The header that presents the credential of the connection.
 PRESENTED = {
-    "clear": ("x-clear-auth-token", "ready-clear-token"),
-    "zilliant": ("authorization", f"OAuth {base64.b64encode(json.dumps(TOKEN_RESPONSE).encode()).decode()}"),
+    "clear": ("x-clear-auth-token", TOKEN),
+    "zilliant": (
+        "authorization",
+        f"OAuth {base64.b64encode(json.dumps(READY['zilliant']['token_response']).encode()).decode()}",
+    ),
     "thalamus": (
         "authorization",
         f"Basic {base64.b64encode(b'thalamus@sandbox.example:thalamus-sandbox-password').decode()}",
     ),
 }
-#: A body that is a valid response of each of these vendors for a running import.
-GOING_ON = json.dumps(
-    {
-        "success": True,
-        "result": {"workflowStatus": "PROCESSING", "status": "pending"},
-        "status": "RUNNING",
-        "state": "PROCESSING",
-    }
-)
+#: A response of Thalamus about a running import.
+GOING_ON = json.dumps(SAMPLES["thalamus"].answer("running"))
 
 
 def going_on(_: object) -> list[bytes | float]:
-    """Respond like a vendor whose import is running."""
+    """Respond like Thalamus about a running import."""
     return answer(GOING_ON)
+
+
+def running(vendor: str) -> Script:
+    """Return a script that responds like a vendor whose import is running, also to a login."""
+    body = json.dumps({"access_token": TOKEN, **SAMPLES[vendor].answer("running")})
+    return lambda _: answer(body)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from airflow import __version__ as airflow_version
 
@@ -9,8 +11,10 @@ from airflow_provider_importstatus import __version__
 from airflow_provider_importstatus.exceptions import ImportSettingsError
 from airflow_provider_importstatus.sandbox import Sandbox
 
-from .cases import GOING_ON, READY, VENDORS, Connect, KeepPolling, Poll, Serve, going_on
-from .servers import Seen, answer
+from ..vendors import SAMPLES
+from ..vendors.samples import TOKEN
+from .cases import GOING_ON, READY, VENDORS, Connect, KeepPolling, Poll, Serve, going_on, running
+from .servers import answer
 
 IDS = {
     "slash": ("a/b", "a%2Fb"),
@@ -23,17 +27,8 @@ IDS = {
     "equals": ("YQ==", "YQ%3D%3D"),
     "plain": ("A-z_0.9~", "A-z_0.9~"),
 }
-PATHS = {
-    "tao_advance": "/api/v1/upload/api/v1/status/{}",
-    "zilliant": "/v1/EntityImport/{}/status",
-    "thalamus": "/api/v4/import/status/{}",
-}
-TAO_ANSWERS = {"POST": '{"access_token": "t0ken"}', "GET": '{"result": {"status": "pending"}}'}
-
-
-def any_vendor(seen: Seen) -> list[bytes | float]:
-    is_tao = seen.target.startswith("/api/v1/upload")
-    return answer(TAO_ANSWERS[seen.method]) if is_tao else going_on(seen)
+#: Vendors with the id in the path.
+PATHS = {vendor: target for vendor in VENDORS if "?" not in (target := SAMPLES[vendor].target)}
 
 
 @pytest.mark.parametrize(
@@ -44,7 +39,7 @@ def any_vendor(seen: Seen) -> list[bytes | float]:
 def test_an_id_reaches_the_vendor_as_one_path_segment(
     connect: Connect, serve: Serve, poll: Poll, vendor: str, import_id: str, quoted: str
 ) -> None:
-    server = serve(any_vendor)
+    server = serve(running(vendor))
     poll(connect(vendor, host=server.url, extra=READY.get(vendor, {})), import_id)
     assert server.seen[-1].target == PATHS[vendor].format(quoted)
 
@@ -56,7 +51,7 @@ def test_an_id_reaches_the_vendor_as_one_path_segment(
 def test_an_id_reaches_clear_as_one_query_value(
     connect: Connect, serve: Serve, poll: Poll, import_id: str, quoted: str
 ) -> None:
-    server = serve(going_on)
+    server = serve(running("clear"))
     poll(connect("clear", host=server.url, extra=READY["clear"]), import_id)
     assert server.seen[-1].target == f"/one-integration/workflow/status?taskId={quoted}"
 
@@ -66,7 +61,7 @@ def test_an_id_reaches_clear_as_one_query_value(
 def test_an_id_of_dots_is_rejected_before_any_request(
     connect: Connect, serve: Serve, poll: Poll, vendor: str, import_id: str
 ) -> None:
-    server = serve(any_vendor)
+    server = serve(running(vendor))
     with pytest.raises(ImportSettingsError):
         poll(connect(vendor, host=server.url, extra=READY.get(vendor, {})), import_id)
     assert server.seen == []
@@ -87,7 +82,7 @@ def test_an_import_with_special_characters_in_its_id_is_found(
 def test_every_request_names_provider_and_airflow(
     connect: Connect, serve: Serve, poll: Poll, vendor: str
 ) -> None:
-    server = serve(any_vendor)
+    server = serve(running(vendor))
     poll(connect(vendor, host=server.url, extra=READY.get(vendor, {})), "7")
     agents = {seen.headers["user-agent"] for seen in server.seen}
     assert agents == {f"airflow-provider-importstatus/{__version__} Airflow/{airflow_version}"}
@@ -107,7 +102,7 @@ def test_host_schema_and_port_may_be_separate_fields(connect: Connect, serve: Se
 
 
 def test_taos_older_deployments_have_no_prefix(connect: Connect, serve: Serve, poll: Poll) -> None:
-    server = serve(lambda seen: answer(TAO_ANSWERS[seen.method]))
+    server = serve(running("tao_advance"))
     poll(connect("tao_advance", host=server.url, extra={"api_prefix": ""}), "7")
     assert [seen.target for seen in server.seen] == ["/v1/oauth2/tokens", "/api/v1/status/7"]
 
@@ -130,6 +125,7 @@ def test_cookies_are_not_kept(connect: Connect, serve: Serve, keep_polling: Keep
 
 
 def test_a_logins_cookies_are_not_kept(connect: Connect, serve: Serve, poll: Poll) -> None:
-    server = serve(lambda seen: answer(TAO_ANSWERS[seen.method], set_cookie="node=1; Path=/"))
+    body = json.dumps({"access_token": TOKEN, **SAMPLES["tao_advance"].answer("running")})
+    server = serve(lambda _: answer(body, set_cookie="node=1; Path=/"))
     poll(connect("tao_advance", host=server.url.replace("127.0.0.1", "localhost")), "7")
     assert [seen.headers.get("cookie") for seen in server.seen] == [None, None]

@@ -26,7 +26,7 @@ from airflow_provider_importstatus.status import ImportState, ImportStatus
 from ..hooks.strategies import bodies, encoded, json_values, places, with_other
 from ..hostile_texts import HOSTILE, is_clean, texts_in
 from ..vendors import SAMPLES
-from .cases import GOING_ON, READY, WITH_LOGIN, Connect, KeepPolling, Poll, Serve
+from .cases import READY, WITH_LOGIN, Connect, KeepPolling, Poll, Serve
 from .servers import Seen, Server, answer
 
 # After some broken headers urllib3 leaves its socket to the garbage collector.
@@ -279,7 +279,10 @@ def test_the_outcome_of_any_login_response_can_be_stored(
     connect: Connect, vendor_server: Server, poll: Poll, vendor: str, data: st.DataObject
 ) -> None:
     raw = data.draw(raw_answers((SAMPLES[vendor].login,)))
-    vendor_server.script.answers = {"poll": answer(GOING_ON), "login": [raw.sent]}  # type: ignore[attr-defined]
+    vendor_server.script.answers = {  # type: ignore[attr-defined]
+        "poll": answer(json.dumps(SAMPLES[vendor].answer("running"))),
+        "login": [raw.sent],
+    }
     url = vendor_server.url
     number = next(_numbers)
     # Another user each time, since a rejected login is not repeated soon.

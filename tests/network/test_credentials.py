@@ -24,7 +24,7 @@ from airflow_provider_importstatus.sandbox.vendors.clear import CREDENTIALS as C
 from airflow_provider_importstatus.sandbox.vendors.tao import CREDENTIALS as TAO_ADVANCE
 from airflow_provider_importstatus.status import ImportState
 
-from .cases import PRESENTED, READY, WITH_LOGIN, Connect, KeepPolling, Poll, Serve, going_on
+from .cases import PRESENTED, READY, WITH_LOGIN, Connect, KeepPolling, Poll, Serve, running
 
 WRONG: dict[str, dict[str, Any]] = {
     "clear": {"password": "wrong"},
@@ -40,7 +40,7 @@ WRONG: dict[str, dict[str, Any]] = {
 def test_the_credential_is_presented_as_the_vendor_wants_it(
     connect: Connect, serve: Serve, poll: Poll, vendor: str
 ) -> None:
-    server = serve(going_on)
+    server = serve(running(vendor))
     poll(connect(vendor, host=server.url, extra=READY[vendor]), "7")
     name, value = PRESENTED[vendor]
     assert [seen.headers.get(name) for seen in server.seen] == [value]

@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_importstatus.exceptions import ImportUnavailableError
 
-from .cases import PRESENTED, READY, Connect, Poll, Serve, going_on
+from .cases import PRESENTED, READY, Connect, Poll, Serve, going_on, running
 from .servers import Seen, Server, answer
 
 #: A host that only a proxy can reach.
@@ -100,7 +100,7 @@ def test_netrc_is_never_used(
 ) -> None:
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login intruder password from-netrc\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    server = serve(going_on)
+    server = serve(running(vendor))
     poll(connect(vendor, host=server.url, extra=READY[vendor]), "7")
     name, value = PRESENTED[vendor]
     headers = server.seen[0].headers

@@ -31,21 +31,16 @@ from airflow_provider_importstatus.exceptions import (
 from airflow_provider_importstatus.hooks.lookup import hook_for
 from airflow_provider_importstatus.protocol.transfers import Upload
 from airflow_provider_importstatus.sandbox import Sandbox
-from airflow_provider_importstatus.sandbox.vendors.zilliant import CREDENTIALS as ZILLIANT
 from airflow_provider_importstatus.status import ImportState, RowCounts
 from airflow_provider_importstatus.transports import upload
 from airflow_provider_importstatus.transports.upload import UploadBody
 
+from ..vendors import SAMPLES
 from .cases import VENDORS, Connect, Serve
 from .servers import Seen, answer
 
 MEBIBYTE = 1024 * 1024
-PARAMS: dict[str, dict[str, Any]] = {
-    "clear": {"template_type": "SALES"},
-    "tao_advance": {},
-    "zilliant": {"mapping_id": ZILLIANT.mapping_id},
-    "thalamus": {"type": 25012},
-}
+PARAMS = {vendor: SAMPLES[vendor].submit_params for vendor in VENDORS}
 #: Vendors that start the import with the upload itself.
 STARTED_BY_UPLOAD = ("tao_advance", "thalamus")
 #: More than the buffers of a socket hold.

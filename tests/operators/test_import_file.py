@@ -31,9 +31,9 @@ from airflow_provider_importstatus.operators.import_file import (
     ThalamusImportOperator,
 )
 from airflow_provider_importstatus.sandbox import Sandbox
-from airflow_provider_importstatus.sandbox.vendors.zilliant import CREDENTIALS as ZILLIANT
 
-from ..conftest import ENDLESS, Connect, Logged
+from ..conftest import ENDLESS, VENDORS, Connect, Logged
+from ..vendors import SAMPLES
 from .tasks import VENDOR, Job, Store, TriedTaskInstance, write_file
 
 pytestmark = pytest.mark.usefixtures("connections")
@@ -59,12 +59,7 @@ def interrupt(job: Job, **changed: Any) -> str:
     return job.submitted[-1]
 
 
-PARAMS: dict[str, dict[str, Any]] = {
-    "clear": {"template_type": "SALES"},
-    "tao_advance": {},
-    "zilliant": {"mapping_id": ZILLIANT.mapping_id},
-    "thalamus": {"type": 25011},
-}
+PARAMS = {vendor: SAMPLES[vendor].submit_params for vendor in VENDORS}
 OPERATORS = {
     cls.conn_type: cls for name in import_file.__all__ if (cls := getattr(import_file, name)).conn_type
 }

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ..vendors import HOOKS
 from .conftest import AIRFLOW_VERSION, NAME, PACKAGE, ROOT, Distributions, Environment
 
 EXAMPLES = ROOT / "example_dags"
@@ -115,7 +116,7 @@ def test_airflow_lists_the_provider(airflow: Callable[..., Any]) -> None:
 def test_airflow_lists_the_connection_types_with_their_hooks(airflow: Callable[..., Any]) -> None:
     listed = airflow("providers", "hooks", "-o", "json")
     hooks = {entry["connection_type"]: entry for entry in listed if entry["package_name"] == NAME}
-    assert hooks.keys() == {"clear", "tao_advance", "zilliant", "thalamus", "import_api"}
+    assert hooks.keys() == HOOKS.keys()
     assert all(entry["class"].startswith(f"{PACKAGE}.hooks.") for entry in hooks.values())
 
 

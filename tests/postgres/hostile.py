@@ -1,4 +1,4 @@
-"""Four vendors whose responses cannot be stored unchanged; the import id selects the response."""
+"""Vendors whose responses cannot be stored unchanged; the import id selects the response."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from tests.network.servers import Seen, answer
+from tests.vendors import SAMPLES
 
 #: A lone surrogate is valid JSON, but cannot be encoded.
 SURROGATE = "Row 7 \ud83d is wrong."
@@ -17,11 +18,13 @@ TEXTS = {"surrogate": SURROGATE, "ansi": ANSI}
 #: Just below the maximum response size.
 EMPTY_OBJECTS = f"[{'{},' * ((5 * 1024 * 1024 - 400) // 3)}{{}}]"
 
-_ID = re.compile(r"(?:taskId=|status/|EntityImport/)([a-z0-9_]+-[a-z_]+-[a-z_]+)")
+_ID = re.compile(r"[/=]([a-z0-9_]+-[a-z_]+-[a-z_]+)")
+#: A list in which nothing but `HOLE` is said.
+_LIST = re.compile(r"""\[[^\[\]]*"HOLE"[^\[\]]*\]""")
 
 
 class HostileVendors:
-    """A server script that responds like all four vendors."""
+    """A server script that responds like all vendors."""
 
     def __init__(self) -> None:
         self._polls: Counter[str] = Counter()
@@ -35,14 +38,14 @@ class HostileVendors:
         self._polls[found[1]] += 1
         # The worker polls before deferring, but the triggerer should get the hostile response.
         if mode == "deferred" and self._polls[found[1]] == 1:
-            return answer(json.dumps(_going_on(vendor)))
+            return answer(json.dumps(SAMPLES[vendor].answer("running")))
         return _hostile(kind, vendor, is_report=seen.target.endswith("/report"))
 
 
 def _hostile(kind: str, vendor: str, is_report: bool) -> Iterable[bytes | float]:
     match kind.rsplit("_", 1):
         case [text, "refusal"] if text in TEXTS:
-            return answer(json.dumps(_refusal(vendor, TEXTS[text])), 400)
+            return answer(json.dumps(SAMPLES[vendor].refusal(TEXTS[text])), 400)
         case [text, "failure"]:
             return answer(json.dumps(_failure(vendor, TEXTS[text], is_report)))
         case ["utf16", "page"]:
@@ -52,7 +55,7 @@ def _hostile(kind: str, vendor: str, is_report: bool) -> Iterable[bytes | float]
         case ["latin1_type", "page"]:
             return _raw(200, b"text/html; name=caf\xe9", b"<h1>Welcome</h1>")
         case ["empty", "objects"]:
-            return answer(json.dumps(_failure(vendor, "HOLE", is_report)).replace('["HOLE"]', EMPTY_OBJECTS))
+            return answer(_LIST.sub(EMPTY_OBJECTS, json.dumps(_failure(vendor, "HOLE", is_report))))
     raise ValueError(f"There is no hostile answer {kind}")
 
 
@@ -61,35 +64,5 @@ def _raw(status: int, content_type: bytes, body: bytes) -> Iterable[bytes | floa
     return [head % (status, content_type, len(body)) + body]
 
 
-def _going_on(vendor: str) -> Any:
-    return {
-        "clear": {"success": True, "result": {"workflowStatus": "PROCESSING"}},
-        "tao_advance": {"result": {"status": "pending"}},
-        "zilliant": {"status": "RUNNING"},
-        "thalamus": {"state": "PROCESSING"},
-    }[vendor]
-
-
-def _refusal(vendor: str, text: str) -> Any:
-    return {
-        "clear": {"status": 400, "success": False, "error": {"code": "400", "message": text}},
-        "tao_advance": {"message": text},
-        "zilliant": {"status": 400, "message": text},
-        "thalamus": {"errors": {"import": [text]}},
-    }[vendor]
-
-
 def _failure(vendor: str, text: str, is_report: bool) -> Any:
-    if vendor == "zilliant":
-        return {"status": "FAILED", **({"message": text} if is_report else {})}
-    return {
-        "clear": {"success": True, "result": {"workflowStatus": "FAILED", **_activities(text)}},
-        "tao_advance": {"result": {"status": "failed", "messages": [text]}},
-    }[vendor]
-
-
-def _activities(text: str) -> dict[str, Any]:
-    if text == "HOLE":
-        return {"activityStatusList": [text]}
-    activity = {"stage": text, "ingestionTemplate": text, "status": "FAILURE", "errorMessage": text}
-    return {"message": text, "activityStatusList": [activity]}
+    return SAMPLES[vendor].answer("failed", text=text, is_report=is_report)

@@ -15,24 +15,26 @@ from demo.postgres import Postgres
 from demo.rest import Run
 from tests.hostile_texts import is_clean, texts_in
 from tests.network.servers import Server
+from tests.vendors import SAMPLES
 
 from .conftest import DAGS
 from .dags.cases import CASES, ERRORS, HEALTHY, Case
 from .hostile import HostileVendors
 
-TOKEN_RESPONSE = {"access_token": "hostile-token", "token_type": "Bearer"}
 #: Longer than the hostile waits take, so that the healthy ones run through all of them.
 SECONDS = 45
 
 
 def _hostile_connections(sandbox: Sandbox, url: str) -> dict[str, dict[str, Any]]:
     # One for each response: waits on one connection share outages, and these tolerate them for a second.
-    ready = {"clear": {"access_token": "hostile-token"}, "zilliant": {"token_response": TOKEN_RESPONSE}}
     return {
         f"hostile_{case.vendor}_{case.answer}": {
             **sandbox.connections[f"{case.vendor}_default"],
             "host": url,
-            "extra": sandbox.connections[f"{case.vendor}_default"]["extra"] | ready.get(case.vendor, {}),
+            "extra": {
+                **sandbox.connections[f"{case.vendor}_default"]["extra"],
+                **(SAMPLES[case.vendor].ready or {}),
+            },
         }
         for case in CASES
     }

@@ -19,7 +19,7 @@ REFUSED = ("clear_refused", "tao_refused", "zilliant_refused", "oauth2_refused")
 SUBMITTING: dict[str, dict[str, Any]] = {
     "clear": {"template_type": "SALES"},
     "tao": {},
-    "zilliant": {"mapping_id": "succeeds-0-mapping"},
+    "zilliant": {"mapping_id": "mapping-of-sales"},
     "thalamus": {"type": 25011},
 }
 MODES: dict[str, dict[str, Any]] = {

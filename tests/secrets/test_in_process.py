@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_importstatus.hooks.base import ImportStatusHook
 from airflow_provider_importstatus.hooks.lookup import hook_for
 from airflow_provider_importstatus.triggers.import_status import ImportStatusTrigger
 
@@ -27,16 +28,17 @@ from .vendors import EchoingVendors, connections
 
 pytestmark = pytest.mark.usefixtures("no_refresh_delays")
 
-ENDS = (
-    "succeeds-0",
-    "partial-1",
-    "fails-1",
-    "renews-1",
-    "rejects401-0",
-    "rejects403-0",
-    "breaks503-0",
-    "drops-0",
-)
+#: What the result or the error of a wait says, by the import's id.
+ENDS = {
+    "succeeds-0": "'state': 'succeeded'",
+    "partial-1": "is partial",
+    "fails-1": "is failed",
+    "renews-1": "'state': 'succeeded'",
+    "rejects401-0": "HTTP 401",
+    "rejects403-0": "HTTP 403",
+    "breaks503-0": "HTTP 503",
+    "drops-0": "Polls have failed",
+}
 #: Returns everything that an action reveals: its result or its error, and what it logs.
 Reveal = Callable[[Callable[[], object]], str]
 
@@ -96,6 +98,7 @@ def test_a_wait_reveals_no_secret(
 ) -> None:
     ti = TaskInstance()
     revealed = reveal(lambda: wait(conn_id, end, ti, is_deferred=mode == "triggerer"))
+    assert ENDS[end] in revealed, "check `body` in the vendor's module in tests/vendors"
     assert received(vendors)
     assert hits(vendors, f"{revealed} {ti.xcoms}") == []
 
@@ -115,19 +118,20 @@ def test_a_hook_its_reports_and_its_test_reveal_no_secret(
     hook = hook_for(conn_id)
     revealed = reveal(lambda: [hook.test_connection(), hook.save_error_reports("partial-0-x", tmp_path)])
     files = [(path.name, path.read_text()) for path in tmp_path.rglob("*.csv")]
-    assert bool(files) == ("thalamus" not in conn_id)
+    assert bool(files) == (type(hook).error_reports is not ImportStatusHook.error_reports)
     assert hits(vendors, f"{revealed} {files} {hook} {vars(hook)} {hook.settings}") == []
 
 
-@pytest.mark.parametrize("rejection", ["partial-1", "rejects403-0"])
+@pytest.mark.parametrize(("end", "outcome"), [("partial-1", "'partial-1-x'"), ("rejects403-0", "HTTP 403")])
 @pytest.mark.parametrize("conn_id", SUBMITTING)
 def test_a_submission_reveals_no_secret(
-    vendors: EchoingVendors, reveal: Reveal, tmp_path: Path, conn_id: str, rejection: str
+    vendors: EchoingVendors, reveal: Reveal, tmp_path: Path, conn_id: str, end: str, outcome: str
 ) -> None:
-    file = tmp_path / f"{rejection}-x.csv"
+    file = tmp_path / f"{end}-x.csv"
     file.write_text("code\n1\n")
     submit = hook_for(conn_id).submit_import
     revealed = reveal(lambda: submit(file, **SUBMITTING[conn_id]))
+    assert outcome in revealed, "check `id_name` in the vendor's module in tests/vendors"
     assert hits(vendors, revealed) == []
 
 

@@ -17,6 +17,7 @@ from typing import Any, Self
 from urllib.parse import quote, unquote, urlsplit
 
 from tests.network.servers import Seen, Server, answer
+from tests.vendors import SAMPLES
 
 from .search import Search
 
@@ -27,6 +28,10 @@ CREDENTIAL_HEADERS = (
     *("x-clear-auth-token", "x-clear-client-secret", "thalamus-token"),
 )
 IMPORT_ID = re.compile(r"(succeeds|partial|fails|renews|rejects40[13]|breaks503|drops|holds)-(\d+)-[\w-]+")
+#: GET requests that are no polls: of a submission and of error reports.
+NO_POLL = re.compile(r"/pre-sign\?|/report$|/errorFile$|/download/")
+#: The state of an import after its last poll as running, by its id; partial unless it is here.
+STATES = {"succeeds": "succeeded", "renews": "succeeded", "fails": "failed"}
 REPORT = "line,message\n2,empty\n"
 #: A vendor that a description describes; each connection adds how it authenticates.
 DESCRIPTION: dict[str, Any] = {
@@ -68,7 +73,8 @@ def connections(url: str, search: Search) -> dict[str, dict[str, Any]]:
     def connection(conn_id: str, conn_type: str, **extra: Any) -> dict[str, Any]:
         return {
             "conn_type": conn_type,
-            "host": url,
+            # By the path, the server knows whose answer is wanted.
+            "host": f"{url}/{conn_type}",
             "login": f"login-of-{conn_id}",
             "password": secret(f"{conn_id}_password"),
             "extra": {"timeout": 5, "verify": False, **extra},
@@ -98,7 +104,7 @@ def connections(url: str, search: Search) -> dict[str, dict[str, Any]]:
         "thalamus": thalamus("thalamus"),
         "thalamus_proxied": {
             **thalamus("thalamus_proxied", proxy=proxy),
-            "host": "http://vendor.invalid",
+            "host": "http://vendor.invalid/thalamus",
         },
         **described,
         **{
@@ -139,7 +145,7 @@ class EchoingVendors(Server):
         path = urlsplit(seen.target).path
         if path.startswith("/storage/"):
             return answer(REPORT if seen.method == "GET" else "", content_type="text/csv")
-        if path.startswith("/oauth/") or path.endswith("/authz/token"):
+        if path.endswith(("/oauth/token", "/authz/token")):
             return self._log_in(seen)
         found = IMPORT_ID.search(unquote(seen.target) + seen.body.decode("latin-1"))
         if found is None:
@@ -157,66 +163,34 @@ class EchoingVendors(Server):
         return answer(json.dumps({**issued, **lifetime}))
 
     def _report(self, seen: Seen, import_id: str, end: str, polls: int) -> Iterable[bytes | float]:
-        is_poll = "status" in seen.target
+        is_poll = seen.method == "GET" and not NO_POLL.search(seen.target)
         self._polls[import_id] += is_poll
         number = self._polls[import_id]
         if not is_poll and seen.target.endswith("/errorFile"):
             return answer(REPORT, content_type="text/csv")
         status = 401 if end == "renews" and number == 2 else int(end[-3:] if end[-3:].isdigit() else 200)
-        if is_poll and status != 200:
+        if status != 200 and (is_poll or seen.method == "POST"):
             return answer(self._rejection(seen), status)
         if is_poll and end == "drops":
             return [b"HTTP/1.1 200 " + echo(seen).encode("latin-1", "replace")[:200]]
         is_running = number <= polls or (end == "holds" and not self.released.is_set())
-        return answer(json.dumps(self._status(seen, import_id, "running" if is_running else end)))
+        state = "running" if is_running else STATES.get(end, "partial")
+        return answer(json.dumps(self._told(seen, import_id, state, is_poll)))
 
     def _rejection(self, seen: Seen) -> str:
         text = f"{echo(seen)} {self.signed_url()}"
         return json.dumps({"message": text, "error": text, "error_description": text, "errors": {"x": text}})
 
-    def _status(self, seen: Seen, import_id: str, state: str) -> dict[str, Any]:
-        """Return what any of the vendors says, and the ids of a submission."""
+    def _told(self, seen: Seen, import_id: str, state: str, is_poll: bool) -> dict[str, Any]:
+        """Return what the vendor says about an import, or to a request of its submission."""
+        # Any answer does for the vendor that crashes.
+        vendor = SAMPLES.get(urlsplit(seen.target).path.split("/")[1], SAMPLES["import_api"])
         text = f"{echo(seen)} {self.signed_url()}"
-        is_running, is_failed = state == "running", state == "fails"
-        is_partial = not is_running and state not in ("fails", "succeeds", "renews")
-        clear = "PROCESSING" if is_running else "FAILED" if is_failed else "SUCCESS"
-        activity = {
-            "stage": "INGESTION",
-            "status": "PARTIAL_SUCCESS" if is_partial else clear,
-            "errorMessage": text,
-            "errorReportPreSign": self.signed_url(),
-        }
-        zilliant = "RUNNING" if is_running else "FAILED" if is_failed else "SUCCEEDED"
-        if seen.target.endswith("/report"):
-            zilliant = "PARTIAL_SUCCESS" if is_partial else "SUCCESS" if not is_failed else "FAILED"
-        ids = ("taskId", "referenceId", "uploadId", "importId", "mappingId", "id")
-        return {
-            **dict.fromkeys(ids, import_id),
-            "success": True,
-            "status": zilliant,
-            "state": "PROCESSING" if is_running else "FORMAT_ERROR" if is_failed else "PROCESSED",
-            "rows": 10,
-            "rowsWithErrors": 2 if is_partial else 0,
-            "failedRows": 2 if is_partial else 0,
-            "message": text,
-            "url": self.signed_url(),
-            "job": {
-                "state": "loading" if is_running else "broken" if is_failed else "done",
-                "rows": 10,
-                "bad": 2 if is_partial else 0,
-                "errors": [{"text": text}],
-                "links": [{"href": self.signed_url()}],
-            },
-            "result": {
-                "url": self.signed_url(),
-                "workflowStatus": clear,
-                "status": "pending" if is_running else "failed" if is_failed else "processed",
-                "message": text,
-                "messages": [] if state in ("succeeds", "renews") else [text],
-                "activityStatusList": [activity],
-                "preSignedUrls": [self.signed_url()],
-            },
-        }
+        is_report = seen.target.endswith("/report")
+        if is_poll or is_report:
+            return vendor.answer(state, text=text, url=self.signed_url(), is_report=is_report)
+        ids = dict.fromkeys((vendor.id_name, "uploadId", "mappingId"), import_id)
+        return {**ids, "message": text, "url": self.signed_url()}
 
 
 def echo(seen: Seen) -> str:

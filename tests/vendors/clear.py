@@ -1,4 +1,4 @@
-"""A connection to Clear, and responses to its polls."""
+"""A connection to Clear, and its responses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from airflow_provider_importstatus.hooks.clear import ClearHook
 from airflow_provider_importstatus.protocol.settings import ConnectionSettings
 
-from .samples import PASSWORD, TOKEN, Vendor
+from .samples import PASSWORD, TOKEN, Contents, Vendor
 
 
 def _clear(word: str, *activities: str, **changes: Any) -> dict[str, Any]:
@@ -34,6 +34,26 @@ def _clear(word: str, *activities: str, **changes: Any) -> dict[str, Any]:
     }
 
 
+def _body(contents: Contents) -> dict[str, Any]:
+    value = contents.value
+    activity = {
+        "stage": value("VALIDATE"),
+        "ingestionTemplate": value("SALES"),
+        "status": {"partial": "PARTIAL_SUCCESS", "failed": "FAILURE"}.get(contents.state, "SUCCESS"),
+        "errorMessage": value(contents.text),
+        "errorReportPreSign": value(contents.url),
+    }
+    return {
+        "success": True,
+        "result": {
+            "taskId": value(None),
+            "workflowStatus": contents.word,
+            "message": value(contents.text),
+            "activityStatusList": [activity],
+        },
+    }
+
+
 VENDOR = Vendor(
     ClearHook,
     ConnectionSettings("c", "clear", host="clear.example", login="integration", password=PASSWORD),
@@ -55,4 +75,12 @@ VENDOR = Vendor(
         '{"success": true, "result": {"workflowStatus": "SUCCESS", "taskId": %s}}',
         '{"success": false, "error": %s}',
     ),
+    words={"running": "PROCESSING", "succeeded": "SUCCESS", "partial": "SUCCESS", "failed": "FAILED"},
+    body=_body,
+    target="/one-integration/workflow/status?taskId={}",
+    id_name="taskId",
+    submit_params={"template_type": "SALES"},
+    ready={"access_token": TOKEN},
+    not_found=(200, {"success": True, "result": None}),
+    refusal=lambda text: {"status": 400, "success": False, "error": {"code": "400", "message": text}},
 )

@@ -1,4 +1,4 @@
-"""A described vendor, a connection to it, and responses to its polls."""
+"""A described vendor, a connection to it, and its responses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from airflow_provider_importstatus.hooks.described import DescribedHook, DescribedSettings
 from airflow_provider_importstatus.protocol.description import parse_description
 
-from .samples import PASSWORD, TOKEN, Vendor
+from .samples import PASSWORD, TOKEN, Contents, Vendor
 
 #: A description that uses most of the format.
 DOCUMENT: dict[str, Any] = {
@@ -68,6 +68,20 @@ CONNECTION: dict[str, Any] = {
     "extra": {"description": DOCUMENT, "token_url": "/oauth/token"},
 }
 
+
+def _body(contents: Contents) -> dict[str, Any]:
+    value = contents.value
+    return {
+        "job": {
+            "state": contents.word,
+            "rows": value(120),
+            "bad": contents.failed,
+            "errors": value([{"text": contents.text}]),
+            "links": value([{"href": contents.url}]),
+        }
+    }
+
+
 VENDOR = Vendor(
     DescribedHook,
     DescribedSettings(
@@ -104,4 +118,14 @@ VENDOR = Vendor(
         '{"job": {"state": %s}}',
         '{"job": {"state": "done", "links": %s}}',
     ),
+    words={
+        "running": "loading",
+        "succeeded": "done",
+        "partial": "done",
+        "failed": "broken",
+        "cancelled": "stopped",
+    },
+    body=_body,
+    target="/tenants/main/jobs/{}?view=full",
+    ready=None,
 )

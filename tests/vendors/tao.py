@@ -1,11 +1,20 @@
-"""A connection to TAO Advance, and responses to its polls."""
+"""A connection to TAO Advance, and its responses."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from airflow_provider_importstatus.hooks.tao import TaoAdvanceHook
 from airflow_provider_importstatus.protocol.settings import ConnectionSettings
 
-from .samples import PASSWORD, TOKEN, Vendor
+from .samples import PASSWORD, TOKEN, Contents, Vendor
+
+
+def _body(contents: Contents) -> dict[str, Any]:
+    # Messages make an import partial, even of a wrong type.
+    messages = contents.value(contents.messages) if contents.messages else []
+    return {"result": {"status": contents.word, "messages": messages, "fileLine": contents.value(120)}}
+
 
 VENDOR = Vendor(
     TaoAdvanceHook,
@@ -23,4 +32,9 @@ VENDOR = Vendor(
         '{"result": {"status": "processed", "messages": %s}}',
         '{"result": {"status": %s, "messages": []}}',
     ),
+    words={"running": "pending", "succeeded": "processed", "partial": "processed", "failed": "failed"},
+    body=_body,
+    target="/api/v1/upload/api/v1/status/{}",
+    id_name="referenceId",
+    ready=None,
 )

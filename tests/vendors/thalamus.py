@@ -1,4 +1,4 @@
-"""A connection to Thalamus, and responses to its polls."""
+"""A connection to Thalamus, and its responses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from airflow_provider_importstatus.hooks.thalamus import ThalamusHook
 from airflow_provider_importstatus.protocol.settings import ConnectionSettings
 
-from .samples import PASSWORD, SECRET, Vendor
+from .samples import PASSWORD, SECRET, Contents, Vendor
 
 
 def _thalamus(state: Any, **changes: Any) -> dict[str, Any]:
@@ -26,6 +26,20 @@ def _thalamus(state: Any, **changes: Any) -> dict[str, Any]:
         "stateInternationalizableKey": None,
     }
     return {**sample, "state": state, **changes}
+
+
+def _body(contents: Contents) -> dict[str, Any]:
+    value = contents.value
+    return {
+        "id": value(None),
+        "state": contents.word,
+        "url": value(contents.url),
+        "rows": value(120),
+        "rowsWithErrors": contents.failed,
+        "percentageProcessed": value(50),
+        "creationDate": value(1757507096000),
+        "modificationDate": value(1757507205000),
+    }
 
 
 def _letters(text: str) -> str:
@@ -63,4 +77,17 @@ VENDOR = Vendor(
         '{"state": "PROCESSED", "url": %s}',
         '{"state": %s, "url": ""}',
     ),
+    words={
+        "running": "PROCESSING",
+        "succeeded": "PROCESSED",
+        "partial": "PROCESSED",
+        "failed": "ERROR_IN_FILE_FORMAT",
+        "cancelled": "CANCELED",
+    },
+    body=_body,
+    target="/api/v4/import/status/{}",
+    id_name="id",
+    submit_params={"type": 25011},
+    not_found=(400, {"errors": {"ProcessorInfo": "InvalidID"}}),
+    refusal=lambda text: {"errors": {"import": [text]}},
 )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-VENDORS = ("clear", "tao_advance", "zilliant", "thalamus")
+from airflow_provider_importstatus.get_provider_info import get_provider_info
+
+TYPES: Any = get_provider_info()["connection-types"]
+VENDORS = tuple(name for each in TYPES if (name := each["connection-type"]) != "import_api")
 #: Ends that fail the task, in turn; only Thalamus knows the last one.
 REFUSED = ("failed", "partial", "cancelled")
 #: Waits of one run of the DAG `unattended` that a mapped task has.

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 from typing import Any, NamedTuple
 
+from airflow_provider_importstatus.get_provider_info import get_provider_info
+
 WAITS = int(os.environ.get("RESTART_WAITS", "200"))
-#: The vendors' own parameters of a submission. The sandbox has the mapping from the start.
+#: The parameters that a submission requires. The sandbox has the mapping from the start.
 SUBMIT_PARAMS: dict[str, dict[str, Any]] = {
     "clear": {"template_type": "SALES"},
-    "tao_advance": {},
     "zilliant": {"mapping_id": "00000000-2111-4000-8000-000000000001"},
     "thalamus": {"type": 25011},
 }
-VENDORS = tuple(SUBMIT_PARAMS)
+TYPES: Any = get_provider_info()["connection-types"]
+VENDORS = tuple(name for each in TYPES if (name := each["connection-type"]) != "import_api")
 #: How a task waits, and how its import ends (None: never), in turn. A sensor starts and ends in a triggerer;
 #: an operator submits a file and defers; on a worker, an operator polls itself.
 KINDS: tuple[tuple[str, str | None], ...] = (

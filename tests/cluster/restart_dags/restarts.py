@@ -38,7 +38,7 @@ def add(case: Case) -> None:
         ImportFileOperator(
             **common,
             file=f"{{{{ dag_run.conf['{case.task_id}'] }}}}",
-            submit_params=SUBMIT_PARAMS[case.vendor],
+            submit_params=SUBMIT_PARAMS.get(case.vendor),
             poll_interval=INTERVAL,
             deferrable=case.how == "operator",
         )

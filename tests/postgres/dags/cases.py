@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from airflow_provider_importstatus.get_provider_info import get_provider_info
 
 #: The error that the task must end with, by kind of response.
 ERRORS = {
@@ -15,7 +17,8 @@ ERRORS = {
     "ansi_failure": "ImportFailedError",
     "empty_objects": "Import",  # Too many of them, or a failed import: both are an end.
 }
-VENDORS = ("clear", "tao_advance", "zilliant", "thalamus")
+TYPES: Any = get_provider_info()["connection-types"]
+VENDORS = tuple(name for each in TYPES if (name := each["connection-type"]) != "import_api")
 #: Thalamus has no messages; only two vendors have lists that may be long.
 WITHOUT = {
     "surrogate_failure": {"thalamus"},
