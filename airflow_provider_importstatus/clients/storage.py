@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias, cast
 from urllib.parse import quote, urlsplit
 
-from airflow.providers.common.compat.sdk import ObjectStoragePath, conf
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, ObjectStoragePath, conf
 from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
@@ -61,7 +61,7 @@ class StoredFile:
 
     :param path: a local path, or a URI such as ``s3://conn_id@bucket/key``
     :raises ImportSettingsError: there is no such file, or it is empty
-    :raises ImportUnavailableError: its object storage does not answer
+    :raises ImportUnavailableError: its object storage, or Airflow, does not answer
     """
 
     def __init__(self, path: Location) -> None:
@@ -123,6 +123,7 @@ class ReportFolder:
     :param path: a local path, or a URI such as ``s3://conn_id@bucket/prefix``
     :param segments: vendor, connection and import, each of which becomes a folder
     :raises ImportSettingsError: the path cannot be used
+    :raises ImportUnavailableError: Airflow does not answer
     """
 
     def __init__(self, path: Location, *segments: str) -> None:
@@ -242,6 +243,11 @@ def _locate(name: str, path: Location) -> tuple[AbstractFileSystem, str]:
         return stored.fs, stored.path
     except Exception as error:
         # Each storage raises exceptions of its own, if its provider is installed at all.
+        if not isinstance(error, (*LASTING, ImportError, AirflowNotFoundException)):
+            raise ImportUnavailableError(
+                f"{name}: the storage {scheme}:// cannot be used just now: {type(error).__name__}. Retry the"
+                " task. If this persists, check the connection in the URI."
+            ) from error
         package = PACKAGES.get(scheme, "the Airflow provider that has it")
         raise ImportSettingsError(
             f"{name}: the storage {scheme}:// cannot be used ({type(error).__name__}). Install {package} on"

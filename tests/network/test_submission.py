@@ -29,6 +29,7 @@ from airflow_provider_importstatus.exceptions import (
     SubmissionUncertainError,
 )
 from airflow_provider_importstatus.hooks.lookup import hook_for
+from airflow_provider_importstatus.operators.import_file import TaoAdvanceImportOperator
 from airflow_provider_importstatus.protocol.transfers import Upload
 from airflow_provider_importstatus.sandbox import Sandbox
 from airflow_provider_importstatus.status import ImportState, RowCounts
@@ -115,6 +116,22 @@ def test_an_object_storage_that_is_down_is_an_error_that_may_pass(
     monkeypatch.setattr(memory, "info", fail)
     with pytest.raises(ImportUnavailableError, match="cannot be read just now"):
         submit("tao_advance", "memory://bucket/sales.csv")
+    assert sum(sandbox.requests("tao_advance").values()) == 0
+
+
+@pytest.mark.parametrize("parameter", ["file", "error_report_path"])
+@pytest.mark.usefixtures("connections")
+def test_a_storage_whose_connection_cannot_be_read_is_an_error_that_may_pass(
+    sandbox: Sandbox, file: Path, monkeypatch: pytest.MonkeyPatch, parameter: str
+) -> None:
+    def fail(_: Any) -> Any:
+        raise ConnectionError("Airflow's API")
+
+    monkeypatch.setattr(ObjectStoragePath, "fs", property(fail))
+    paths = {"file": str(file), parameter: "memory://bucket/x"}
+    task: Any = TaoAdvanceImportOperator(task_id="load", durable=False, **paths)
+    with pytest.raises(ImportUnavailableError, match=f"^{parameter}: .* cannot be used just now"):
+        task.execute({})
     assert sum(sandbox.requests("tao_advance").values()) == 0
 
 
