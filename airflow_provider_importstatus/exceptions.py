@@ -4,7 +4,7 @@
     * ImportFailedError        the import failed, or the policy rejects its end: fix the import
     * ImportNotFoundError      the vendor knows no such import: fix the DAG
     * ImportRequestError       the vendor rejected the request: fix the DAG or the connection
-    * ImportSettingsError      a connection, ``hook_params`` or ``import_id`` is unusable; nothing was sent
+    * ImportSettingsError      a connection, ``hook_params`` or ``import_id`` is unusable: fix it
     * ImportAuthError          the vendor rejected the credential: fix the connection
     * ImportUnavailableError   the vendor or the network is down: wait, or contact the vendor
     * ImportProtocolError      the response cannot be understood: report it to us or to the vendor

@@ -187,7 +187,7 @@ class _ImportOperator(WaitingTask):
     def _submit(self, hook: ImportStatusHook, params: Mapping[str, Any]) -> str:
         """Submit the file and return the id of its import, which a kill cancels from now on."""
         self._hook = None
-        if self.error_report_path:
+        if self.error_report_path and self.wait_for_completion:
             from airflow_provider_importstatus.clients.storage import ReportFolder
 
             # A path that cannot be used is an error before anything is sent.

@@ -153,10 +153,10 @@ class Wait:
         if isinstance(error, ImportNotFoundError):
             self.credential_accepted = True
             return self._vanished(error, now) if self.seen else self._not_found_yet(error, now)
-        # A connection that worked before is probably being edited, or its credential rotated.
-        is_of_connection = isinstance(error, ImportAuthError | ImportSettingsError)
-        if not error.retryable and not (is_of_connection and self.credential_accepted):
-            return GaveUp(error)
+        # A credential that was accepted before is probably being rotated.
+        if not error.retryable and not (isinstance(error, ImportAuthError) and self.credential_accepted):
+            is_misleading = isinstance(error, ImportSettingsError) and self.seen
+            return GaveUp(_with(error, STILL_RUNNING) if is_misleading else error)
         return self._endure(error, now)
 
     def check_deadlines(self, now: float) -> GaveUp | None:

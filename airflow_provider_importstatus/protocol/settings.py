@@ -114,7 +114,7 @@ class ConnectionSettings:
 
         :raises ImportSettingsError: one has an invalid value
         """
-        for name in ("timeout", "transfer_timeout", "max_concurrency", "proxy", "share_token"):
+        for name in ("timeout", "transfer_timeout", "max_concurrency", "proxy"):
             getattr(self, name)
 
     def get_str(self, name: str, default: str = "") -> str:

@@ -252,17 +252,26 @@ class TestErrors:
         ("error", "is_tolerated"),
         [
             pytest.param(ImportAuthError("refused"), True, id="credential rejected"),
-            pytest.param(ImportSettingsError("no connection"), True, id="settings"),
+            pytest.param(ImportSettingsError("no connection"), False, id="settings"),
             pytest.param(ImportRequestError("wrong"), False, id="our mistake"),
             pytest.param(ImportProtocolError("redirect", retryable=False), False, id="redirect"),
         ],
     )
-    def test_an_error_in_a_later_poll_is_tolerated_if_transient_or_of_the_connection(
+    def test_an_error_in_a_later_poll_is_tolerated_if_transient_or_a_rejected_credential(
         self, error: ImportStatusError, is_tolerated: bool
     ) -> None:
         wait = make_wait()
         wait.on_status(status(), NOW)
         assert isinstance(wait.on_error(error, NOW + 10), PollAgain if is_tolerated else GaveUp)
+
+    def test_a_connection_that_vanishes_ends_the_wait_but_not_the_import(self) -> None:
+        wait = make_wait()
+        wait.on_status(status(), NOW)
+        end = wait.on_error(ImportSettingsError("There is no connection 'x'."), NOW + 10)
+        assert isinstance(end, GaveUp)
+        assert str(end.error).endswith(
+            "'x'. Only this wait has ended: the import may still be running at the vendor."
+        )
 
     def test_a_not_found_answer_proves_the_credential(self) -> None:
         wait = make_wait()

@@ -253,18 +253,6 @@ def test_a_password_that_stays_wrong_ends_a_running_wait(
     assert sandbox.requests("tao_advance")["token"] == 2
 
 
-def test_a_connection_that_has_worked_may_be_missing_for_a_while(
-    sandbox: Sandbox, connect: Connect, monkeypatch: pytest.MonkeyPatch, fire: Fire
-) -> None:
-    connect("thalamus")
-    monkeypatch.delenv("AIRFLOW_CONN_THALAMUS_DEFAULT")
-    timer = threading.Timer(0.3, connect, ["thalamus"])
-    timer.start()
-    event = fire(waiting("thalamus", sandbox.submit("thalamus", **SOON), credential_accepted=True))
-    timer.join()
-    assert event["status"]["state"] == "succeeded"
-
-
 def test_a_wait_that_ends_soon_is_seen_soon(
     sandbox: Sandbox, fire: Fire, stopwatch: Callable[[], float]
 ) -> None:
