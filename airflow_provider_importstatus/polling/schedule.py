@@ -155,8 +155,9 @@ class Wait:
             return self._vanished(error, now) if self.seen else self._not_found_yet(error, now)
         # A credential that was accepted before is probably being rotated.
         if not error.retryable and not (isinstance(error, ImportAuthError) and self.credential_accepted):
-            is_misleading = isinstance(error, ImportSettingsError) and self.seen
-            return GaveUp(_with(error, STILL_RUNNING) if is_misleading else error)
+            # Such an error may say that nothing was sent, which is true of this poll only.
+            is_incomplete = isinstance(error, ImportSettingsError) and self.seen
+            return GaveUp(_with(error, STILL_RUNNING) if is_incomplete else error)
         return self._endure(error, now)
 
     def check_deadlines(self, now: float) -> GaveUp | None:
