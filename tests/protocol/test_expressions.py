@@ -287,8 +287,8 @@ def cpu_seconds_of_a_loop() -> float:
 @pytest.mark.parametrize("shape", DATA)
 def test_no_expression_blocks_for_long(shape: str, text: str) -> None:
     """The bound is 200 ms of an event loop, on a machine that needs 50 ms for the loop above."""
-    cost = min(cpu_seconds_of(text, DATA[shape]) for _ in range(3))
-    assert cost < 0.2 or cost < 4 * cpu_seconds_of_a_loop()
+    is_quick = any(cpu_seconds_of(text, DATA[shape]) < 0.2 for _ in range(3))
+    assert is_quick or cpu_seconds_of(text, DATA[shape]) < 4 * cpu_seconds_of_a_loop()
 
 
 def test_a_doubled_list_is_refused_before_it_is_built() -> None:
