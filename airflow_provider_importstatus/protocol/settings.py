@@ -110,7 +110,7 @@ class ConnectionSettings:
         return text in _TRUE
 
     def check(self) -> None:
-        """Check the extras that every vendor has, before any of them is needed.
+        """Check the limits and the proxy, some of which only a triggerer needs.
 
         :raises ImportSettingsError: one has an invalid value
         """

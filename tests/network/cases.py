@@ -48,7 +48,7 @@ def going_on(_: object) -> list[bytes | float]:
     return answer(GOING_ON)
 
 
-def running(vendor: str) -> Script:
+def running(vendor: str, **headers: str) -> Script:
     """Return a script that responds like a vendor whose import is running, also to a login."""
     body = json.dumps({"access_token": TOKEN, **SAMPLES[vendor].answer("running")})
-    return lambda _: answer(body)
+    return lambda _: answer(body, 200, **headers)

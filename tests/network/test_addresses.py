@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from airflow import __version__ as airflow_version
 
@@ -12,7 +10,6 @@ from airflow_provider_importstatus.exceptions import ImportSettingsError
 from airflow_provider_importstatus.sandbox import Sandbox
 
 from ..vendors import SAMPLES
-from ..vendors.samples import TOKEN
 from .cases import GOING_ON, READY, VENDORS, Connect, KeepPolling, Poll, Serve, going_on, running
 from .servers import answer
 
@@ -125,7 +122,6 @@ def test_cookies_are_not_kept(connect: Connect, serve: Serve, keep_polling: Keep
 
 
 def test_a_logins_cookies_are_not_kept(connect: Connect, serve: Serve, poll: Poll) -> None:
-    body = json.dumps({"access_token": TOKEN, **SAMPLES["tao_advance"].answer("running")})
-    server = serve(lambda _: answer(body, set_cookie="node=1; Path=/"))
+    server = serve(running("tao_advance", set_cookie="node=1; Path=/"))
     poll(connect("tao_advance", host=server.url.replace("127.0.0.1", "localhost")), "7")
     assert [seen.headers.get("cookie") for seen in server.seen] == [None, None]

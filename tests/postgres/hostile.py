@@ -6,7 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any
+from functools import partial
 
 from tests.network.servers import Seen, answer
 from tests.vendors import SAMPLES
@@ -43,11 +43,12 @@ class HostileVendors:
 
 
 def _hostile(kind: str, vendor: str, is_report: bool) -> Iterable[bytes | float]:
+    failed = partial(SAMPLES[vendor].answer, "failed", is_report=is_report)
     match kind.rsplit("_", 1):
         case [text, "refusal"] if text in TEXTS:
             return answer(json.dumps(SAMPLES[vendor].refusal(TEXTS[text])), 400)
         case [text, "failure"]:
-            return answer(json.dumps(_failure(vendor, TEXTS[text], is_report)))
+            return answer(json.dumps(failed(text=TEXTS[text])))
         case ["utf16", "page"]:
             return _raw(400, b"text/html; charset=utf-16", "<h1>Wrong \x00 page</h1>".encode("utf-16"))
         case ["latin1_type", "refusal"]:
@@ -55,14 +56,10 @@ def _hostile(kind: str, vendor: str, is_report: bool) -> Iterable[bytes | float]
         case ["latin1_type", "page"]:
             return _raw(200, b"text/html; name=caf\xe9", b"<h1>Welcome</h1>")
         case ["empty", "objects"]:
-            return answer(_LIST.sub(EMPTY_OBJECTS, json.dumps(_failure(vendor, "HOLE", is_report))))
+            return answer(_LIST.sub(EMPTY_OBJECTS, json.dumps(failed(text="HOLE"))))
     raise ValueError(f"There is no hostile answer {kind}")
 
 
 def _raw(status: int, content_type: bytes, body: bytes) -> Iterable[bytes | float]:
     head = b"HTTP/1.1 %d Whatever\r\nContent-Type: %s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
     return [head % (status, content_type, len(body)) + body]
-
-
-def _failure(vendor: str, text: str, is_report: bool) -> Any:
-    return SAMPLES[vendor].answer("failed", text=text, is_report=is_report)
